@@ -1,0 +1,126 @@
+"""SQS: what the functions send, and what a worker does with a message it cannot finish."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol
+
+from billing.errors import UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from types_boto3_sqs import SQSClient
+
+_BATCH = 10  # SQS's own limit per SendMessageBatch
+
+
+class InvoiceQueue(Protocol):
+    """The FIFO queue of work on invoices; the worker of a group is the only writer of that invoice."""
+
+    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+        """Queue one message; without `deduplication_id` it is never taken for another."""
+        ...
+
+    def recompute(self, invoices: Iterable[str]) -> None:
+        """Queue `{"type": "recompute", "invoice": ...}` for each invoice."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """A standard queue."""
+
+    def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
+        """Queue every message, or raise `UpstreamUnavailable` (some may have been queued)."""
+        ...
+
+
+class SqsInvoiceQueue:
+    """`InvoiceQueue` on SQS."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        """`client` is a boto3 SQS client."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+        """Queue one message."""
+        _send_batches(
+            self._client, self._queue_url, [(message, group, deduplication_id or str(uuid.uuid4()))]
+        )
+
+    def recompute(self, invoices: Iterable[str]) -> None:
+        """Queue a recompute for each invoice."""
+        _send_batches(
+            self._client,
+            self._queue_url,
+            [({"type": "recompute", "invoice": invoice}, invoice, str(uuid.uuid4())) for invoice in invoices],
+        )
+
+
+class SqsWorkQueue:
+    """`WorkQueue` on SQS."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        """`client` is a boto3 SQS client."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
+        """Queue every message."""
+        _send_batches(self._client, self._queue_url, [(message, None, None) for message in messages])
+
+
+class SqsMessageControl:
+    """`MessageControl` of `queue_worker` on SQS."""
+
+    def __init__(self, client: SQSClient, queue_url: str, dead_letter_queue_url: str) -> None:
+        """`dead_letter_queue_url`: where messages go that will never succeed."""
+        self._client = client
+        self._queue_url = queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Make the message visible again after that many seconds."""
+        self._client.change_message_visibility(
+            QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+    def send_to_dead_letters(self, record: Mapping[str, Any], reason: str) -> None:
+        """Copy the message to the dead-letter queue, with the reason as an attribute."""
+        entry: dict[str, Any] = {
+            "QueueUrl": self._dead_letter_queue_url,
+            "MessageBody": record["body"],
+            "MessageAttributes": {"Reason": {"DataType": "String", "StringValue": reason}},
+        }
+        group = record["attributes"].get("MessageGroupId")
+        if group is not None:
+            # The message's own id: a crash between this and the delete must not make two of one.
+            entry |= {"MessageGroupId": group, "MessageDeduplicationId": record["messageId"]}
+        self._client.send_message(**entry)
+
+
+def _send_batches(
+    client: SQSClient, queue_url: str, messages: Sequence[tuple[Mapping[str, object], str | None, str | None]]
+) -> None:
+    for start in range(0, len(messages), _BATCH):
+        entries: list[Any] = []
+        for index, (body, group, deduplication_id) in enumerate(messages[start : start + _BATCH]):
+            entry: dict[str, Any] = {"Id": str(index), "MessageBody": json.dumps(body)}
+            if group is not None:
+                entry |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
+            entries.append(entry)
+        _send_batch(client, queue_url, entries)
+
+
+def _send_batch(client: SQSClient, queue_url: str, entries: list[Any]) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # only here, and it is large
+
+    message = "The message could not be queued; nothing is lost if the caller repeats the request."
+    try:
+        result = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
+    except (BotoCoreError, ClientError) as error:
+        raise UpstreamUnavailable(message, code="queue_unavailable") from error
+    if result.get("Failed"):
+        raise UpstreamUnavailable(message, code="queue_unavailable")

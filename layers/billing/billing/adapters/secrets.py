@@ -1,0 +1,84 @@
+"""Secrets Manager through Powertools parameters: cached for at most 60 s, read again when that may help."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from billing.errors import UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+MAXIMUM_AGE_SECONDS = 60
+#: A flood of wrong secrets must not become a flood of calls to Secrets Manager.
+_SECONDS_BETWEEN_FRESH_LOOKS = 5.0
+
+
+class Secret:
+    """One plain string in Secrets Manager, in its current and its previous version.
+
+    Incoming calls accept both (`http_api.SecretReader`); outgoing calls send the current one and read it again
+    after a 401 (`directus.Token`).
+    """
+
+    def __init__(
+        self, client: SecretsManagerClient, arn: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`arn`: the secret's ARN. `clock` in seconds. Nothing is read yet."""
+        # One provider a version: Powertools' cache key does not know the version stage.
+        self._current = SecretsProvider(boto3_client=client)
+        self._previous = SecretsProvider(boto3_client=client)
+        self._arn = arn
+        self._clock = clock
+        self._previous_missing_until = float("-inf")
+        self._next_fresh_look = float("-inf")
+
+    def current(self) -> str:
+        """The current value, at most 60 s old."""
+        return self._read_current(fresh=False)
+
+    def refresh(self) -> str:
+        """The current value, past the cache."""
+        return self._read_current(fresh=True)
+
+    def accepted(self) -> Iterator[str]:
+        """Current, previous, then both as a fresh look finds them; each is read only when asked for."""
+        yield self.current()
+        yield from self._read_previous(fresh=False)
+        if self._clock() >= self._next_fresh_look:
+            self._next_fresh_look = self._clock() + _SECONDS_BETWEEN_FRESH_LOOKS
+            self._previous_missing_until = float("-inf")
+            yield self.refresh()
+            yield from self._read_previous(fresh=True)
+
+    def _read_current(self, *, fresh: bool) -> str:
+        try:
+            value = self._current.get(
+                self._arn, max_age=MAXIMUM_AGE_SECONDS, force_fetch=fresh, VersionStage="AWSCURRENT"
+            )
+        except GetParameterError as error:
+            message = "A secret of this function cannot be read from Secrets Manager."
+            raise UpstreamUnavailable(message, code="secret_unavailable") from error
+        if not (text := str(value or "").strip()):  # a line end pasted along would make every signature wrong
+            message = "A secret of this function is empty; fill it in Secrets Manager."
+            raise UpstreamUnavailable(message, code="secret_unavailable")
+        return text
+
+    def _read_previous(self, *, fresh: bool) -> Iterator[str]:
+        if self._clock() < self._previous_missing_until:
+            return
+        try:
+            value = self._previous.get(
+                self._arn, max_age=MAXIMUM_AGE_SECONDS, force_fetch=fresh, VersionStage="AWSPREVIOUS"
+            )
+        except GetParameterError:  # until the first rotation there is none
+            self._previous_missing_until = self._clock() + MAXIMUM_AGE_SECONDS
+            return
+        if text := str(value or "").strip():
+            yield text

@@ -1,0 +1,108 @@
+"""Money as integer minor units; decimals only where amounts enter and leave."""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Self
+
+from billing.errors import Unprocessable
+
+#: Digits after the decimal point, by ISO 4217 code: the currencies this project accepts. Stripe's list of
+#: zero-decimal currencies decides, not the locale's. Currencies with three decimals are refused on purpose.
+EXPONENTS: dict[str, int] = {
+    "AUD": 2, "BRL": 2, "CAD": 2, "CHF": 2, "CZK": 2, "DKK": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0,
+    "KRW": 0, "MXN": 2, "NOK": 2, "NZD": 2, "PLN": 2, "RON": 2, "SEK": 2, "SGD": 2, "USD": 2, "ZAR": 2,
+}  # fmt: skip
+
+_AMOUNT = re.compile(r"\d{1,12}(\.\d+)?")
+
+
+def exponent_of(currency: str) -> int:
+    """Digits after the decimal point of an ISO 4217 currency, `Unprocessable` if it is not accepted."""
+    try:
+        return EXPONENTS[currency.upper()]
+    except KeyError:
+        message = f"The currency {currency!r} is not supported."
+        raise Unprocessable(message, code="currency_not_supported") from None
+
+
+@dataclass(frozen=True, order=False)
+class Money:
+    """An amount in minor units (cents, or whole yen) of an ISO 4217 currency in capitals."""
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        exponent_of(self.currency)
+
+    @classmethod
+    def zero(cls, currency: str) -> Self:
+        """Nothing, in that currency."""
+        return cls(0, currency.upper())
+
+    @classmethod
+    def from_decimal(cls, amount: Decimal, currency: str) -> Self:
+        """An exact amount in major units; more digits than the currency has are `Unprocessable`."""
+        scaled = amount.scaleb(exponent_of(currency))
+        if scaled != scaled.to_integral_value():
+            message = f"{amount} has more decimals than {currency.upper()} allows."
+            raise Unprocessable(message, code="invalid_amount")
+        return cls(int(scaled), currency.upper())
+
+    @classmethod
+    def from_directus(cls, value: object, currency: str) -> Self:
+        """A `decimal(14,2)` of Directus: a string on PostgreSQL, a number (parsed as `Decimal`) on SQLite."""
+        return cls.from_decimal(Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP), currency)
+
+    @classmethod
+    def from_request(cls, text: object, currency: str) -> Self:
+        """An amount as a caller writes it: a string of digits with an optional decimal point, nothing else."""
+        if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+            message = 'The amount must be a string such as "123.45".'
+            raise Unprocessable(message, code="invalid_amount")
+        return cls.from_decimal(Decimal(text), currency)
+
+    def to_decimal(self) -> Decimal:
+        """The amount in major units, with exactly the currency's decimals."""
+        return Decimal(self.minor).scaleb(-exponent_of(self.currency))
+
+    def to_directus(self) -> str:
+        """The amount as Directus stores it: always two decimals (`"1200.00"` for yen too)."""
+        return str(self.to_decimal().quantize(Decimal("0.01")))
+
+    def __str__(self) -> str:
+        return f"{self.to_decimal()} {self.currency}"
+
+    def percent(self, rate: Decimal) -> Self:
+        """This amount times `rate` percent, rounded once, half up, away from zero, to the minor unit."""
+        return type(self)(
+            int((Decimal(self.minor) * rate / 100).quantize(Decimal(1), ROUND_HALF_UP)), self.currency
+        )
+
+    def _same(self, other: Self) -> int:
+        if other.currency != self.currency:
+            message = f"{self.currency} and {other.currency} cannot be combined."
+            raise ValueError(message)
+        return other.minor
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(self.minor - self._same(other), self.currency)
+
+    def __neg__(self) -> Self:
+        return type(self)(-self.minor, self.currency)
+
+    def __lt__(self, other: Self) -> bool:
+        return self.minor < self._same(other)
+
+    def __le__(self, other: Self) -> bool:
+        return self.minor <= self._same(other)
+
+    def __gt__(self, other: Self) -> bool:
+        return self.minor > self._same(other)
+
+    def __ge__(self, other: Self) -> bool:
+        return self.minor >= self._same(other)
