@@ -1,0 +1,302 @@
+"""The ledger of one invoice: what its rows say, and therefore what it must show (the truth table).
+
+Everything here is derived from rows and never incremented: the same rows always give the same totals, balance
+and status, whatever order they came in. Sources: the contract's "Arithmetic and states".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from billing.core.money import Money
+from billing.errors import Unprocessable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date, datetime
+    from decimal import Decimal
+
+
+class InvoiceStatus(StrEnum):
+    """States of an invoice; `draft` and `void` are entered by staff only and left by no recompute."""
+
+    DRAFT = "draft"
+    SENT = "sent"
+    PARTIALLY_PAID = "partially_paid"
+    PAID = "paid"
+    OVERDUE = "overdue"
+    VOID = "void"
+
+
+class PaymentStatus(StrEnum):
+    """States of a payment row; only `succeeded` counts."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """An invoice as stored. Money is None where the column is null; `tax_rate` is in percent."""
+
+    id: str
+    invoice_number: str
+    client: str
+    currency: str
+    status: InvoiceStatus
+    tax_rate: Decimal
+    subtotal: Money | None = None
+    tax: Money | None = None
+    total: Money | None = None
+    amount_paid: Money | None = None
+    balance_due: Money | None = None
+    due_date: date | None = None
+    sent_at: datetime | None = None
+    pdf_status: str = "none"
+
+
+@dataclass(frozen=True)
+class LineItem:
+    """A fee, an expense or a discount (negative)."""
+
+    id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment row. `amount` is in the payment's own currency, which may differ from the invoice's.
+
+    `open_claim` holds the invoice's id while a checkout attempt is open; `attempt` is what was (or will be)
+    sent to Stripe for it.
+    """
+
+    id: str
+    amount: Money
+    status: PaymentStatus
+    method: str
+    invoice: str | None = None
+    transaction_id: str | None = None
+    checkout_session: str | None = None
+    open_claim: str | None = None
+    attempt: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
+    amount_refunded: Money | None = None
+    amount_disputed_lost: Money | None = None
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money given back on a payment; it counts unless it failed or was canceled."""
+
+    payment: str
+    amount: Money
+    status: str
+
+
+@dataclass(frozen=True)
+class PaymentDispute:
+    """A chargeback at Stripe; it counts only when it is lost."""
+
+    payment: str
+    amount: Money
+    status: str
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A client's objection to a line, an amount, or (both None) the whole invoice."""
+
+    id: str
+    status: str
+    line_item: str | None = None
+    amount: Money | None = None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every row that decides about one invoice."""
+
+    invoice: Invoice
+    line_items: Sequence[LineItem] = ()
+    payments: Sequence[Payment] = ()
+    refunds: Sequence[Refund] = ()
+    payment_disputes: Sequence[PaymentDispute] = ()
+    disputes: Sequence[Dispute] = ()
+    client_timezone: str | None = None
+    firm_timezone: str | None = None
+
+    @property
+    def open_attempt(self) -> Payment | None:
+        """The payment row that holds the invoice's claim, if any; a unique column makes it at most one."""
+        return next((payment for payment in self.payments if payment.open_claim), None)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the line items add up to."""
+
+    subtotal: Money
+    tax: Money
+    total: Money
+
+
+@dataclass(frozen=True)
+class InvoiceState:
+    """What the invoice's columns must show."""
+
+    status: InvoiceStatus
+    amount_paid: Money
+    balance_due: Money
+    subtotal: Money | None
+    tax: Money | None
+    total: Money | None
+    sent_at: datetime | None
+
+    def changes(self, stored: Invoice) -> dict[str, object]:
+        """The columns that differ from what is stored, in Directus's form."""
+        changes: dict[str, object] = {}
+        for name in ("subtotal", "tax", "total", "amount_paid", "balance_due"):
+            value = getattr(self, name)
+            if value is not None and value != getattr(stored, name):
+                changes[name] = value.to_directus()
+        if self.status != stored.status:
+            changes["status"] = self.status.value
+        if self.sent_at is not None and self.sent_at != stored.sent_at:
+            changes["sent_at"] = self.sent_at.isoformat()
+        return changes
+
+
+def totals_of(line_items: Iterable[LineItem], tax_rate: Decimal, currency: str) -> Totals:
+    """Subtotal, tax (rounded once, half up) and total of the line items, exact."""
+    subtotal = sum((line.amount for line in line_items), Money.zero(currency))
+    tax = subtotal.percent(tax_rate)
+    return Totals(subtotal, tax, subtotal + tax)
+
+
+def checked_totals(invoice: Invoice, line_items: Iterable[LineItem]) -> Totals:
+    """The totals of the line items, after comparing them with those stored.
+
+    Null columns are accepted; a different one is `totals_do_not_add_up` and the message names both numbers.
+    """
+    computed = totals_of(line_items, invoice.tax_rate, invoice.currency)
+    for name in ("subtotal", "tax", "total"):
+        stored, expected = getattr(invoice, name), getattr(computed, name)
+        if stored is not None and stored != expected:
+            message = (
+                f"The {name} of invoice {invoice.invoice_number} says {stored}, its line items say {expected}."
+                f" Correct the line items or empty the {name}."
+            )
+            raise Unprocessable(message, code="totals_do_not_add_up", invoice=invoice.id)
+    return computed
+
+
+def amount_refunded(payment: Payment, refunds: Iterable[Refund]) -> Money:
+    """What was given back on a payment: refunds that neither failed nor were canceled."""
+    counted = (
+        r.amount for r in refunds if r.payment == payment.id and r.status not in {"failed", "canceled"}
+    )
+    return sum(counted, Money.zero(payment.amount.currency))
+
+
+def amount_disputed_lost(payment: Payment, disputes: Iterable[PaymentDispute]) -> Money:
+    """What Stripe took back for good: an open dispute changes no balance."""
+    counted = (d.amount for d in disputes if d.payment == payment.id and d.status == "lost")
+    return sum(counted, Money.zero(payment.amount.currency))
+
+
+def amount_paid(ledger: Ledger) -> Money:
+    """What the succeeded payments in the invoice's currency still hold."""
+    nothing = Money.zero(ledger.invoice.currency)
+    paid = nothing
+    for payment in ledger.payments:
+        if payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency == ledger.invoice.currency:
+            kept = (
+                payment.amount
+                - amount_refunded(payment, ledger.refunds)
+                - amount_disputed_lost(payment, ledger.payment_disputes)
+            )
+            paid += max(nothing, kept)
+    return paid
+
+
+def state_of(ledger: Ledger, now: datetime) -> InvoiceState | None:
+    """What the invoice must show at `now`; None for a draft, which no recompute touches.
+
+    On first sight of a sent invoice its totals are checked and filled in and `sent_at` is set; afterwards
+    totals follow the line items (staff may add a discount). Raises `totals_do_not_add_up`.
+    """
+    invoice = ledger.invoice
+    paid = amount_paid(ledger)
+    if invoice.status is InvoiceStatus.DRAFT:
+        return None
+    if invoice.status is InvoiceStatus.VOID:
+        return InvoiceState(
+            InvoiceStatus.VOID, paid, -paid, invoice.subtotal, invoice.tax, invoice.total, invoice.sent_at
+        )
+    totals = _totals_after_sending(ledger) if invoice.sent_at else checked_totals(invoice, ledger.line_items)
+    balance = totals.total - paid
+    return InvoiceState(
+        status=_status(ledger, balance, paid, now),
+        amount_paid=paid,
+        balance_due=balance,
+        subtotal=totals.subtotal,
+        tax=totals.tax,
+        total=totals.total,
+        sent_at=invoice.sent_at or now.replace(microsecond=0),
+    )
+
+
+def _totals_after_sending(ledger: Ledger) -> Totals:
+    """The line items decide; but lines that are all gone do not make a bill that was sent free of charge."""
+    return (
+        totals_of(ledger.line_items, ledger.invoice.tax_rate, ledger.invoice.currency)
+        if ledger.line_items
+        else checked_totals(ledger.invoice, ())
+    )
+
+
+def _status(ledger: Ledger, balance: Money, paid: Money, now: datetime) -> InvoiceStatus:
+    due = ledger.invoice.due_date
+    if balance.minor <= 0:
+        return InvoiceStatus.PAID
+    if due is not None and local_date(now, ledger.client_timezone, ledger.firm_timezone) > due:
+        return InvoiceStatus.OVERDUE
+    return InvoiceStatus.PARTIALLY_PAID if paid.minor > 0 else InvoiceStatus.SENT
+
+
+def local_date(now: datetime, *timezones: str | None) -> date:
+    """The calendar day at `now` (aware) in the first of the IANA time zones that exists, else in UTC."""
+    for name in timezones:
+        try:
+            if name:
+                return now.astimezone(ZoneInfo(name)).date()
+        except (ZoneInfoNotFoundError, ValueError):
+            continue  # staff may have mistyped it; the next one is the firm's
+    return now.astimezone(ZoneInfo("UTC")).date()
+
+
+def payable(ledger: Ledger, balance: Money) -> Money:
+    """What a client may pay now: the balance without what open objections hold back, never negative."""
+    nothing = Money.zero(balance.currency)
+    open_disputes = [dispute for dispute in ledger.disputes if dispute.status == "open"]
+    if any(dispute.line_item is None and dispute.amount is None for dispute in open_disputes):
+        return nothing
+    held = sum((d.amount for d in open_disputes if d.line_item is None and d.amount is not None), nothing)
+    for line in ledger.line_items:
+        held += _held_on(line, [d for d in open_disputes if d.line_item == line.id], ledger.invoice.tax_rate)
+    return max(nothing, balance - held)
+
+
+def _held_on(line: LineItem, disputes: Sequence[Dispute], tax_rate: Decimal) -> Money:
+    """Each line counts once and at most its amount with tax."""
+    nothing = Money.zero(line.amount.currency)
+    whole = max(nothing, line.amount + line.amount.percent(tax_rate))
+    claimed = sum((whole if d.amount is None else d.amount for d in disputes), nothing)
+    return min(whole, claimed)

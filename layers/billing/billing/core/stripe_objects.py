@@ -1,0 +1,66 @@
+"""What this project reads of Stripe's objects, as frozen values. Amounts are Stripe's integers, in minor units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Charge:
+    """The charge behind a payment intent; card and bank details are the only ones ever stored."""
+
+    id: str
+    status: str
+    created: datetime
+    payment_intent: str | None = None
+    method: str | None = None
+    brand: str | None = None
+    bank_name: str | None = None
+    account_type: str | None = None
+    last4: str | None = None
+    fee: int | None = None
+    fee_currency: str | None = None
+    failure_message: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PaymentIntent:
+    """A payment intent with its latest charge."""
+
+    id: str
+    status: str
+    amount_received: int
+    currency: str
+    latest_charge: Charge | None = None
+    failure_message: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckoutSession:
+    """A Checkout session with its payment intent, which is None until the client confirms.
+
+    `status` is `open`, `complete` or `expired`; `payment_status` is `paid`, `unpaid` or `no_payment_required`.
+    `url` is None once the session is no longer open.
+    """
+
+    id: str
+    status: str
+    payment_status: str
+    amount_total: int
+    currency: str
+    expires_at: datetime
+    url: str | None = None
+    payment_intent: PaymentIntent | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be paid or expired."""
+        return self.status == "open"
