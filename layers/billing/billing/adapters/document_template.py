@@ -1,0 +1,148 @@
+"""From a printed document to HTML: Jinja2 with autoescape, amounts and dates as the reader's language writes them.
+
+The templates, the style and the labels are files under `templates/`; their bytes are the template's version.
+No user text is ever marked safe, and none reaches the style sheet.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal, format_percent
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from billing.core.money import Money, exponent_of
+from billing.core.printed_invoice import PrintedInvoice
+
+#: In minor units: amounts from here on (ten million dollars) need the wider number columns.
+_WIDE = 1_000_000_000
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+class DocumentTemplate:
+    """Draws documents as HTML. Compiled templates and labels are kept for the life of the process."""
+
+    def __init__(self, directory: Path = TEMPLATES) -> None:
+        """`directory` holds `invoice.html`, `invoice.css` and `labels/<language>.toml`."""
+        self._directory = directory
+
+    @property
+    def version(self) -> str:
+        """The hash of every file a document is drawn from."""
+        return _version(self._directory)
+
+    @property
+    def style(self) -> str:
+        """The text of the style sheet."""
+        return (self._directory / "invoice.css").read_text(encoding="utf-8")
+
+    def invoice_html(self, printed: PrintedInvoice) -> str:
+        """The invoice as one HTML document; the logo, if there is one, is referred to as `app:logo`."""
+        locale = locale_of(printed.language)
+        label = _labels(self._directory, locale.language)
+        credit = printed.balance_due.minor < 0
+        template = _environment(self._directory, locale).get_template("invoice.html")
+        return template.render(
+            invoice=printed,
+            label=label,
+            language=str(locale).replace("_", "-"),
+            wide=_widest(printed) >= _WIDE,
+            has_logo=printed.logo_sha256 is not None,
+            balance_label=label["credit_balance" if credit else "balance_due"],
+            balance_shown=-printed.balance_due if credit else printed.balance_due,
+        )
+
+
+def locale_of(tag: str) -> Locale:
+    """The locale of a BCP 47 tag; an unknown territory falls back to the bare language (`en-XX` prints as `en`)."""
+    try:
+        return Locale.parse(tag.replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(tag.replace("_", "-").split("-")[0].lower())
+
+
+def formats_of(locale: Locale) -> dict[str, Callable[..., str]]:
+    """The template's filters in one language: nothing else turns a value into text."""
+
+    def money(amount: Money) -> str:
+        return format_currency(amount.to_decimal(), amount.currency, locale=locale)
+
+    def plain_money(amount: Money) -> str:
+        decimals = exponent_of(amount.currency)
+        pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+        return format_decimal(amount.to_decimal(), pattern, locale=locale)
+
+    def hours(value: Decimal) -> str:
+        return format_decimal(
+            value, "#,##0.00" if value == value.quantize(Decimal("0.01")) else None, locale=locale
+        )
+
+    def percent(rate: Decimal) -> str:
+        return format_percent(rate / 100, locale=locale, decimal_quantization=False)
+
+    def long_date(day: date) -> str:
+        return format_date(day, "long", locale=locale)
+
+    def short_date(day: date) -> str:
+        return format_date(day, "medium", locale=locale)
+
+    def instant(moment: datetime) -> str:
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def country(name: str) -> str:
+        return str(locale.territories.get(name.upper(), name))
+
+    def address(url: str) -> str:
+        return url.partition("://")[2].rstrip("/")
+
+    filters = (money, plain_money, hours, percent, long_date, short_date, instant, country, address)
+    return {function.__name__: function for function in filters}
+
+
+def _widest(printed: PrintedInvoice) -> int:
+    amounts = [group.subtotal for group in printed.groups]
+    amounts += [
+        amount
+        for group in printed.groups
+        for line in group.lines
+        for amount in (line.amount, line.rate)
+        if amount
+    ]
+    return max((abs(amount.minor) for amount in amounts), default=0)
+
+
+@lru_cache(maxsize=32)
+def _environment(directory: Path, locale: Locale) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(directory),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(formats_of(locale))
+    return environment
+
+
+@cache
+def _labels(directory: Path, language: str) -> Mapping[str, Any]:
+    return tomllib.loads((directory / "labels" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _version(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.suffix in {".html", ".css", ".toml"}):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""From a printed document to the bytes of a tagged PDF/A-3b, by WeasyPrint, with no way out of the process.
+
+WeasyPrint is imported by the constructor's first caller, not by this module: only the worker pays for it.
+The same document gives the same bytes: nothing here reads a clock.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.logo_check import checked_logo
+from billing.adapters.weasyprint_start import import_weasyprint
+from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.errors import Unprocessable
+
+_OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
+
+
+@dataclass(frozen=True)
+class RenderedPdf:
+    """The finished file."""
+
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class PdfRenderer(Protocol):
+    """Draws documents; `template_version` and `layer_version` are part of a document's identity."""
+
+    @property
+    def template_version(self) -> str:
+        """The hash of the template files."""
+        ...
+
+    @property
+    def layer_version(self) -> str:
+        """Names the software that draws."""
+        ...
+
+    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
+        """Raise `Unprocessable` `rendering_failed` or `bad_logo` with a reason a person can act on."""
+        ...
+
+
+class WeasyPrintRenderer:
+    """Keeps what is costly between documents: the library, the fonts and the parsed style sheet."""
+
+    def __init__(self, template: DocumentTemplate) -> None:
+        self._template = template
+        self._engine: _Engine | None = None
+
+    @property
+    def template_version(self) -> str:
+        """The hash of the template files."""
+        return self._template.version
+
+    @property
+    def layer_version(self) -> str:
+        """WeasyPrint's version, known without importing it."""
+        return f"weasyprint-{version('weasyprint')}"
+
+    def warm_up(self) -> None:
+        """Import WeasyPrint and read the fonts and the style now, so that the first document does not wait."""
+        if self._engine is None:
+            self._engine = _Engine(self._template.style)
+
+    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
+        """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of."""
+        assets = {"logo": checked_logo(logo)} if logo else {}
+        html = self._template.invoice_html(printed)
+        self.warm_up()
+        assert self._engine is not None
+        return RenderedPdf(self._engine.draw(html, assets, invoice=printed.id))
+
+
+class _Engine:
+    """WeasyPrint behind its seal."""
+
+    def __init__(self, style: str) -> None:
+        self._weasyprint: Any = import_weasyprint()
+        from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415  # only the worker has WeasyPrint
+
+        from billing.adapters.sealed_fetcher import SealedFetcher  # noqa: PLC0415  # it imports WeasyPrint
+
+        self._fetcher = SealedFetcher()
+        self._fonts = FontConfiguration()
+        self._style = self._weasyprint.CSS(string=style, url_fetcher=self._fetcher, font_config=self._fonts)
+
+    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str) -> bytes:
+        from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
+
+        self._fetcher.open_for(assets)
+        failure: BaseException | None = None
+        try:
+            document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
+            content = document.write_pdf(stylesheets=[self._style], font_config=self._fonts, **_OPTIONS)
+        except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
+            failure = error
+        if self._fetcher.refused:
+            message = f"The document refers to something outside itself: {self._fetcher.refused[0][:200]}"
+            raise Unprocessable(message, code="rendering_failed", invoice=invoice) from failure
+        if failure is not None:
+            message = f"The document could not be drawn ({type(failure).__name__})."
+            raise Unprocessable(message, code="rendering_failed", invoice=invoice) from failure
+        return bytes(content)

@@ -1,0 +1,38 @@
+"""The only way WeasyPrint reaches anything: a table of assets, and a log of what it asked for besides.
+
+Imports WeasyPrint, so only the renderer imports this, and late.
+"""
+
+from urllib.request import OpenerDirector
+
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
+
+from billing.core.printed_invoice import Logo
+
+
+class SealedFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no types
+    """Answers `app:` names from a table; refuses and records every other address: no network, no files.
+
+    WeasyPrint swallows the refusal inside an SVG image, so the renderer looks at `refused` afterwards as well.
+    """
+
+    def __init__(self) -> None:
+        # Not URLFetcher's own start: it installs handlers for http, ftp and files and builds a TLS context.
+        OpenerDirector.__init__(self)
+        self._assets: dict[str, Logo] = {}
+        self.refused: list[str] = []
+        self._fail_on_errors = True
+
+    def open_for(self, assets: dict[str, Logo]) -> None:
+        """Start one document: its assets by name, and an empty log."""
+        self._assets = assets
+        self.refused = []
+
+    def fetch(self, url: str, headers: object = None) -> URLFetcherResponse:  # noqa: ARG002  # WeasyPrint's signature
+        """Serve an asset of the table; anything else ends the rendering."""
+        asset = self._assets.get(url.removeprefix("app:")) if url.startswith("app:") else None
+        if asset is None:
+            self.refused.append(url)
+            message = "A document may not refer to anything outside itself."
+            raise FatalURLFetchingError(message)
+        return URLFetcherResponse(url, asset.content, {"Content-Type": asset.media_type})
