@@ -1,0 +1,61 @@
+"""`python -m local.stripe_simulator`: the simulator as a program; see its README for the options."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from local.stripe_simulator.application import Configuration, InvalidConfiguration, server
+from local.stripe_simulator.specification import SpecificationError, obtain
+from local.stripe_simulator.webhooks import RETRY_DELAYS
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.stripe_simulator", description="A simulator of Stripe."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--secret-key", required=True, help="sk_test_…, the only key accepted")
+    parser.add_argument(
+        "--webhook-secret", action="append", default=[], help="whsec_…; twice while one is rolled"
+    )
+    parser.add_argument("--webhook-url", help="where events go; without it there is no endpoint")
+    parser.add_argument("--webhook-events", help="event types the endpoint wants, by commas; default all")
+    parser.add_argument("--state-file", type=Path, required=True, help="holds everything; created if missing")
+    parser.add_argument(
+        "--spec", type=Path, help="the cut-down OpenAPI document; default: cached, else fetched"
+    )
+    parser.add_argument("--retry-delays", help="seconds before each webhook retry, by commas")
+    parser.add_argument(
+        "--fee-delay", type=float, default=1.0, help="seconds until the fee of a charge is known"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Runs until it is told to stop; 1 and one plain sentence if it cannot start."""
+    given = _arguments()
+    try:
+        configuration = Configuration(
+            host=given.host,
+            port=given.port,
+            secret_key=given.secret_key,
+            state_file=given.state_file,
+            specification=given.spec or obtain(),
+            webhook_secrets=tuple(given.webhook_secret),
+            webhook_url=given.webhook_url,
+            webhook_events=frozenset(given.webhook_events.split(",")) if given.webhook_events else None,
+            retry_delays=[float(delay) for delay in given.retry_delays.split(",")]
+            if given.retry_delays
+            else RETRY_DELAYS,
+            fee_delay=given.fee_delay,
+        )
+    except (InvalidConfiguration, SpecificationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    server(configuration).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""`/_test/…`: what programs may do with the simulator and people cannot do with Stripe."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local.stripe_simulator import catalogue, faults, payments
+from local.stripe_simulator.errors import DishonestAnswer, NotSimulated, StripeError
+from local.stripe_simulator.jobs import run_due_jobs
+from local.stripe_simulator.store import public
+from local.stripe_simulator.world import DELIVERY_SETTINGS, World
+
+_METHODS = ("card", "us_bank_account")
+_LONGEST_AGEING = 366 * 24 * 60 * 60
+
+
+class Control:
+    """The test routes over one world; each answers JSON, mistakes as Stripe-shaped errors."""
+
+    def __init__(self, world: World, defects: Callable[[], list[str]]) -> None:
+        """`defects` gives what went wrong inside the simulator itself so far."""
+        self._world = world
+        self._defects = defects
+
+    def routes(self) -> list[Route]:
+        """The routes, for the application."""
+        table: list[tuple[str, str, Callable[[Request, Any], Any]]] = [
+            ("GET", "/_test/health", self._health),
+            ("POST", "/_test/checkout/sessions/{id}/pay", self._pay),
+            ("POST", "/_test/payment_intents/{id}/settle", self._settle),
+            ("POST", "/_test/charges/{id}/dispute", self._dispute),
+            ("POST", "/_test/advance", self._advance),
+            ("GET", "/_test/deliveries", self._deliveries),
+            ("POST", "/_test/deliveries", self._disturb_deliveries),
+            ("POST", "/_test/events/{id}/resend", self._resend),
+            ("GET", "/_test/fail_next", self._faults),
+            ("POST", "/_test/fail_next", self._fail_next),
+            ("DELETE", "/_test/fail_next", self._fail_no_more),
+            ("GET", "/_test/objects/{id}", self._object),
+        ]
+        return [Route(path, self._endpoint(action), methods=[method]) for method, path, action in table]
+
+    @staticmethod
+    def _endpoint(action: Callable[[Request, Any], Any]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                given = await _json(request) if request.method == "POST" else {}
+                return JSONResponse(action(request, given))
+            except StripeError as error:
+                return JSONResponse(error.body(), error.status)
+            except DishonestAnswer as error:
+                return JSONResponse(StripeError(500, str(error), kind="api_error").body(), 500)
+
+        return endpoint
+
+    def _health(self, _: Request, __: Any) -> dict[str, Any]:
+        defects = self._defects()
+        if defects:
+            raise StripeError(500, "; ".join(defects[:5]), kind="api_error")
+        return {
+            "status": "ok",
+            "api_version": self._world.document.api_version,
+            "checkout_sessions": self._world.store.count("checkout.session"),
+        }
+
+    def _pay(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        method = _choice(given, "method", _METHODS)
+        outcome = _choice(given, "outcome", ("succeed", "fail"), optional=True)
+        number = _number(method, outcome, given.get("number"))
+        run_due_jobs(self._world)
+        with self._world.change() as events:
+            session = self._world.find(request.path_params["id"], "checkout.session")
+            payment = payments.pay(self._world, session, method=method, number=number, name="Test Payer")
+        return {"session": payment.session, "payment_intent": payment.payment_intent, "events": events}
+
+    def _settle(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        outcome = _choice(given, "outcome", ("succeed", "fail"))
+        with self._world.change() as events:
+            intent = self._world.find(request.path_params["id"], "payment_intent")
+            payment = payments.settle(self._world, intent, succeeds=outcome == "succeed")
+        return {"session": payment.session, "payment_intent": payment.payment_intent, "events": events}
+
+    def _dispute(self, _: Request, __: Any) -> dict[str, Any]:
+        raise NotSimulated("Disputing a charge (POST /_test/charges/{id}/dispute)")
+
+    def _advance(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
+        seconds = given.get("seconds")
+        if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= _LONGEST_AGEING:
+            raise StripeError(400, f"seconds is an integer from 0 to {_LONGEST_AGEING}.", parameter="seconds")
+        with self._world.change():
+            self._world.store.age(seconds)
+        run_due_jobs(self._world)
+        return {"aged": seconds}
+
+    def _deliveries(self, _: Request, __: Any) -> dict[str, Any]:
+        return {
+            "data": self._world.store.attempts(),
+            "waiting": [vars(delivery) for delivery in self._world.store.waiting()],
+            "settings": self._world.delivery_settings(),
+        }
+
+    def _disturb_deliveries(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
+        for name, value in given.items():
+            if name not in DELIVERY_SETTINGS:
+                raise StripeError(400, f"Unknown setting {name[:40]!r}.", parameter=name)
+            wanted = bool if name == "reorder" else int
+            if type(value) is not wanted or value < 0:
+                raise StripeError(
+                    400,
+                    f"{name} is a {'boolean' if wanted is bool else 'number, 0 or more'}.",
+                    parameter=name,
+                )
+        with self._world.change():
+            settings = {**self._world.delivery_settings(), **given}
+            self._world.store.store_setting("deliveries", settings)
+        return settings
+
+    def _resend(self, request: Request, _: Any) -> dict[str, Any]:
+        with self._world.change():
+            event = self._world.find(request.path_params["id"], "event")
+            self._world.store.queue(event["id"], due=time.time())
+        return {"event": event["id"]}
+
+    def _faults(self, _: Request, __: Any) -> dict[str, Any]:
+        return {"data": [vars(fault) for fault in faults.ordered(self._world.store)]}
+
+    def _fail_next(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            faults.order(self._world.store, faults.Fault.read(given))
+        except faults.InvalidFault as error:
+            raise StripeError(400, str(error)) from error
+        return self._faults(request, given)
+
+    def _fail_no_more(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        faults.clear(self._world.store)
+        return self._faults(request, given)
+
+    def _object(self, request: Request, _: Any) -> dict[str, Any]:
+        body = self._world.store.get(request.path_params["id"])
+        if body is None:
+            raise StripeError(404, "There is no such object.", code="resource_missing", parameter="id")
+        return public(body)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    body = await request.body()
+    try:
+        given = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise StripeError(400, "The body is not JSON.") from error
+    if not isinstance(given, dict):
+        raise StripeError(400, "The body must be a JSON object.")
+    return given
+
+
+def _choice(given: dict[str, Any], name: str, choices: tuple[str, ...], *, optional: bool = False) -> Any:
+    value = given.get(name)
+    if (value is None and optional) or (isinstance(value, str) and value in choices):
+        return value
+    raise StripeError(400, f"{name} must be one of: {', '.join(choices)}.", parameter=name)
+
+
+def _number(method: str, outcome: str | None, number: Any) -> str:
+    """The test number to pay with; a bank debit's outcome is decided when it is settled, so `outcome` picks a number."""
+    working, failing, known = {
+        "card": (
+            catalogue.WORKING_CARD,
+            catalogue.DECLINED_CARD,
+            {number: card.decline for number, card in catalogue.CARDS.items()},
+        ),
+        "us_bank_account": (
+            catalogue.WORKING_BANK_ACCOUNT,
+            catalogue.FAILING_BANK_ACCOUNT,
+            catalogue.BANK_ACCOUNTS,
+        ),
+    }[method]
+    if number is None:
+        return failing if outcome == "fail" else working
+    if not isinstance(number, str) or number not in known:
+        raise StripeError(400, f"number must be one of: {', '.join(known)}.", parameter="number")
+    if outcome is not None and (known[number] is None) != (outcome == "succeed"):
+        raise StripeError(400, f"{number} does not {outcome}.", parameter="outcome")
+    return number

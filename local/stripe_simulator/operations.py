@@ -1,0 +1,118 @@
+"""The operations of Stripe's API that are simulated, by Stripe's own operation names."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from local.stripe_simulator import checkout_sessions, reading
+from local.stripe_simulator.errors import NotSimulated
+from local.stripe_simulator.openapi import Operation
+from local.stripe_simulator.store import StripeObject, public
+from local.stripe_simulator.world import ApiRequest, World
+
+#: Stripe lists events of the last 30 days only.
+EVENT_LIFETIME = 30 * 24 * 60 * 60
+
+type _Handler = Callable[[World, str, dict[str, Any], ApiRequest], StripeObject]
+
+
+def perform(
+    world: World, operation: Operation, path: str, parameters: dict[str, Any], cause: ApiRequest
+) -> StripeObject:
+    """The answer to a request whose parameters the document allows; the object inside has what `expand` asked for.
+
+    Raises `StripeError`, and `NotSimulated` for an operation that is not in the table below.
+    """
+    must_be_simulated(operation)
+    paths = parameters.pop("expand", [])
+    return reading.expand(world, _HANDLERS[operation.name](world, path, parameters, cause), paths)
+
+
+def must_be_simulated(operation: Operation) -> None:
+    """`NotSimulated` (501) for an operation of Stripe's that is not in the table below."""
+    if operation.name not in _HANDLERS:
+        raise NotSimulated(str(operation))
+
+
+def _identifier(path: str, kind: str) -> str:
+    parts = path.split("/")
+    return parts[4] if kind == "checkout.session" else parts[3]
+
+
+def _retrieve(kind: str, parameter: str) -> _Handler:
+    def handler(world: World, path: str, _: dict[str, Any], __: ApiRequest) -> StripeObject:
+        return world.find(_identifier(path, kind), kind, parameter)
+
+    return handler
+
+
+def _create_session(world: World, _: str, parameters: dict[str, Any], __: ApiRequest) -> StripeObject:
+    return checkout_sessions.create(world, parameters)
+
+
+def _expire_session(world: World, path: str, _: dict[str, Any], cause: ApiRequest) -> StripeObject:
+    session = world.find(_identifier(path, "checkout.session"), "checkout.session", "session")
+    return checkout_sessions.expire(world, session, cause)
+
+
+def _list_line_items(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
+    return reading.line_items(world, _identifier(path, "checkout.session"), parameters)
+
+
+def _list(kind: str, *fields: str) -> _Handler:
+    def handler(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
+        filters = {field: _reads(field) for field in fields}
+        return reading.page(world.store.newest_first(kind), parameters, url=path, filters=filters)
+
+    return handler
+
+
+def _reads(field: str) -> Callable[[StripeObject], Any]:
+    return lambda body: body[field]
+
+
+def _list_sessions(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
+    filters: dict[str, Callable[[StripeObject], Any]] = {
+        "payment_intent": _reads("payment_intent"),
+        "status": _reads("status"),
+        "customer_details": lambda body: {"email": (body["customer_details"] or {}).get("email")},
+    }
+    return reading.page(world.store.newest_first("checkout.session"), parameters, url=path, filters=filters)
+
+
+def _list_events(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
+    oldest = world.now() - EVENT_LIFETIME
+    types = parameters.pop("types", None)
+    pattern = parameters.pop("type", "*")  # a type, or a group of types such as `charge.*`
+    recent = (
+        event
+        for event in world.store.newest_first("event")
+        if event["created"] >= oldest
+        and (types is None or event["type"] in types)
+        and fnmatchcase(event["type"], pattern)
+    )
+    filters: dict[str, Callable[[StripeObject], Any]] = {
+        "delivery_success": lambda event: event["pending_webhooks"] == 0,
+    }
+    return reading.page(recent, parameters, url=path, filters=filters)
+
+
+def _retrieve_event(world: World, path: str, _: dict[str, Any], __: ApiRequest) -> StripeObject:
+    return public(world.find(_identifier(path, "event"), "event"))
+
+
+_HANDLERS: dict[str, _Handler] = {
+    "PostCheckoutSessions": _create_session,
+    "GetCheckoutSessions": _list_sessions,
+    "GetCheckoutSessionsSession": _retrieve("checkout.session", "session"),
+    "PostCheckoutSessionsSessionExpire": _expire_session,
+    "GetCheckoutSessionsSessionLineItems": _list_line_items,
+    "GetPaymentIntents": _list("payment_intent"),
+    "GetPaymentIntentsIntent": _retrieve("payment_intent", "intent"),
+    "GetCharges": _list("charge", "payment_intent"),
+    "GetChargesCharge": _retrieve("charge", "charge"),
+    "GetBalanceTransactions": _list("balance_transaction", "currency", "source", "type"),
+    "GetBalanceTransactionsId": _retrieve("balance_transaction", "id"),
+    "GetEvents": _list_events,
+    "GetEventsId": _retrieve_event,
+}
