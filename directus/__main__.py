@@ -1,0 +1,53 @@
+"""`python -m directus plan|apply|doctor`: the installer's command line."""
+
+import argparse
+import os
+import sys
+
+from directus.access import unknown_permissions
+from directus.installer import apply, plan, target_from_environment
+from directus.rest import Directus, InstallerError
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; 0 when all is well, 1 with one plain reason otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m directus", description=__doc__)
+    parser.add_argument("command", choices=["plan", "apply", "doctor"])
+    command = parser.parse_args(arguments).command
+    try:
+        url, token = target_from_environment()
+        service_token = os.environ.get("BILLING_SERVICE_TOKEN") or None
+        if command == "plan":
+            return _plan(url, token, service_token)
+        return _apply(url, token, service_token)
+    except InstallerError as error:
+        print(f"directus {command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _plan(url: str, token: str, service_token: str | None) -> int:
+    changes = plan(url, token, service_token=service_token)
+    for change in changes:
+        print(f"  {change.summary}")
+    print(f"{len(changes)} changes to make at {url}; run apply." if changes else f"Nothing to do at {url}.")
+    _warn(url, token)
+    return 0
+
+
+def _apply(url: str, token: str, service_token: str | None) -> int:
+    changes = apply(url, token, service_token=service_token)
+    for change in changes:
+        print(f"  {change.summary}")
+    print(f"{len(changes)} changes made at {url}." if changes else f"Nothing to do at {url}.")
+    _warn(url, token)
+    return 0
+
+
+def _warn(url: str, token: str) -> None:
+    with Directus(url, token) as directus:
+        for warning in unknown_permissions(directus.rows("/permissions")):
+            print(f"  note: {warning}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

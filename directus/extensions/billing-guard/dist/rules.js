@@ -1,0 +1,306 @@
+import { invalid, locked } from './refusal.js';
+
+/** How the firm itself receives money; everything else comes from Stripe. */
+const BY_HAND = ['wire', 'check', 'cash', 'other'];
+
+/** From `sent_at` on these are what the client was sent. */
+const FROZEN = ['client', 'currency', 'invoice_number', 'issue_date', 'subtotal', 'tax_rate', 'tax', 'total'];
+const FROZEN_NUMBERS = ['subtotal', 'tax_rate', 'tax', 'total'];
+
+/** Where a payment entered by hand may go; `failed` and `canceled` are final (cancel and enter again). */
+const PAYMENT_STEPS = {
+	pending: ['pending', 'succeeded', 'failed', 'canceled'],
+	succeeded: ['succeeded', 'failed', 'canceled'],
+};
+const REFUND_STEPS = {
+	pending: ['pending', 'succeeded', 'failed', 'canceled'],
+	succeeded: ['succeeded', 'canceled'],
+};
+
+/** Whole cents of a decimal(14,2): exact, because 2^53 cents are more than the column holds. */
+const cents = (amount) => Math.round(Number(amount ?? 0) * 100);
+
+const day = (value) => (value === null || value === undefined ? null : String(value instanceof Date ? value.toISOString() : value).slice(0, 10));
+
+const one = async (database, table, id, columns) =>
+	id === null || id === undefined ? undefined : database(table).select(columns).where({ id }).first();
+
+const many = (database, table, keys, columns) => database(table).select(columns).whereIn('id', keys);
+
+// -- invoices ---------------------------------------------------------------------------------------------------
+
+async function invoiceChanged(payload, keys, { database }) {
+	const rows = await many(database, 'invoices', keys, ['id', 'status', 'sent_at', ...FROZEN]);
+	for (const row of rows) {
+		if (row.status === 'void' && payload.status !== undefined && payload.status !== 'void') {
+			throw locked('INVOICE_VOID', 'A void invoice stays void. Write a new invoice.', { invoice: row.id });
+		}
+		const changed = FROZEN.filter((field) => payload[field] !== undefined && !sameValue(field, payload[field], row[field]));
+		if (row.sent_at !== null && changed.length > 0) {
+			throw locked(
+				'INVOICE_FROZEN',
+				`This invoice has been sent: ${changed.join(', ')} can no longer change. Add a discount line, or void it and write a new one.`,
+				{ invoice: row.id, fields: changed },
+			);
+		}
+		if (changed.includes('client') || changed.includes('currency')) await refuseIfAttached(database, row.id);
+	}
+	return payload;
+}
+
+/** Payments and documents carry the client and currency of their invoice; they would stay behind. */
+async function refuseIfAttached(database, invoice) {
+	for (const table of ['payments', 'documents']) {
+		if (await database(table).select('id').where({ invoice }).first()) {
+			throw locked('INVOICE_HAS_RECORDS', `Client and currency cannot change: the invoice already has ${table}.`, { invoice });
+		}
+	}
+}
+
+function sameValue(field, wanted, actual) {
+	if (wanted === null || actual === null) return wanted === actual;
+	if (FROZEN_NUMBERS.includes(field)) return Number(wanted) === Number(actual);
+	if (field === 'issue_date') return day(wanted) === day(actual);
+	return String(wanted) === String(actual);
+}
+
+// -- line items -------------------------------------------------------------------------------------------------
+
+async function lineItemAdded(payload, { database }) {
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'sent_at']);
+	if (invoice === undefined) throw invalid('LINK_REQUIRED', '"invoice" is required.', { collection: 'line_items', field: 'invoice' });
+	checkDiscount(payload.kind, payload.amount);
+	if (invoice.sent_at !== null && (payload.kind !== 'discount' || invoice.status === 'void')) {
+		throw locked('INVOICE_FROZEN', 'This invoice has been sent: only a discount can be added.', { invoice: invoice.id });
+	}
+	return payload;
+}
+
+async function lineItemChanged(payload, keys, { database }) {
+	const rows = await many(database, 'line_items', keys, ['id', 'invoice', 'kind', 'amount']);
+	const invoices = [...new Set([...rows.map((row) => row.invoice), payload.invoice].filter(Boolean))];
+	for (const invoice of await many(database, 'invoices', invoices, ['id', 'sent_at'])) {
+		if (invoice.sent_at !== null) {
+			throw locked('INVOICE_FROZEN', 'This invoice has been sent: its lines can no longer change.', { invoice: invoice.id });
+		}
+	}
+	for (const row of rows) checkDiscount(payload.kind ?? row.kind, payload.amount ?? row.amount);
+	return payload;
+}
+
+function checkDiscount(kind, amount) {
+	if (kind === 'discount' && cents(amount) >= 0) {
+		throw invalid('DISCOUNT_MUST_BE_NEGATIVE', 'The amount of a discount must be negative.', { field: 'amount' });
+	}
+}
+
+// -- payments ---------------------------------------------------------------------------------------------------
+
+async function paymentEntered(payload, { database }) {
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'client', 'currency']);
+	if (invoice === undefined) throw invalid('LINK_REQUIRED', 'A payment entered by hand needs its invoice.', { field: 'invoice' });
+	if (!BY_HAND.includes(payload.method)) {
+		throw invalid('INVALID_METHOD', 'Only wire, check, cash and other payments are entered by hand.', { field: 'method' });
+	}
+	return withFactsOf(invoice, payload);
+}
+
+/** Client and currency are the invoice's: filled in when absent, refused when different. */
+function withFactsOf(invoice, payload) {
+	for (const field of ['client', 'currency']) {
+		if (payload[field] !== undefined && payload[field] !== null && payload[field] !== invoice[field]) {
+			throw invalid('DIFFERS_FROM_INVOICE', `The ${field} of a payment must be its invoice's.`, { field });
+		}
+	}
+	return { ...payload, client: invoice.client, currency: invoice.currency };
+}
+
+async function paymentChanged(payload, keys, context) {
+	const columns = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'transaction_id', 'checkout_session'];
+	let result = payload;
+	for (const row of await many(context.database, 'payments', keys, columns)) {
+		const isMove = ['invoice', 'client'].some((field) => payload[field] !== undefined && payload[field] !== row[field]);
+		if (isMove) result = await assign(payload, keys, row, context);
+		else if (isByHand(row)) await editedByHand(payload, row, context);
+		else stripeRowChanged(payload, row);
+	}
+	return result;
+}
+
+const isByHand = (row) => BY_HAND.includes(row.method) && row.transaction_id === null && row.checkout_session === null;
+
+/** An unapplied payment (no invoice, no client) is assigned once; no other payment is ever moved. */
+async function assign(payload, keys, row, { database }) {
+	if (row.invoice !== null || row.client !== null) {
+		throw locked('PAYMENT_MOVED', 'A payment is never moved: cancel it and enter it again.', { payment: row.id });
+	}
+	if (keys.length !== 1 || Object.keys(payload).some((field) => !['invoice', 'client', 'note'].includes(field))) {
+		throw invalid('ASSIGN_ONE', 'Assign one unapplied payment at a time, without other changes.', { payment: row.id });
+	}
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'client', 'currency']);
+	if (invoice === undefined) throw invalid('LINK_REQUIRED', 'Name the invoice this payment belongs to.', { field: 'invoice' });
+	if (invoice.currency !== row.currency) {
+		throw invalid('DIFFERS_FROM_INVOICE', `The payment is in ${row.currency}, the invoice in ${invoice.currency}.`, { field: 'currency' });
+	}
+	const { client } = withFactsOf(invoice, { client: payload.client });
+	return { ...payload, client };
+}
+
+async function editedByHand(payload, row, { database }) {
+	const steps = PAYMENT_STEPS[row.status] ?? [];
+	const edits = Object.keys(payload).filter((field) => !['note', 'reference', 'invoice', 'client'].includes(field));
+	if (edits.length > 0 && steps.length === 0) {
+		throw locked('PAYMENT_FINAL', `A ${row.status} payment no longer changes: enter a new one.`, { payment: row.id });
+	}
+	if (payload.status !== undefined && !steps.includes(payload.status)) {
+		throw locked('INVALID_STATUS', `A ${row.status} payment cannot become ${payload.status}.`, { payment: row.id });
+	}
+	if (payload.amount !== undefined && cents(payload.amount) < (await refunded(database, row.id))) {
+		throw invalid('BELOW_REFUNDS', 'The amount cannot be less than what was refunded.', { payment: row.id });
+	}
+}
+
+/** Of a Stripe payment staff may only ask for the end of a pending attempt; if Stripe says paid, Stripe wins. */
+function stripeRowChanged(payload, row) {
+	const fields = Object.keys(payload).filter((field) => !['invoice', 'client'].includes(field));
+	const asksToCancel = fields.length === 1 && payload.status === 'canceled' && ['pending', 'canceled'].includes(row.status);
+	if (fields.length > 0 && !asksToCancel) {
+		throw locked('STRIPE_PAYMENT', 'This payment comes from Stripe: only a pending one can be canceled.', { payment: row.id });
+	}
+}
+
+// -- refunds ----------------------------------------------------------------------------------------------------
+
+async function refundEntered(payload, { database }) {
+	const query = database('payments')
+		.select(['id', 'amount', 'currency', 'status', 'method', 'transaction_id', 'checkout_session'])
+		.where({ id: payload.payment ?? null })
+		.first();
+	// Two refunds entered at the same moment must not both see the same rest. SQLite has one writer anyway.
+	if (database.client.config.client === 'pg' && database.isTransaction) query.forUpdate();
+	const payment = await query;
+	if (payment === undefined) throw invalid('LINK_REQUIRED', 'A refund needs its payment.', { field: 'payment' });
+	if (payload.stripe_refund !== undefined && payload.stripe_refund !== null) {
+		throw locked('STRIPE_REFUND', "Stripe's refunds are recorded by the billing functions.", { field: 'stripe_refund' });
+	}
+	if (!isByHand(payment) || payment.status !== 'succeeded') {
+		throw locked('NOT_REFUNDABLE_BY_HAND', 'Only a succeeded payment entered by hand is refunded here; use Stripe for the others.', {
+			payment: payment.id,
+		});
+	}
+	if (payload.currency !== undefined && payload.currency !== null && payload.currency !== payment.currency) {
+		throw invalid('DIFFERS_FROM_PAYMENT', "The currency of a refund must be its payment's.", { field: 'currency' });
+	}
+	const left = cents(payment.amount) - (await refunded(database, payment.id));
+	if (cents(payload.amount) > left) {
+		throw invalid('MORE_THAN_IS_LEFT', `At most ${(left / 100).toFixed(2)} ${payment.currency} is left to refund.`, { field: 'amount' });
+	}
+	return { ...payload, currency: payment.currency };
+}
+
+async function refunded(database, payment) {
+	const rows = await database('refunds').select(['amount', 'status']).where({ payment });
+	return rows
+		.filter((row) => !['failed', 'canceled'].includes(row.status))
+		.reduce((sum, row) => sum + cents(row.amount), 0);
+}
+
+async function refundChanged(payload, keys, { database }) {
+	for (const row of await many(database, 'refunds', keys, ['id', 'status', 'stripe_refund'])) {
+		if (row.stripe_refund !== null) {
+			throw locked('STRIPE_REFUND', "Stripe's refunds are recorded by the billing functions.", { refund: row.id });
+		}
+		if (['payment', 'amount', 'currency', 'stripe_refund'].some((field) => payload[field] !== undefined)) {
+			throw locked('REFUND_FIXED', 'Payment and amount of a refund are fixed: cancel it and enter it again.', { refund: row.id });
+		}
+		if (payload.status !== undefined && !(REFUND_STEPS[row.status] ?? []).includes(payload.status)) {
+			throw locked('INVALID_STATUS', `A ${row.status} refund cannot become ${payload.status}.`, { refund: row.id });
+		}
+	}
+	return payload;
+}
+
+// -- documents --------------------------------------------------------------------------------------------------
+
+async function documentAdded(payload, { database }) {
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'client']);
+	const filled = invoice !== undefined && payload.client === undefined ? { ...payload, client: invoice.client } : payload;
+	checkDocument(filled, invoice);
+	return filled;
+}
+
+async function documentChanged(payload, keys, { database }) {
+	for (const row of await many(database, 'documents', keys, ['id', 'type', 'client', 'invoice', 'visible_to_client'])) {
+		const next = { ...row, ...payload };
+		checkDocument(next, await one(database, 'invoices', next.invoice, ['id', 'client']));
+	}
+	return payload;
+}
+
+function checkDocument(document, invoice) {
+	const isReport = document.type === 'report';
+	if (isReport && document.visible_to_client) {
+		throw invalid('REPORT_IS_INTERNAL', 'A report is never shown to a client.', { field: 'visible_to_client' });
+	}
+	if (!isReport && (document.client === undefined || document.client === null)) {
+		throw invalid('LINK_REQUIRED', 'A document needs its client.', { field: 'client' });
+	}
+	if (invoice !== undefined && document.client !== invoice.client) {
+		throw invalid('DIFFERS_FROM_INVOICE', "The client of a document must be its invoice's.", { field: 'client' });
+	}
+}
+
+// -- disputes ---------------------------------------------------------------------------------------------------
+
+async function disputeOpened(payload, { database }) {
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status']);
+	if (invoice === undefined || ['draft', 'void'].includes(invoice.status)) {
+		throw invalid('NOT_DISPUTABLE', 'Only an invoice that was sent can be disputed.', { field: 'invoice' });
+	}
+	await checkDisputedLine(payload.line_item, invoice.id, database);
+	return payload;
+}
+
+async function disputeChanged(payload, keys, { database }) {
+	const columns = ['id', 'invoice', 'line_item', 'amount', 'status', 'date_created'];
+	for (const row of await many(database, 'disputes', keys, columns)) {
+		const next = { ...row, ...payload };
+		await checkDisputedLine(next.line_item, next.invoice, database);
+		if (payload.status === 'accepted' && row.status !== 'accepted' && next.amount !== null) {
+			await mustHaveDiscount(row, database);
+		}
+	}
+	return payload;
+}
+
+async function checkDisputedLine(lineItem, invoice, database) {
+	if (lineItem === undefined || lineItem === null) return;
+	const line = await one(database, 'line_items', lineItem, ['invoice']);
+	if (line?.invoice !== invoice) {
+		throw invalid('DIFFERS_FROM_INVOICE', 'The disputed line must be one of the disputed invoice.', { field: 'line_item' });
+	}
+}
+
+/** An accepted amount must also leave the invoice: the discount line comes first. */
+async function mustHaveDiscount(dispute, database) {
+	const discount = await database('line_items')
+		.select('id')
+		.where({ invoice: dispute.invoice, kind: 'discount' })
+		.andWhere('date_created', '>=', dispute.date_created)
+		.first();
+	if (discount === undefined) {
+		throw locked('DISCOUNT_FIRST', 'Add the discount line to the invoice first, then accept the objection.', { dispute: dispute.id });
+	}
+}
+
+/** What each collection checks, beyond its links. Each returns the payload, possibly completed. */
+export const RULES = {
+	clients: {},
+	invoices: { update: invoiceChanged },
+	line_items: { create: lineItemAdded, update: lineItemChanged },
+	payments: { create: paymentEntered, update: paymentChanged },
+	refunds: { create: refundEntered, update: refundChanged },
+	documents: { create: documentAdded, update: documentChanged },
+	disputes: { create: disputeOpened, update: disputeChanged },
+	portal_access: {},
+};

@@ -1,0 +1,87 @@
+"""A small REST client for the installer: an administrator's or nobody's requests to one Directus."""
+
+import json
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import urllib3
+
+
+class InstallerError(Exception):
+    """The installer cannot go on; the message is one plain sentence for the administrator."""
+
+
+class DirectusRefused(InstallerError):
+    """Directus answered with an error; `status`, `code` and `message` are its own."""
+
+    def __init__(self, method: str, path: str, status: int, code: str, message: str) -> None:
+        """`code` is `extensions.code` of Directus's first error."""
+        super().__init__(f"Directus refused {method} {path}: {status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Directus:
+    """One Directus, spoken to with one token (or none). Never repeats a request that may have acted."""
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = 120.0) -> None:
+        """`url` without a path; `token` a static token; `timeout` in seconds for one request."""
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def answer(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and parsed JSON (or text, or `None`) of one request; numbers with a point as `Decimal`."""
+        headers = dict(self._headers)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        try:
+            response = self._pool.request(
+                method, self.url + path, body=data, headers=headers, redirect=False, preload_content=True
+            )
+        except urllib3.exceptions.LocationValueError:
+            message = f"{self.url!r} is not an address; write it like https://directus.example.com."
+            raise InstallerError(message) from None
+        except urllib3.exceptions.HTTPError as error:
+            message = f"Directus does not answer at {self.url} ({type(error).__name__}). Is it running?"
+            raise InstallerError(message) from None
+        text = response.data.decode("utf-8", "replace")
+        try:
+            return response.status, json.loads(text, parse_float=Decimal) if text else None
+        except json.JSONDecodeError:
+            return response.status, text
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The `data` of the answer; `DirectusRefused` for every status that is not 2xx."""
+        status, answer = self.answer(method, path, body)
+        if status // 100 == 2:  # noqa: PLR2004  2xx is how HTTP says yes
+            return answer.get("data") if isinstance(answer, dict) else answer
+        errors = answer.get("errors") if isinstance(answer, dict) else None
+        first = errors[0] if isinstance(errors, list) and errors else {}
+        code = str(first.get("extensions", {}).get("code", ""))
+        raise DirectusRefused(method, path, status, code, str(first.get("message", answer)))
+
+    def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """All rows of a list; `query` as Directus names it, objects as JSON."""
+        parameters = {
+            name: value if isinstance(value, str) else json.dumps(value) for name, value in query.items()
+        }
+        rows = self.call("GET", f"{path}?{urlencode({'limit': '-1', **parameters})}")
+        if not isinstance(rows, list):
+            message = f"{self.url}{path} did not answer with a list; is this a Directus?"
+            raise InstallerError(message)
+        return rows
