@@ -340,7 +340,9 @@ def _conflicts(field: Field, column: Row) -> list[str]:
     if column["type"] in _SAME_TYPE.get(field.type, {field.type}):
         return []
     name = f"{field.collection}.{field.name}"
-    return [f"{name} is {column['type']} on the target; {field.type} is needed: rename or convert yours first."]
+    return [
+        f"{name} is {column['type']} on the target; {field.type} is needed: rename or convert yours first."
+    ]
 
 
 def _field_changes(field: Field, column: Row) -> list[Change]:
