@@ -3,7 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from billing.core.ledger import Invoice, InvoiceStatus
 from billing.core.money import Money
 from billing.core.printed_invoice import (
     Addressee,
@@ -102,30 +104,46 @@ def discount(amount: str, currency: str = "USD") -> PrintedLine:
     )
 
 
-def facts(**changes: object) -> InvoiceFacts:
-    """An ordinary invoice row."""
-    return replace(
-        InvoiceFacts(
-            id="0192f0c2-7a51-7c11-9c3e-3d0f5a1b7e42",
-            number="2026-0147",
-            currency="USD",
-            sent_at=datetime(2026, 10, 1, 14, 30, tzinfo=UTC),
-            tax_rate=Decimal("8.875"),
-            issue_date=date(2026, 10, 1),
-            due_date=date(2026, 10, 31),
-            matter_number="M-2291",
-            matter_name="Acquisition of Nordlys A/S",
-            client_message="Thank you for your trust. September covers the closing of the first round of due diligence; "
-            "the next invoice follows after the signing on October 19.\nPlease call Anne Harrow with any question.",
-        ),
-        **changes,  # type: ignore[arg-type]  # dataclasses.replace checks the names at run time
+SENT_AT = datetime(2026, 10, 1, 14, 30, tzinfo=UTC)
+MESSAGE = (
+    "Thank you for your trust. September covers the closing of the first round of due diligence; the next invoice "
+    "follows after the signing on October 19.\nPlease call Anne Harrow with any question."
+)
+
+
+def facts(
+    number: str = "2026-0147",
+    *,
+    currency: str = "USD",
+    tax_rate: str = "8.875",
+    due_date: date | None = date(2026, 10, 31),
+    **printed: Any,
+) -> InvoiceFacts:
+    """An ordinary invoice row whose totals the one writer has not filled in."""
+    ledger = Invoice(
+        id="0192f0c2-7a51-7c11-9c3e-3d0f5a1b7e42",
+        invoice_number=number,
+        client="0192f0c2-0000-7c11-9c3e-3d0f5a1b7e42",
+        currency=currency,
+        status=InvoiceStatus.SENT,
+        tax_rate=Decimal(tax_rate),
+        due_date=due_date,
+        sent_at=SENT_AT,
     )
+    usual: dict[str, Any] = {
+        "issue_date": date(2026, 10, 1),
+        "matter_number": "M-2291",
+        "matter_name": "Acquisition of Nordlys A/S",
+        "client_message": MESSAGE,
+    }
+    return InvoiceFacts(ledger=ledger, **(usual | printed))
 
 
 def ordinary() -> PrintedInvoice:
     """Fees, expenses, a discount, a payment, a message."""
     return print_invoice(
         invoice=facts(),
+        sent_at=SENT_AT,
         firm=FIRM,
         client=CLIENT,
         lines=[
@@ -143,7 +161,8 @@ def ordinary() -> PrintedInvoice:
 def long(lines: int = 150) -> PrintedInvoice:
     """More lines than Directus nests, over several pages."""
     return print_invoice(
-        invoice=facts(number="2026-0150"),
+        invoice=facts("2026-0150"),
+        sent_at=SENT_AT,
         firm=FIRM,
         client=CLIENT,
         lines=[
@@ -163,7 +182,8 @@ def yen() -> PrintedInvoice:
         bank_details="Hansebank Hamburg\nIBAN DE02 1203 0000 0000 2020 51\nBIC BYLADEM1001",
     )  # fmt: skip
     return print_invoice(
-        invoice=facts(number="2026-0151", currency="JPY", tax_rate=Decimal(10), language="de-CH", client_message=""),
+        invoice=facts("2026-0151", currency="JPY", tax_rate="10", language="de-CH", client_message=""),
+        sent_at=SENT_AT,
         firm=firm,
         client=replace(CLIENT, name="Sakura Trading KK", address=PostalAddress(("1-2-3 Marunouchi", "100-0005 Tokyo"), "JP")),
         lines=[replace(fee(number, "JPY"), rate=Money(32_000, "JPY"), hours=Decimal("1.5"), amount=Money(48_000, "JPY"))
@@ -184,6 +204,7 @@ def unwieldy() -> PrintedInvoice:
         invoice=facts(
             number="INV-" + "9" * 60, matter_name=word, matter_number="M" * 80, client_message=word
         ),
+        sent_at=SENT_AT,
         firm=replace(
             FIRM,
             name=word[:120],
@@ -209,6 +230,7 @@ def bare() -> PrintedInvoice:
             matter_number="",
             client_message="",
         ),
+        sent_at=SENT_AT,
         firm=Letterhead(name="Anna Weiss", currency="EUR", timezone="Europe/Paris", language="fr"),
         client=Addressee(name="M. Dupont"),
         lines=[replace(fee(1), date=None, timekeeper="", task_code="", hours=None, rate=None)],
@@ -220,6 +242,7 @@ def credit() -> PrintedInvoice:
     """A retainer larger than the work, in Spanish."""
     return print_invoice(
         invoice=facts(language="es", client_message=""),
+        sent_at=SENT_AT,
         firm=FIRM,
         client=CLIENT,
         lines=[fee(0), expense(1, "Mensajería", "38.50")],

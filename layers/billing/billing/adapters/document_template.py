@@ -44,6 +44,11 @@ class DocumentTemplate:
         """The text of the style sheet."""
         return (self._directory / "invoice.css").read_text(encoding="utf-8")
 
+    def title(self, printed: PrintedInvoice) -> str:
+        """The document's title, in its own language: `Invoice 2026-0147`."""
+        label = _labels(self._directory, locale_of(printed.language).language)
+        return f"{label['invoice']} {printed.number}"
+
     def invoice_html(self, printed: PrintedInvoice) -> str:
         """The invoice as one HTML document; the logo, if there is one, is referred to as `app:logo`."""
         locale = locale_of(printed.language)
@@ -54,6 +59,7 @@ class DocumentTemplate:
             invoice=printed,
             label=label,
             language=str(locale).replace("_", "-"),
+            title=self.title(printed),
             wide=_widest(printed) >= _WIDE,
             has_logo=printed.logo_sha256 is not None,
             balance_label=label["credit_balance" if credit else "balance_due"],

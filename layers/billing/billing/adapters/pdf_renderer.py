@@ -43,6 +43,10 @@ class PdfRenderer(Protocol):
         """Names the software that draws."""
         ...
 
+    def title(self, printed: PrintedInvoice) -> str:
+        """What the document is called, in its own language."""
+        ...
+
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         """Raise `Unprocessable` `rendering_failed` or `bad_logo` with a reason a person can act on."""
         ...
@@ -64,6 +68,10 @@ class WeasyPrintRenderer:
     def layer_version(self) -> str:
         """WeasyPrint's version, known without importing it."""
         return f"weasyprint-{version('weasyprint')}"
+
+    def title(self, printed: PrintedInvoice) -> str:
+        """What the document is called, in its own language."""
+        return self._template.title(printed)
 
     def warm_up(self) -> None:
         """Import WeasyPrint and read the fonts and the style now, so that the first document does not wait."""

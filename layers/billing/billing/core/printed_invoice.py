@@ -9,13 +9,13 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
+from billing.core.ledger import Invoice, LineItem, checked_totals, local_date
 from billing.core.money import Money
 from billing.errors import Unprocessable
 
@@ -109,18 +109,10 @@ class PrintedPayment:
 
 @dataclass(frozen=True)
 class InvoiceFacts:
-    """The invoice row. Amounts are None where Directus holds none; `language` is a BCP 47 tag or empty."""
+    """The invoice row: what its ledger decides, and what is only printed. `language` is a BCP 47 tag or empty."""
 
-    id: str
-    number: str
-    currency: str
-    sent_at: dt.datetime
-    tax_rate: Decimal
-    subtotal: Money | None = None
-    tax: Money | None = None
-    total: Money | None = None
+    ledger: Invoice
     issue_date: dt.date | None = None
-    due_date: dt.date | None = None
     matter_number: str = ""
     matter_name: str = ""
     language: str = ""
@@ -186,7 +178,10 @@ class PrintedInvoice:
 
 @dataclass(frozen=True)
 class DocumentIdentity:
-    """Where a document of this content lives, in S3 and in Directus, whoever renders it and however often."""
+    """Where a document of this content lives, in S3 and in Directus, whoever renders it and however often.
+
+    `file_id` is the key of the `directus_files` row and names the object; `document_id` is the `documents` row's.
+    """
 
     content_hash: str
     file_id: str
@@ -201,6 +196,7 @@ class DocumentIdentity:
 def print_invoice(
     *,
     invoice: InvoiceFacts,
+    sent_at: dt.datetime,
     firm: Letterhead,
     client: Addressee,
     lines: Sequence[PrintedLine],
@@ -208,47 +204,44 @@ def print_invoice(
     logo: Logo | None = None,
     portal_url: str = "",
 ) -> PrintedInvoice:
-    """Decide what is printed.
+    """Decide what is printed; `payments` are those booked by `sent_at`.
 
     Raises `Unprocessable` `totals_do_not_add_up` when stored totals are not those of the line items, naming both
     numbers, and `too_many_lines` beyond `MAX_LINES`.
     """
+    ledger = invoice.ledger
     if len(lines) > MAX_LINES:
         message = f"{len(lines)} line items are more than the {MAX_LINES} an invoice may have."
-        raise Unprocessable(message, code="too_many_lines", invoice=invoice.id)
-    groups = _grouped(lines, invoice.currency)
-    subtotal = sum((group.subtotal for group in groups), Money.zero(invoice.currency))
-    tax = subtotal.percent(invoice.tax_rate)
-    total = subtotal + tax
-    _prove(invoice, {"subtotal": subtotal, "tax": tax, "total": total})
-    paid = sum((payment.amount for payment in payments), Money.zero(invoice.currency))
+        raise Unprocessable(message, code="too_many_lines", invoice=ledger.id)
+    totals = checked_totals(ledger, [LineItem(line.id, line.amount) for line in lines])
+    paid = sum((payment.amount for payment in payments), Money.zero(ledger.currency))
     return PrintedInvoice(
-        id=invoice.id,
-        number=invoice.number,
+        id=ledger.id,
+        number=ledger.invoice_number,
         firm=firm,
         client=client,
         language=_language(invoice.language, client.language, firm.language),
         paper=paper_of(firm),
-        issue_date=invoice.issue_date or invoice.sent_at.astimezone(ZoneInfo(firm.timezone)).date(),
-        due_date=invoice.due_date,
+        issue_date=invoice.issue_date or local_date(sent_at, firm.timezone),
+        due_date=ledger.due_date,
         matter_number=invoice.matter_number,
         matter_name=invoice.matter_name,
-        groups=groups,
-        subtotal=subtotal,
-        tax_rate=invoice.tax_rate,
-        tax=tax,
-        total=total,
+        groups=_grouped(lines, ledger.currency),
+        subtotal=totals.subtotal,
+        tax_rate=ledger.tax_rate,
+        tax=totals.tax,
+        total=totals.total,
         payments=tuple(payments),
-        balance_due=total - paid,
+        balance_due=totals.total - paid,
         client_message=invoice.client_message,
         portal_url=portal_url,
-        sent_at=invoice.sent_at,
+        sent_at=sent_at,
         logo_sha256=hashlib.sha256(logo.content).hexdigest() if logo else None,
     )
 
 
-def rounding_remarks(lines: Sequence[PrintedLine]) -> list[str]:
-    """Line ids whose `hours` times `rate` is not their `amount`: allowed (flat fees, courtesy cuts), worth a log."""
+def lines_with_own_amount(lines: Sequence[PrintedLine]) -> list[str]:
+    """Ids of lines whose `hours` times `rate` is not their `amount`: allowed (flat fees, courtesy), worth a log."""
     return [
         line.id
         for line in lines
@@ -317,15 +310,6 @@ def _grouped(lines: Sequence[PrintedLine], currency: str) -> tuple[LineGroup, ..
 def _reading_order(line: PrintedLine) -> tuple[bool, int, dt.date, str]:
     """Staff's own order first, then by date; the id makes it the same every time."""
     return (line.sort is None, line.sort or 0, line.date or dt.date.max, line.id)
-
-
-def _prove(invoice: InvoiceFacts, computed: Mapping[str, Money]) -> None:
-    stored = {"subtotal": invoice.subtotal, "tax": invoice.tax, "total": invoice.total}
-    for name, value in computed.items():
-        given = stored[name]
-        if given is not None and given != value:
-            message = f"The invoice's {name} is {given}, its line items give {value}."
-            raise Unprocessable(message, code="totals_do_not_add_up", invoice=invoice.id)
 
 
 def _language(*wishes: str) -> str:

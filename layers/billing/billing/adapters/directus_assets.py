@@ -1,0 +1,44 @@
+"""The bytes of a file in Directus, wherever Directus keeps it."""
+
+from typing import Protocol
+from urllib.parse import quote
+
+from billing.adapters.directus import Token
+from billing.adapters.http import HttpResponse, Transport
+from billing.errors import DirectusRejected, UpstreamUnavailable
+
+
+class FileBytes(Protocol):
+    """Reads files that staff uploaded."""
+
+    def read(self, file: str) -> bytes:
+        """The whole file; `DirectusRejected` if it is missing or forbidden."""
+        ...
+
+
+class DirectusAssets:
+    """`FileBytes` on Directus's `/assets`, with the service user's token."""
+
+    def __init__(self, base_url: str, token: Token, transport: Transport) -> None:
+        """`base_url` of Directus."""
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._transport = transport
+
+    def read(self, file: str) -> bytes:
+        """The whole file, as it was uploaded."""
+        token = self._token.current()
+        answer = self._get(file, token)
+        if answer.status == 401:  # noqa: PLR2004  # HTTP's own number
+            answer = self._get(file, self._token.refresh())
+        if answer.status == 200:  # noqa: PLR2004  # HTTP's own number
+            return answer.body
+        if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004  # HTTP's own number
+            message = f"Directus answered {answer.status} when asked for a file."
+            raise UpstreamUnavailable(message, file=file)
+        message = f"Directus answered {answer.status} when asked for a file; look at the service user's permissions."
+        raise DirectusRejected(message, file=file)
+
+    def _get(self, file: str, token: str) -> HttpResponse:
+        url = f"{self._base_url}/assets/{quote(file, safe='')}"
+        return self._transport.send("GET", url, headers={"Authorization": f"Bearer {token}"})

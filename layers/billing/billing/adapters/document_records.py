@@ -1,0 +1,187 @@
+"""The rows behind a document: what the renderer reads of an invoice, and the only rows it writes.
+
+Creating is safe to repeat: every id follows from the content, so what is there already is this very document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from billing.adapters.document_rows import (
+    client_from_row,
+    document_from_row,
+    facts_from_row,
+    firm_from_row,
+    line_from_row,
+    link,
+    payment_from_row,
+)
+from billing.adapters.rows import (
+    INVOICE_FIELDS,
+    PAYMENT_DISPUTE_FIELDS,
+    REFUND_FIELDS,
+    payment_dispute_from_row,
+    refund_from_row,
+)
+from billing.core.document_plan import BookedPayment, FileRow, InvoiceRecord
+from billing.errors import DirectusRejected, RecordNotUnique
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from billing.adapters.directus import Row
+
+_INVOICE = (*INVOICE_FIELDS, "issue_date", "matter_number", "matter_name", "language", "client_message")
+_CLIENT = ("id", "name", "address", "tax_id", "language")
+_FIRM = (
+    "name", "legal_name", "address", "tax_id", "email", "phone", "logo", "bank_details", "timezone", "currency",
+    "language", "footer",
+)  # fmt: skip
+_LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
+_PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")
+_DOCUMENTS = ("id", "version", "file", "sha256", "content_hash", "printed_payments")
+
+
+class DocumentRecords(Protocol):
+    """What rendering needs of the system of record."""
+
+    def invoice(self, invoice: str) -> InvoiceRecord | None:
+        """Everything about one invoice; None if there is none. Raises `Unprocessable` `row_unreadable`."""
+        ...
+
+    def file(self, file: str) -> FileRow | None:
+        """A `directus_files` row."""
+        ...
+
+    def register_file(self, row: Mapping[str, object]) -> None:
+        """Create a `directus_files` row for an object that is already in S3; a row that is there stays."""
+        ...
+
+    def create_document(self, row: Mapping[str, object]) -> None:
+        """Create a `documents` row; one with the same id stays as it is."""
+        ...
+
+    def update_document(self, document: str, changes: Mapping[str, object]) -> None:
+        """Write columns of a `documents` row."""
+        ...
+
+    def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:
+        """Write `pdf_status` and `pdf_error` of the invoice."""
+        ...
+
+
+class Rows(Protocol):
+    """The part of `DirectusClient` that is used here."""
+
+    def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
+        """One row by primary key."""
+        ...
+
+    def read_many(
+        self,
+        collection: str,
+        *,
+        filter: Mapping[str, object],  # noqa: A002  # Directus's own word
+        fields: Sequence[str],
+        sort: Sequence[str] = (),
+    ) -> list[Row]:
+        """Every row that matches."""
+        ...
+
+    def read_singleton(self, collection: str, fields: Sequence[str]) -> Row:
+        """The only row of a singleton."""
+        ...
+
+    def create(self, collection: str, payload: Mapping[str, object]) -> Row:
+        """Create a row."""
+        ...
+
+    def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Row:
+        """Update a row."""
+        ...
+
+
+class DirectusDocumentRecords:
+    """`DocumentRecords` on Directus."""
+
+    def __init__(self, rows: Rows) -> None:
+        """`rows` acts as the functions' service user."""
+        self._rows = rows
+
+    def invoice(self, invoice: str) -> InvoiceRecord | None:
+        """Everything about one invoice."""
+        row = self._rows.read_one("invoices", invoice, _INVOICE)
+        if row is None:
+            return None
+        facts = facts_from_row(row)
+        currency = facts.ledger.currency
+        firm, logo = firm_from_row(self._rows.read_singleton("firm", _FIRM))
+        client = self._rows.read_one("clients", facts.ledger.client, _CLIENT)
+        # The child collections, not the invoice's nested lists: Directus cuts those at 100 rows.
+        lines = self._of_invoice("line_items", _LINES, invoice)
+        documents = self._rows.read_many(
+            "documents",
+            filter={"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": "invoice"}}]},
+            fields=_DOCUMENTS,
+        )
+        return InvoiceRecord(
+            facts=facts,
+            firm=firm,
+            client=client_from_row(client or {}),
+            lines=tuple(line_from_row(line, currency) for line in lines),
+            payments=self._payments(invoice),
+            documents=tuple(document_from_row(document) for document in documents),
+            logo=logo,
+        )
+
+    def file(self, file: str) -> FileRow | None:
+        """A `directus_files` row."""
+        row = self._rows.read_one("directus_files", file, ("id", "type", "filesize"))
+        return FileRow(row["id"], row.get("type") or "", int(row.get("filesize") or 0)) if row else None
+
+    def register_file(self, row: Mapping[str, object]) -> None:
+        """Create a `directus_files` row; Directus answers 403, not a taken id, when it is there already."""
+        try:
+            self._rows.create("directus_files", row)
+        except DirectusRejected:
+            if self.file(str(row["id"])) is None:
+                raise
+
+    def create_document(self, row: Mapping[str, object]) -> None:
+        """Create a `documents` row; its id follows from its content, so a taken id is this very document."""
+        try:
+            self._rows.create("documents", row)
+        except RecordNotUnique:
+            if self._rows.read_one("documents", str(row["id"]), ("id",)) is None:
+                raise
+
+    def update_document(self, document: str, changes: Mapping[str, object]) -> None:
+        """Write columns of a `documents` row."""
+        self._rows.update("documents", document, changes)
+
+    def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:
+        """Write `pdf_status` and `pdf_error` of the invoice."""
+        self._rows.update("invoices", invoice, {"pdf_status": status, "pdf_error": error})
+
+    def _payments(self, invoice: str) -> tuple[BookedPayment, ...]:
+        rows = self._of_invoice("payments", _PAYMENTS, invoice)
+        if not rows:
+            return ()
+        currencies = {row["id"]: row["currency"] for row in rows}
+        of_these = {"payment": {"_in": list(currencies)}}
+        refunds = [
+            refund_from_row(row, currencies[link(row["payment"])])
+            for row in self._rows.read_many("refunds", filter=of_these, fields=REFUND_FIELDS)
+        ]
+        disputes = [
+            payment_dispute_from_row(row, currencies[link(row["payment"])])
+            for row in self._rows.read_many(
+                "payment_disputes", filter=of_these, fields=PAYMENT_DISPUTE_FIELDS
+            )
+        ]
+        return tuple(payment_from_row(row, refunds, disputes) for row in rows)
+
+    def _of_invoice(self, collection: str, fields: Sequence[str], invoice: str) -> list[Row]:
+        return self._rows.read_many(
+            collection, filter={"invoice": {"_eq": invoice}}, fields=fields, sort=("id",)
+        )

@@ -1,0 +1,238 @@
+"""Rows that are printed, parsed once at the edge into the values of `core`.
+
+Text is cleaned here: control characters have no place on paper and would break the PDF's metadata.
+What staff typed wrongly is `Unprocessable` `row_unreadable` and names the collection and the field.
+"""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from billing.adapters.directus import Row
+from billing.adapters.rows import Timestamp, invoice_from_row
+from billing.core.document_plan import BookedPayment, DocumentRow, printed_form
+from billing.core.ledger import PaymentDispute, Refund
+from billing.core.money import Money, exponent_of
+from billing.core.printed_invoice import (
+    Addressee,
+    InvoiceFacts,
+    Letterhead,
+    LineKind,
+    PostalAddress,
+    PrintedLine,
+    envelope_lines,
+)
+from billing.errors import Unprocessable
+
+#: C0 and C1 controls but tab and line feed, lone surrogates, and the marks that reverse the direction of text.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+METHODS = frozenset({"card", "us_bank_account", "wire", "check", "cash", "other"})
+
+
+def _clean(value: Any) -> Any:
+    if value is None:
+        return ""
+    return _UNPRINTABLE.sub("", value.replace("\r\n", "\n")).strip() if isinstance(value, str) else value
+
+
+def _parsed_json(value: Any) -> Any:
+    """A json field comes parsed; through some drivers as text."""
+    return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
+
+
+def link(value: Any) -> Any:
+    """A link comes as its key, or as an object when a field below it was asked for."""
+    return value.get("id") if isinstance(value, dict) else value
+
+
+type Text = Annotated[str, BeforeValidator(_clean)]
+type Link = Annotated[str, BeforeValidator(link)]
+type Json = Annotated[Any, BeforeValidator(_parsed_json)]
+
+
+class _PrintedRow(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _FactsRow(_PrintedRow):
+    issue_date: dt.date | None = None
+    matter_number: Text = ""
+    matter_name: Text = ""
+    language: Text = ""
+    client_message: Text = ""
+
+
+class _AddressParts(_PrintedRow):
+    line1: Text = ""
+    line2: Text = ""
+    city: Text = ""
+    state: Text = ""
+    postal_code: Text = ""
+    country: Text = ""
+
+
+class _ClientRow(_PrintedRow):
+    name: Text
+    address: Json = None
+    tax_id: Text = ""
+    language: Text = ""
+
+
+class _FirmRow(_PrintedRow):
+    name: str
+    legal_name: Text = ""
+    address: Json = None
+    tax_id: Text = ""
+    email: Text = ""
+    phone: Text = ""
+    logo: Link | None = None
+    bank_details: Text = ""
+    timezone: str
+    currency: str
+    language: str
+    footer: Text = ""
+
+
+class _LineRow(_PrintedRow):
+    id: str
+    sort: int | None = None
+    kind: LineKind
+    date: dt.date | None = None
+    timekeeper: Text = ""
+    task_code: Text = ""
+    description: Text
+    hours: Decimal | None = None
+    rate: Decimal | None = None
+    amount: Decimal
+
+
+class _PaymentRow(_PrintedRow):
+    id: str
+    amount: Decimal
+    currency: str
+    status: str
+    method: str | None = None
+    payment_date: dt.date | None = None
+    date_created: Timestamp
+
+
+class _DocumentRow(_PrintedRow):
+    id: str
+    version: int | None = None
+    file: Link | None = None
+    sha256: str | None = None
+    content_hash: str | None = None
+    printed_payments: Json = None
+
+
+def facts_from_row(row: Row) -> InvoiceFacts:
+    """Parse an `invoices` row read with the ledger's fields and the printed ones."""
+    ledger = invoice_from_row(row)
+    parsed = _parse(_FactsRow, row, "invoices")
+    return InvoiceFacts(ledger=ledger, **{name: getattr(parsed, name) for name in _FactsRow.model_fields})
+
+
+def client_from_row(row: Row) -> Addressee:
+    """Parse a `clients` row."""
+    parsed = _parse(_ClientRow, row, "clients")
+    return Addressee(parsed.name, _address(parsed.address, "clients"), parsed.tax_id, parsed.language)
+
+
+def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
+    """Parse the `firm` singleton; also the id of its logo's file, if it has one."""
+    parsed = _parse(_FirmRow, row, "firm")
+    texts = {
+        name: getattr(parsed, name)
+        for name in ("legal_name", "tax_id", "email", "phone", "bank_details", "footer")
+    }
+    exponent_of(parsed.currency)
+    letterhead = Letterhead(
+        name=_clean(parsed.name),
+        currency=parsed.currency.upper(),
+        timezone=parsed.timezone,
+        language=parsed.language,
+        address=_address(parsed.address, "firm"),
+        **texts,
+    )
+    return letterhead, parsed.logo
+
+
+def line_from_row(row: Row, currency: str) -> PrintedLine:
+    """Parse a `line_items` row; amounts are in the invoice's currency."""
+    parsed = _parse(_LineRow, row, "line_items")
+    return PrintedLine(
+        id=parsed.id,
+        kind=parsed.kind,
+        description=parsed.description,
+        amount=Money.from_directus(parsed.amount, currency),
+        date=parsed.date,
+        timekeeper=parsed.timekeeper,
+        task_code=parsed.task_code,
+        hours=parsed.hours,
+        rate=None if parsed.rate is None else Money.from_directus(parsed.rate, currency),
+        sort=parsed.sort,
+    )
+
+
+def payment_from_row(
+    row: Row, refunds: Sequence[Refund], payment_disputes: Sequence[PaymentDispute]
+) -> BookedPayment:
+    """Parse a `payments` row; what refunds and lost disputes of it took back is subtracted."""
+    parsed = _parse(_PaymentRow, row, "payments")
+    nothing = Money.zero(parsed.currency)
+    refunded = (
+        r.amount for r in refunds if r.payment == parsed.id and r.status not in {"failed", "canceled"}
+    )
+    lost = (d.amount for d in payment_disputes if d.payment == parsed.id and d.status == "lost")
+    kept = Money.from_directus(parsed.amount, parsed.currency) - sum(refunded, nothing) - sum(lost, nothing)
+    return BookedPayment(
+        id=parsed.id,
+        kept=max(nothing, kept),
+        succeeded=parsed.status == "succeeded",
+        method=parsed.method if parsed.method in METHODS else "other",
+        date=parsed.payment_date,
+        booked_at=parsed.date_created,
+    )
+
+
+def document_from_row(row: Row) -> DocumentRow:
+    """Parse a `documents` row of an invoice."""
+    parsed = _parse(_DocumentRow, row, "documents")
+    try:
+        printed = None if parsed.printed_payments is None else printed_form(parsed.printed_payments)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable("documents", "printed_payments", parsed.id) from error
+    return DocumentRow(
+        parsed.id, parsed.version or 0, parsed.file, parsed.sha256 or "", parsed.content_hash or "", printed
+    )
+
+
+def _address(value: Any, collection: str) -> PostalAddress:
+    if value is None:
+        return PostalAddress()
+    if isinstance(value, str):
+        return PostalAddress(tuple(line for part in value.splitlines() if (line := _clean(part))))
+    if isinstance(value, dict):
+        parts = _parse(_AddressParts, value, collection)
+        return envelope_lines(
+            **{name: " ".join(getattr(parts, name).split()) for name in _AddressParts.model_fields}
+        )
+    raise _unreadable(collection, "address")
+
+
+def _parse[Model: _PrintedRow](model: type[Model], row: Row, collection: str) -> Model:
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        fields = sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})
+        raise _unreadable(collection, ", ".join(fields), row.get("id")) from None
+
+
+def _unreadable(collection: str, fields: str, record: object = None) -> Unprocessable:
+    message = f"{collection} cannot be printed: look at {fields}."
+    return Unprocessable(message, code="row_unreadable", record=str(record) if record else None)
