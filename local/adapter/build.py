@@ -1,0 +1,98 @@
+"""`sam build`, once per state of the sources; the result is shared by every stack on this machine."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from local.setup.commands import run
+from local.setup.paths import CACHE, digest, lock_file, python_environment
+
+SOURCES: Final = ("template.yaml", "functions", "layers")
+KEPT_BUILDS: Final = 6
+"""Older results are removed; a running stack holds on to its own by the time of its last use."""
+
+
+def source_files(root: Path) -> Iterator[Path]:
+    """Yield every file that `sam build` reads, sorted, without what Python leaves beside sources."""
+    for name in SOURCES:
+        path = root / name
+        if path.is_file():
+            yield path
+        else:
+            yield from sorted(
+                file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+            )
+
+
+def source_digest(root: Path) -> str:
+    """Return the key of a build: names, contents and executable bits of the sources and the SAM lock."""
+    total = hashlib.sha256(digest(lock_file("sam"), extra=sys.version).encode())
+    for file in source_files(root):
+        executable = os.access(file, os.X_OK)
+        total.update(f"{file.relative_to(root)}\0{executable}\0{file.stat().st_size}\0".encode())
+        total.update(file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def built(root: Path) -> Path:
+    """Return the directory that holds the built `template.yaml` and its artifacts, building when needed.
+
+    Raises `Problem` with the last lines of SAM's output when the build fails.
+    """
+    builds = CACHE / "builds"
+    builds.mkdir(parents=True, exist_ok=True)
+    final = builds / source_digest(root)
+    # One build at a time: SAM's own cache of layers is shared and not made for two.
+    with (builds / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not final.exists():
+            _build(root, final)
+        os.utime(final)
+        _prune(builds)
+    return final / "build"
+
+
+def sam_environment() -> dict[str, str]:
+    """Return the variables `sam` runs with: no telemetry, no account, a real Python 3.13 first on PATH.
+
+    SAM refuses pyenv's shims, so the directory of the interpreter itself is named.
+    """
+    python = Path(sys.base_prefix) / "bin"
+    return {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "PATH": f"{python}:{python_environment('sam') / 'bin'}:{os.environ['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def _build(root: Path, final: Path) -> None:
+    building = final.with_name(f"{final.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    run(
+        [
+            *("sam", "build", "--cached", "--parallel"),
+            *("--template-file", str(root / "template.yaml"), "--base-dir", str(root)),
+            *("--build-dir", str(building / "build"), "--cache-dir", str(CACHE / "sam")),
+        ],
+        cwd=building,
+        environment=sam_environment(),
+        log="sam-build",
+        sentence="sam build failed.",
+    )
+    building.rename(final)
+
+
+def _prune(builds: Path) -> None:
+    kept = sorted(
+        (path for path in builds.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime
+    )
+    for path in kept[KEPT_BUILDS:]:
+        shutil.rmtree(path, ignore_errors=True)

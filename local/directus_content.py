@@ -1,0 +1,39 @@
+"""What the stack puts into Directus: model, roles and flows by the installer, then the seed data, once."""
+
+import hashlib
+from typing import Any
+
+from directus.flows import flow_ids
+from directus.installer import apply
+from directus.rest import InstallerError
+from local.problem import Problem
+from local.seed import seed
+from local.setup.paths import ROOT
+
+
+def digest() -> str:
+    """Return a key of everything the installer is and reads."""
+    total = hashlib.sha256()
+    for path in sorted((ROOT / "directus").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            total.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def install(url: str, admin_token: str, *, service_token: str) -> None:
+    """Apply the model to the Directus at `url`; a second time changes nothing."""
+    try:
+        apply(url, admin_token, service_token=service_token)
+    except InstallerError as error:
+        raise Problem(f"The Directus model could not be applied: {error}") from error
+
+
+def fill(url: str, admin_token: str) -> dict[str, Any]:
+    """Write the seed data into an empty model; return `{"staff": [...], "clients": [...]}` of the contract."""
+    logins: dict[str, Any] = seed(url, admin_token)
+    return logins
+
+
+def flows() -> dict[str, str | None]:
+    """Return the flows' fixed ids by the names of the contract."""
+    return flow_ids()

@@ -1,0 +1,181 @@
+"""Directus as the local stack runs it: its environment, its first database, its extensions."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local.credentials import Credentials
+from local.ports import HOST
+from local.problem import Problem
+from local.setup.node import node_environment
+from local.setup.paths import ROOT, directus_tree
+from local.supervisor import Program
+
+EXTENSIONS: Final = ROOT / "directus" / "extensions"
+
+HARDENED: Final[Mapping[str, str]] = {
+    # What a request may cost.
+    "MAX_BATCH_MUTATION": "1000",
+    "MAX_PAYLOAD_SIZE": "1mb",
+    "MAX_RELATIONAL_DEPTH": "4",
+    # No QUERY_LIMIT_MAX: it would also cut mutations by query, silently.
+    "RATE_LIMITER_ENABLED": "true",
+    "RATE_LIMITER_POINTS": "300",  # per second and address; the functions together stay under 50
+    "RATE_LIMITER_DURATION": "1",
+    # A forged X-Forwarded-For must not escape the limiter.
+    "IP_TRUST_PROXY": "false",
+    # Doors that nobody here uses.
+    "AI_ENABLED": "false",
+    "CORS_ENABLED": "false",
+    "GRAPHQL_INTROSPECTION": "false",
+    "MCP_ENABLED": "false",
+    "OPENAPI_ENABLED": "false",
+    "ROOT_REDIRECT": "false",
+    "TELEMETRY": "false",
+    "WEBSOCKETS_ENABLED": "false",
+    # Sessions and files.
+    "ACCESS_TOKEN_TTL": "5m",
+    "ASSETS_CACHE_REVALIDATE": "true",
+    "FILES_MIME_TYPE_ALLOW_LIST": "application/pdf,image/png,image/jpeg,image/svg+xml",
+    "RETENTION_ENABLED": "true",
+    # The flows' secret is readable by whoever may edit flows; nothing else is.
+    "FLOWS_ENV_ALLOW_LIST": "BILLING_FUNCTIONS_URL,BILLING_FLOW_SECRET",
+    # The default denies every address of this machine; here the functions' API is one.
+    "IMPORT_IP_DENY_LIST": "169.254.169.254",
+}
+"""notes on each: docs; cookies stay without `Secure` and HSTS off because the local address is http."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The emulated bucket in which Directus keeps its files."""
+
+    bucket: str
+    region: str
+    endpoint_url: str
+
+
+@dataclass(frozen=True)
+class DirectusServer:
+    """One Directus on SQLite; `directory` holds its database and a copy of the extensions."""
+
+    directory: Path
+    port: int
+    smtp_port: int
+    credentials: Credentials
+
+    @property
+    def url(self) -> str:
+        """Return the address, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def database(self) -> Path:
+        """Return the SQLite file; it exists once Directus was bootstrapped."""
+        return self.directory / "directus.sqlite"
+
+    def environment(self, database: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return all of Directus's environment: nothing of ours leaks in, Directus reads every variable.
+
+        Directus guesses the type of a value, so secrets carry the prefix `string:`.
+        """
+        credentials = self.credentials
+        return {
+            **node_environment(),
+            **HARDENED,
+            "HOME": str(self.directory),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "HOST": HOST,
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.url,
+            "LOG_STYLE": "pretty",
+            "DB_CLIENT": "sqlite3",
+            "DB_FILENAME": str(database),
+            "KEY": f"string:{credentials.directus_key}",
+            "SECRET": f"string:{credentials.directus_secret}",
+            "ADMIN_EMAIL": credentials.admin_email,
+            "ADMIN_PASSWORD": f"string:{credentials.admin_password}",
+            "ADMIN_TOKEN": f"string:{credentials.admin_token}",
+            "EXTENSIONS_PATH": str(self.directory / "extensions"),
+            "EMAIL_FROM": "directus@example.com",
+            "EMAIL_TRANSPORT": "smtp",
+            "EMAIL_SMTP_HOST": HOST,
+            "EMAIL_SMTP_PORT": str(self.smtp_port),
+            "EMAIL_SMTP_IGNORE_TLS": "true",
+            **(extra or {}),
+        }
+
+    def bootstrap(self, log: Path) -> None:
+        """Make the database and its administrator, once; an interrupted bootstrap does not count."""
+        if self.database.exists():
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "extensions").mkdir(exist_ok=True)
+        building = self.directory / "directus.building.sqlite"
+        building.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            code = subprocess.run(
+                ["node", _program(), "bootstrap"],
+                cwd=self.directory,
+                env=self.environment(building),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        if code or not building.exists():
+            raise Problem(f"Directus could not make its database (exit code {code}); see {log}.")
+        building.chmod(0o600)
+        building.rename(self.database)
+
+    def copy_extensions(self) -> bool:
+        """Copy the extensions of the checkout beside the database; return whether anything changed."""
+        target = self.directory / "extensions"
+        if _contents(EXTENSIONS) == _contents(target) and target.is_dir():
+            return False
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        if EXTENSIONS.is_dir():
+            shutil.copytree(EXTENSIONS, target, dirs_exist_ok=True)
+        return True
+
+    def program(self, *, storage: Storage, functions_url: str, ready: Callable[[str], bool]) -> Program:
+        """Return how Directus is started, connected to the bucket and the functions."""
+        credentials = self.credentials
+        extra = {
+            "STORAGE_LOCATIONS": "s3",
+            "STORAGE_S3_DRIVER": "s3",
+            "STORAGE_S3_BUCKET": storage.bucket,
+            "STORAGE_S3_REGION": storage.region,
+            "STORAGE_S3_ENDPOINT": storage.endpoint_url,
+            "STORAGE_S3_FORCE_PATH_STYLE": "true",
+            "STORAGE_S3_KEY": f"string:{credentials.storage_access_key_id}",
+            "STORAGE_S3_SECRET": f"string:{credentials.storage_secret_access_key}",
+            "BILLING_FUNCTIONS_URL": functions_url,
+            "BILLING_FLOW_SECRET": f"string:{credentials.flow_secret}",
+        }
+        return Program(
+            name="directus",
+            arguments=["node", str(_program()), "start"],
+            environment=self.environment(self.database, extra),
+            directory=self.directory,
+            ready=lambda: ready(f"{self.url}/server/ping"),
+            ready_seconds=120,
+        )
+
+
+def _program() -> Path:
+    return directus_tree() / "node_modules" / "directus" / "cli.js"
+
+
+def _contents(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,30 @@
+#!/bin/sh
+# All checks and the four levels of tests. The stack that the tests start lives in a directory of its own and
+# is stopped whatever happens; `.local/` is not touched.
+set -eu
+cd "$(dirname "$0")/.."
+python=.venv/bin/python
+BILLING_TEST_DIRECTORY=$(mktemp -d "${TMPDIR:-/tmp}/directus-legal-billing-test.XXXXXX")
+export BILLING_TEST_DIRECTORY
+clean_up() {
+    code=$?
+    trap - EXIT INT TERM HUP
+    if [ -e "$BILLING_TEST_DIRECTORY/stack/lock" ]; then
+        "$python" -m local down --directory "$BILLING_TEST_DIRECTORY/stack" || true
+    fi
+    if [ "$code" -ne 0 ] && [ -d "$BILLING_TEST_DIRECTORY/stack/logs" ]; then
+        rm -rf .local/test-logs
+        mkdir -p .local
+        cp -R "$BILLING_TEST_DIRECTORY/stack/logs" .local/test-logs
+        echo "The logs of the tests' stack were kept in .local/test-logs." >&2
+    fi
+    rm -rf "$BILLING_TEST_DIRECTORY"
+    exit "$code"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+"$python" -m local.check
+"$python" -m pytest -q -n 2 tests/unit
+"$python" -m pytest -q tests/integration tests/security tests/e2e

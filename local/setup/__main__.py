@@ -1,0 +1,132 @@
+"""Prepare this machine for the checks, the tests and the local stack; everything costly is kept and reused.
+
+    python3.13 -m local.setup [check | stack | tests]
+
+`check`: what `make check` needs. `stack`: what `make up` and `make demo` need. `tests`: all of it.
+Directus takes longest, so it is begun first and built while the Python environments are made.
+Standard library only.
+"""
+
+import argparse
+import fcntl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Final
+
+from local.problem import Problem
+from local.setup.commands import run
+from local.setup.node import install_directus, install_node
+from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest
+from local.setup.progress import Progress
+from local.setup.python_environments import install_environment, install_uv
+from local.setup.system_packages import STACK, TESTS, install_system_packages
+
+type Step = Callable[[Progress], None]
+
+ENVIRONMENTS: Final = {
+    "check": ("dev", "sam"),
+    "stack": ("dev", "sam", "ministack", "lambda_runtime"),
+    "tests": ("dev", "sam", "ministack", "lambda_runtime"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the set-up; return the exit code."""
+    parser = argparse.ArgumentParser(prog="local.setup", description=__doc__)
+    parser.add_argument("purpose", choices=sorted(ENVIRONMENTS), default="tests", nargs="?")
+    purpose: str = parser.parse_args(arguments).purpose
+    progress = Progress()
+    began = time.monotonic()
+    progress.say(f"Set-up for {purpose}: what was made before in {CACHE} is used again.")
+    try:
+        _refuse_elsewhere()
+        with _alone(progress):
+            _install(purpose, progress)
+    except Problem as problem:
+        sys.stderr.write(f"Set-up: {problem}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Set-up: stopped; run it again, it goes on where it was.\n")
+        return 130
+    finally:
+        progress.close()
+    progress.say(f"Set-up ready after {time.monotonic() - began:.1f} s.")
+    return 0
+
+
+def _refuse_elsewhere() -> None:
+    if not sys.platform.startswith("linux"):
+        raise Problem("The local stack runs on Linux; elsewhere use a Linux machine or container.")
+
+
+def _install(purpose: str, progress: Progress) -> None:
+    background: list[Step] = []
+    if purpose != "check":
+        background = [install_node, install_directus]
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        running: list[Future[None]] = [
+            threads.submit(_in_order, background, progress),
+            threads.submit(_in_order, _foreground(purpose), progress),
+        ]
+        wait(running, return_when=FIRST_EXCEPTION)
+        for future in running:
+            if future.done():
+                future.result()
+        for future in running:
+            future.result()
+
+
+def _foreground(purpose: str) -> list[Step]:
+    packages = {"check": (), "stack": STACK, "tests": (*STACK, *TESTS)}[purpose]
+    return [
+        lambda progress: install_system_packages(packages, progress),
+        install_uv,
+        *(_environment_step(name) for name in ENVIRONMENTS[purpose]),
+        *([] if purpose == "check" else [fetch_stripe_document]),
+    ]
+
+
+def fetch_stripe_document(progress: Progress) -> None:
+    """Bring Stripe's OpenAPI document into the cache; the simulator's own program knows how."""
+    known = CACHE / "stripe-document"
+    source = ROOT / "local/stripe_simulator/specification.py"
+    key = digest(source)
+    if known.exists() and known.read_text() == key:
+        return
+    with progress.step("Stripe's OpenAPI document"):
+        run(
+            [DEVELOPMENT / "bin/python", "-m", "local.stripe_simulator.specification"],
+            cwd=ROOT,
+            log="stripe-document",
+            sentence="Stripe's OpenAPI document could not be fetched.",
+        )
+    known.write_text(key)
+
+
+def _environment_step(name: str) -> Step:
+    return lambda progress: install_environment(name, progress)
+
+
+def _in_order(steps: list[Step], progress: Progress) -> None:
+    for step in steps:
+        step(progress)
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[None]:
+    """Hold the cache's lock, so that two set-ups of two checkouts do not build the same thing twice."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "setup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step("waiting for another set-up on this machine"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

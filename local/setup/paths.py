@@ -1,0 +1,57 @@
+"""Where the set-up keeps what it made. Standard library only: this runs before any environment exists."""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+CACHE: Final = Path(
+    os.environ.get("DIRECTUS_LEGAL_BILLING_CACHE") or Path.home() / ".cache" / "directus-legal-billing"
+)
+"""Everything that is costly to make and the same for every checkout."""
+
+LOGS: Final = CACHE / "logs"
+NODE_ABI: Final = "127"
+"""`process.versions.modules` of Node 22: native modules built for another number do not load."""
+
+DEVELOPMENT: Final = ROOT / ".venv"
+
+
+def digest(*files: Path, extra: str = "") -> str:
+    """Return 16 hexadecimal digits over the files' bytes and `extra`; the key of a cached thing."""
+    total = hashlib.sha256(extra.encode())
+    for file in files:
+        total.update(file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def lock_file(name: str) -> Path:
+    """Return the lock file of the Python environment `name`."""
+    return ROOT / "requirements" / f"{name}.txt"
+
+
+def python_environment(name: str) -> Path:
+    """Return the directory of the Python environment `name` (`dev` is the checkout's own `.venv`)."""
+    if name == "dev":
+        return DEVELOPMENT
+    return CACHE / "environments" / f"{name}-{digest(lock_file(name), extra=platform.machine())}"
+
+
+def node_directory() -> Path:
+    """Return the directory of Node 22: holds `bin/node` and `include/`."""
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return node_tree() / "node_modules" / f"node-linux-{machine}"
+
+
+def node_tree() -> Path:
+    """Return the npm tree that brings Node 22."""
+    return CACHE / f"node-{digest(ROOT / 'local/node/package-lock.json')}"
+
+
+def directus_tree() -> Path:
+    """Return the built npm tree of Directus, keyed by its lock file and the Node ABI it was built for."""
+    return CACHE / f"directus-{digest(ROOT / 'local/directus/package-lock.json')}-{NODE_ABI}"

@@ -1,0 +1,403 @@
+"""The local stack: the template on the AWS emulator, the real Directus, the Stripe simulator, a mail catcher.
+
+    stack = Stack(Path(".local"))
+    stack.up()
+    stack.description()["functions"]["api_url"]
+    stack.down()
+
+`<directory>/data` is everything that survives `down`; `stack.json` describes the running stack; `logs/` and
+`run/` belong to the supervisor.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from local import aws_account, directus_content, programs
+from local.adapter.build import built
+from local.adapter.deploy import Emulator, deploy, is_deployed
+from local.adapter.sandbox import Mode, available_mode
+from local.credentials import Credentials, write_private
+from local.directus_server import DirectusServer, Storage
+from local.ports import HOST, choose_ports
+from local.problem import Problem
+from local.setup.paths import ROOT
+from local.stripe_simulator.specification import SpecificationError, obtain
+from local.supervisor import Program, Supervisor
+
+PORTS: Final = ("ministack", "directus", "stripe_simulator", "mail", "smtp")
+STOP_ORDER: Final = ("stripe_simulator", "directus", "ministack", "mail_catcher")
+"""Callers before those they call; the emulator saves its state while mail can still arrive."""
+
+STACK_NAME: Final = "legal-billing"
+DEPLOYMENT: Final = "local"
+SENDER_EMAIL: Final = "billing@example.com"
+
+FUNCTIONS: Final = {
+    "checkout": "Checkout",
+    "stripe_webhook": "StripeWebhook",
+    "stripe_webhook_worker": "StripeWebhookWorker",
+    "billing_changed": "BillingChanged",
+    "render_pdf": "RenderPdf",
+    "render_pdf_worker": "RenderPdfWorker",
+    "reminders": "Reminders",
+    "reminders_sender": "RemindersSender",
+    "reconcile": "Reconcile",
+}
+QUEUES: Final = {
+    "stripe_events": "StripeEventsQueue",
+    "stripe_events_dlq": "StripeEventsDlq",
+    "render": "RenderQueue",
+    "render_dlq": "RenderDlq",
+    "reminders": "RemindersQueue",
+    "reminders_dlq": "RemindersDlq",
+}
+SECRETS: Final = {
+    "flow": "FlowSecret",
+    "webhook": "WebhookSecret",
+    "stripe": "StripeSecret",
+    "directus": "DirectusTokenSecret",
+}
+"""Names of the contract -> the beginnings of the template's outputs."""
+
+type Say = Callable[[str], None]
+
+
+class Stack:
+    """One local stack in a directory of its own; several may run side by side.
+
+    All methods raise `Problem` with one plain sentence when they cannot do what they say.
+    """
+
+    def __init__(self, directory: Path, *, source: Path = ROOT, say: Say | None = None) -> None:
+        self.directory = directory.resolve()
+        self._source = source
+        self._say: Say = say or (lambda _: None)
+        self._data = self.directory / "data"
+        self._supervisor = Supervisor(self.directory)
+
+    # ---- what a person or a test asks for ----------------------------------------------------------------------
+
+    def up(self, fresh: bool = False) -> None:  # noqa: FBT001, FBT002 - the one choice there is
+        """Start what does not run, deploy what changed, and return when everything answers.
+
+        `fresh` begins with empty data. A start that fails leaves nothing running.
+        """
+        with self._alone():
+            if fresh:
+                self._stop_everything()
+                shutil.rmtree(self._data, ignore_errors=True)
+            try:
+                self._bring_up()
+            except BaseException:
+                self._stop_everything()
+                raise
+
+    def down(self) -> None:
+        """Stop everything this stack started; its data stays."""
+        with self._alone():
+            self._stop_everything()
+
+    def stop_process(self, name: str) -> None:
+        """Stop one of `mail_catcher`, `ministack`, `directus`, `stripe_simulator`; its data stays."""
+        self._supervisor.stop(name, self._program(name).stop_seconds)
+
+    def start_process(self, name: str) -> None:
+        """Start it again on the same port with the same data and return when it answers."""
+        self._supervisor.start(self._program(name))
+
+    def running(self) -> list[str]:
+        """Return the names of the programs that run."""
+        return self._supervisor.running()
+
+    def description(self) -> dict[str, Any]:
+        """Return what `stack.json` says."""
+        path = self.directory / "stack.json"
+        if not path.exists():
+            raise Problem(f"No stack runs in {self.directory}; start it with make up.")
+        description: dict[str, Any] = json.loads(path.read_text())
+        return description
+
+    # ---- up ----------------------------------------------------------------------------------------------------
+
+    def _bring_up(self) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        running = self._supervisor.running()
+        owners = {"mail": "mail_catcher", "smtp": "mail_catcher"}
+        listening = [name for name in PORTS if owners.get(name, name) in running]
+        choose_ports(PORTS, self._ports_file, running=listening)
+        Credentials.load_or_new(self._credentials_file)
+        with ThreadPoolExecutor(max_workers=2) as threads:
+            building = threads.submit(self._timed, "sam build", lambda: built(self._source))
+            foundations = threads.submit(
+                self._timed, "emulator, mail catcher, first database", self._start_foundations
+            )
+            directory, _ = _results(building, foundations)
+        self._timed("deployment", lambda: self._deploy(directory))
+        restart = self._directus().copy_extensions()
+        if restart:
+            self._supervisor.stop("directus")
+        with ThreadPoolExecutor(max_workers=2) as threads:
+            simulator = threads.submit(
+                self._timed, "Stripe simulator", lambda: self.start_process("stripe_simulator")
+            )
+            directus = threads.submit(self._timed, "Directus", lambda: self.start_process("directus"))
+            _results(simulator, directus)
+        self._timed("model and seed data", self._fill_directus)
+        self._write_description()
+
+    def _start_foundations(self) -> None:
+        self.start_process("mail_catcher")
+        self.start_process("ministack")
+        self._directus().bootstrap(self._supervisor.log("directus"))
+
+    def _deploy(self, built_directory: Path) -> None:
+        emulator = self.emulator()
+        parameters = self.parameters()
+        mode = available_mode()
+        key = _digest(str(built_directory), parameters, mode, _adapter_sources())
+        if self._facts().get("deployed") != key or not is_deployed(emulator, STACK_NAME):
+            self._remember(deployed=None)
+            deployed = deploy(emulator, built=built_directory, stack_name=STACK_NAME, parameters=parameters)
+            self._remember(deployed=key, resources=dict(deployed.resources), outputs=dict(deployed.outputs))
+        self._prepare_account(emulator)
+        self._say(f"  functions run {_said(mode)}")
+
+    def _prepare_account(self, emulator: Emulator) -> None:
+        outputs = self._facts()["outputs"]
+        credentials = self._credentials()
+        aws_account.verify_sender(emulator, SENDER_EMAIL)
+        aws_account.fill_secrets(
+            emulator,
+            {
+                outputs["FlowSecretArn"]: credentials.flow_secret,
+                outputs["WebhookSecretArn"]: credentials.webhook_secret,
+                outputs["StripeSecretArn"]: credentials.stripe_secret_key,
+                outputs["DirectusTokenSecretArn"]: credentials.service_token,
+            },
+        )
+        known = (credentials.storage_access_key_id, credentials.storage_secret_access_key)
+        key_id, secret = aws_account.storage_access_key(emulator, outputs["DocumentsBucketName"], known)
+        if (key_id, secret) != known:
+            changed = replace(credentials, storage_access_key_id=key_id, storage_secret_access_key=secret)
+            changed.save(self._credentials_file)
+            self._supervisor.stop("directus")
+
+    def _fill_directus(self) -> None:
+        credentials = self._credentials()
+        url = self._directus().url
+        key = directus_content.digest()
+        if self._facts().get("applied") != key:
+            directus_content.install(url, credentials.admin_token, service_token=credentials.service_token)
+            self._remember(applied=key)
+        if not self._facts().get("seeded"):
+            logins = directus_content.fill(url, credentials.admin_token)
+            write_private(self._data / "logins.json", json.dumps(logins, indent=2))
+            self._remember(seeded=True)
+
+    # ---- down --------------------------------------------------------------------------------------------------
+
+    def _stop_everything(self) -> None:
+        for name in STOP_ORDER:
+            seconds = 60.0 if name == "ministack" else 20.0
+            self._supervisor.stop(name, seconds)
+        self._supervisor.stop_strays()
+        (self.directory / "stack.json").unlink(missing_ok=True)
+
+    # ---- the parts ---------------------------------------------------------------------------------------------
+
+    def emulator(self) -> Emulator:
+        """Return the emulated AWS."""
+        return Emulator(endpoint_url=self._url("ministack"), region=programs.REGION)
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters with which the template is deployed."""
+        simulator = self._url("stripe_simulator")
+        return {
+            "AllowedPaymentMethodTypes": "card,us_bank_account",
+            "AlarmTopicArn": "",
+            "Deployment": DEPLOYMENT,
+            "DirectusStorage": "s3",
+            "DirectusUrl": self._url("directus"),
+            "FirmTimezone": "America/New_York",
+            "LogLevel": "INFO",
+            "LogRetentionDays": "7",
+            "PortalOrigins": simulator,
+            "PortalUrl": "",
+            "ReturnUrl": f"{simulator}/paid",
+            "ScheduleState": "DISABLED",
+            "SenderEmail": SENDER_EMAIL,
+            "StripeApiBase": simulator,
+        }
+
+    def resources(self) -> dict[str, str]:
+        """Return the physical ids of the deployed resources by logical id."""
+        resources: dict[str, str] = self._facts()["resources"]
+        return resources
+
+    def _program(self, name: str) -> Program:
+        ports = self._ports()
+        if name == "mail_catcher":
+            return programs.mail_catcher(
+                self._data / "mail", smtp_port=ports["smtp"], http_port=ports["mail"]
+            )
+        if name == "ministack":
+            return programs.ministack(
+                self._data / "ministack", port=ports["ministack"], smtp_port=ports["smtp"]
+            )
+        if name == "directus":
+            storage = Storage(
+                bucket=self._facts()["outputs"]["DocumentsBucketName"],
+                region=programs.REGION,
+                endpoint_url=self._url("ministack"),
+            )
+            return self._directus().program(
+                storage=storage, functions_url=self._api_url(), ready=programs.answers
+            )
+        if name == "stripe_simulator":
+            return programs.stripe_simulator(
+                self._data / "stripe_simulator.json",
+                port=ports["stripe_simulator"],
+                credentials=self._credentials(),
+                webhook_url=f"{self._api_url()}/stripe/webhook",
+                document=_stripe_document(),
+            )
+        raise Problem(f"There is no program {name!r} in the stack; there are {', '.join(STOP_ORDER)}.")
+
+    def _directus(self) -> DirectusServer:
+        ports = self._ports()
+        return DirectusServer(
+            directory=self._data / "directus",
+            port=ports["directus"],
+            smtp_port=ports["smtp"],
+            credentials=self._credentials(),
+        )
+
+    def _api_url(self) -> str:
+        # `<id>.execute-api.localhost` does not resolve everywhere; the path form always does.
+        api = self._facts()["outputs"]["ApiId"]
+        return f"{self._url('ministack')}/_aws/execute-api/{api}/$default"
+
+    def _url(self, name: str) -> str:
+        return f"http://{HOST}:{self._ports()[name]}"
+
+    # ---- what is remembered ------------------------------------------------------------------------------------
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.directory / "ports.json"
+
+    @property
+    def _credentials_file(self) -> Path:
+        return self._data / "credentials.json"
+
+    def _ports(self) -> dict[str, int]:
+        if not self._ports_file.exists():
+            raise Problem(f"No stack was ever started in {self.directory}; start it with make up.")
+        ports: dict[str, int] = json.loads(self._ports_file.read_text())
+        return ports
+
+    def _credentials(self) -> Credentials:
+        return Credentials.load_or_new(self._credentials_file)
+
+    def _facts(self) -> dict[str, Any]:
+        path = self._data / "facts.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _remember(self, **facts: object) -> None:
+        write_private(self._data / "facts.json", json.dumps({**self._facts(), **facts}, indent=2))
+
+    def _write_description(self) -> None:
+        outputs = self._facts()["outputs"]
+        credentials = self._credentials()
+        logins = json.loads((self._data / "logins.json").read_text())
+        emulator = self.emulator()
+        description = {
+            "directus": {
+                "url": self._url("directus"),
+                "admin_token": credentials.admin_token,
+                "admin_email": credentials.admin_email,
+                "admin_password": credentials.admin_password,
+                "service_token": credentials.service_token,
+                **logins,
+                "flows": directus_content.flows(),
+            },
+            "functions": {
+                "api_url": self._api_url(),
+                "flow_secret": credentials.flow_secret,
+                "names": {name: outputs[f"{output}FunctionName"] for name, output in FUNCTIONS.items()},
+            },
+            "stripe": {
+                "api_base": self._url("stripe_simulator"),
+                "secret_key": credentials.stripe_secret_key,
+                "webhook_secret": credentials.webhook_secret,
+            },
+            "aws": {
+                "endpoint_url": emulator.endpoint_url,
+                "region": emulator.region,
+                "access_key_id": emulator.access_key_id,
+                "secret_access_key": emulator.secret_access_key,
+                "documents_bucket": outputs["DocumentsBucketName"],
+                "queues": {name: outputs[f"{output}Url"] for name, output in QUEUES.items()},
+                "secrets": {name: outputs[f"{output}Arn"] for name, output in SECRETS.items()},
+            },
+            "mail": {"url": self._url("mail")},
+            "sms": {"url": f"{emulator.endpoint_url}/_ministack/sns/sms-messages"},
+            "portal": {"url": None},
+        }
+        write_private(self.directory / "stack.json", json.dumps(description, indent=2))
+
+    def _timed[T](self, name: str, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        result = work()
+        self._say(f"  {name}: {time.monotonic() - began:.1f} s")
+        return result
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep a second `up` or `down` of the same directory out while one works."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Problem(f"Another start or stop is at work in {self.directory}; wait for it.") from None
+            yield
+
+
+def _results[A, B](first: Future[A], second: Future[B]) -> tuple[A, B]:
+    """Return both results; when both failed, the first's error is raised."""
+    errors = [error for error in (first.exception(), second.exception()) if error is not None]
+    if errors:
+        raise errors[0]
+    return first.result(), second.result()
+
+
+def _adapter_sources() -> str:
+    sources = sorted((ROOT / "local" / "adapter").glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _said(mode: Mode) -> str:
+    if mode is Mode.BUBBLEWRAP:
+        return "in bubblewrap, /var/task and /opt read-only as in Lambda"
+    return "as plain processes: this kernel forbids namespaces, so paths are not Lambda's"
+
+
+def _stripe_document() -> Path:
+    try:
+        return obtain()
+    except SpecificationError as error:
+        raise Problem(f"Stripe's OpenAPI document is missing: {error}") from error

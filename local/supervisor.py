@@ -1,0 +1,213 @@
+"""Starts programs in the background and stops exactly those, also from a later run of this code.
+
+A program is remembered as its process id together with when that process started: a process id alone may
+belong to somebody else by the time of the stop. Each program leads a session of its own, so that the signal
+reaches its children, and carries a mark in its environment by which strays are found.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local.problem import Problem
+from local.setup.commands import tail
+
+MARK: Final = "DIRECTUS_LEGAL_BILLING_STACK"
+"""Environment variable that every process of a stack carries; its value is the stack's directory."""
+
+POLL_SECONDS: Final = 0.05
+KILL_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to run in the background.
+
+    `environment` is all of its environment. `ready` is asked until it says yes, at most `ready_seconds`.
+    `stop_seconds` is how long it may take to end by itself (the emulator saves its state then).
+    """
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    ready: Callable[[], bool]
+    ready_seconds: float = 60.0
+    stop_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process that cannot be mistaken for another: its id and the kernel's tick at which it started."""
+
+    pid: int
+    started: int
+
+
+def identify(pid: int) -> Identity | None:
+    """Return who has the process id now; None when nobody has, or only a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The second field is the program's name in parentheses and may hold spaces and parentheses itself.
+    fields = text.rpartition(")")[2].split()
+    state, started = fields[0], fields[19]
+    return None if state in "ZX" else Identity(pid, int(started))
+
+
+class Supervisor:
+    """Keeps the programs of one stack; `directory` holds `run/<name>.json` and `logs/<name>.log`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def log(self, name: str) -> Path:
+        """Return the path of a program's log."""
+        return self._directory / "logs" / f"{name}.log"
+
+    def is_running(self, name: str) -> bool:
+        """Return whether the program that we started is still that process and alive."""
+        return self._identity(name) is not None
+
+    def running(self) -> list[str]:
+        """Return the names of all programs that run."""
+        return [
+            path.stem
+            for path in sorted((self._directory / "run").glob("*.json"))
+            if self.is_running(path.stem)
+        ]
+
+    def start(self, program: Program) -> None:
+        """Start the program and return when it is ready; does nothing when it runs and is ready.
+
+        Raises `Problem` with the last log lines when it ends or is not ready in time; it is stopped then.
+        """
+        if self.is_running(program.name):
+            if program.ready():
+                return
+            self.stop(program.name, program.stop_seconds)
+        self._spawn(program)
+        deadline = time.monotonic() + program.ready_seconds
+        while time.monotonic() < deadline:
+            if not self.is_running(program.name):
+                self._forget(program.name)
+                raise Problem(self._sentence(program.name, "ended right after its start"))
+            if program.ready():
+                return
+            time.sleep(POLL_SECONDS)
+        self.stop(program.name, program.stop_seconds)
+        raise Problem(self._sentence(program.name, f"was not ready after {program.ready_seconds:.0f} s"))
+
+    def stop(self, name: str, seconds: float = 20.0) -> None:
+        """End the program and all its children: asked first, killed when it takes longer than `seconds`."""
+        identity = self._identity(name)
+        if identity is not None:
+            _signal_group(identity.pid, signal.SIGTERM)
+            if not self._wait_for_end(name, seconds):
+                _signal_group(identity.pid, signal.SIGKILL)
+                self._wait_for_end(name, KILL_SECONDS)
+            # Children may outlive the leader of their group.
+            _signal_group(identity.pid, signal.SIGKILL)
+        self._forget(name)
+
+    def stop_strays(self) -> int:
+        """Kill every process that carries this stack's mark and return how many there were.
+
+        Meant for after all programs were stopped: environments of functions lead sessions of their own.
+        """
+        strays = [identity for identity in _marked(str(self._directory)) if identity.pid != os.getpid()]
+        for stray in strays:
+            if identify(stray.pid) == stray:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(stray.pid, signal.SIGKILL)
+        return len(strays)
+
+    def _spawn(self, program: Program) -> None:
+        log = self.log(program.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**program.environment, MARK: str(self._directory)}
+        with log.open("ab") as output:
+            output.write(f"--- started {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+            output.flush()
+            try:
+                child = subprocess.Popen(
+                    list(program.arguments),
+                    cwd=program.directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Problem(f"{program.name} cannot be started: {error}.") from error
+        self._children[program.name] = child
+        identity = identify(child.pid)
+        if identity is not None:
+            path = self._file(program.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"pid": identity.pid, "started": identity.started, "boot": _boot()}))
+
+    def _identity(self, name: str) -> Identity | None:
+        child = self._children.get(name)
+        if child is not None:
+            child.poll()  # reaps it, so that it does not stay a zombie
+        try:
+            remembered = json.loads(self._file(name).read_text())
+            identity = Identity(remembered["pid"], remembered["started"])
+            boot = remembered["boot"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return identity if boot == _boot() and identify(identity.pid) == identity else None
+
+    def _wait_for_end(self, name: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self._identity(name) is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def _forget(self, name: str) -> None:
+        self._file(name).unlink(missing_ok=True)
+        child = self._children.pop(name, None)
+        if child is not None:
+            child.wait(KILL_SECONDS)
+
+    def _file(self, name: str) -> Path:
+        return self._directory / "run" / f"{name}.json"
+
+    def _sentence(self, name: str, what: str) -> str:
+        log = self.log(name)
+        return f"{name} {what}; its last lines, from {log}:\n{tail(log)}"
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def _marked(value: str) -> Iterator[Identity]:
+    wanted = f"{MARK}={value}".encode()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            identity = identify(int(folder.name)) if wanted in environment.split(b"\0") else None
+            if identity is not None:
+                yield identity
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
