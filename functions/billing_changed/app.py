@@ -1,0 +1,71 @@
+"""`POST /invoices/changed`: called by the Billing changed flow, queues a recompute of every invoice concerned."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from billing.errors import BadRequest, NotImplementedYet
+from billing.http_api import answer, json_object, require_flow_secret, respond
+from billing.observability import count, logger, metrics
+from billing.request_values import uuids
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from billing.adapters.queues import InvoiceQueue
+    from billing.application.find_invoices import FindInvoices
+    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+
+COLLECTIONS = ("invoices", "line_items", "payments", "refunds", "disputes")
+
+
+@dataclass(frozen=True)
+class Function:
+    """What the handler calls."""
+
+    flow_secret: SecretReader
+    find_invoices: FindInvoices
+    queue: InvoiceQueue
+
+
+@cache
+def build() -> Function:
+    """The composition root."""
+    from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
+    from billing.application.find_invoices import FindInvoices  # noqa: PLC0415
+    from billing.settings import BillingChangedSettings  # noqa: PLC0415
+
+    settings = BillingChangedSettings.from_environment(os.environ)
+    return Function(
+        flow_secret=composition.secret(settings.flow_secret),
+        find_invoices=FindInvoices(composition.directus(settings.directus)),
+        queue=composition.invoice_queue(settings.invoice_queue_url),
+    )
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:  # noqa: ARG001  # Lambda's signature
+    """Answer one request."""
+    return respond(event, lambda: changed(event, build()))
+
+
+def changed(event: HttpEvent, function: Function) -> HttpAnswer:
+    """Parse, authorise, find, queue. `accepted` counts the invoices that will be recomputed."""
+    require_flow_secret(event, function.flow_secret)
+    body = json_object(event)
+    if uuids(body, "portal_access"):
+        message = "portal_access is planned and not built yet; nothing was done."
+        raise NotImplementedYet(message)
+    keys = {collection: uuids(body, collection) for collection in COLLECTIONS}
+    if not any(keys.values()):
+        message = f"Name at least one id in one of: {', '.join(COLLECTIONS)}."
+        raise BadRequest(message, code="nothing_to_do")
+    invoices = function.find_invoices(keys)
+    function.queue.recompute(invoices)
+    count("RecomputeQueued", len(invoices))
+    logger.info("Queued a recompute of each invoice.", invoices=len(invoices))
+    return answer(202, {"accepted": len(invoices)})

@@ -1,0 +1,91 @@
+"""`POST /checkout`: called by the Pay invoice flow, answers with the one open Checkout session's address."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from billing.http_api import answer, json_object, require_flow_secret, respond
+from billing.observability import count, logger, metrics
+from billing.request_values import optional, required_uuid
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from billing.application.start_checkout import StartCheckout
+    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+
+
+@dataclass(frozen=True)
+class Function:
+    """What the handler calls."""
+
+    flow_secret: SecretReader
+    start_checkout: StartCheckout
+
+
+@cache
+def build() -> Function:
+    """The composition root."""
+    from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
+    from billing.adapters.billing_store import DirectusBillingStore  # noqa: PLC0415
+    from billing.adapters.stripe_gateway import StripeGateway  # noqa: PLC0415
+    from billing.application.start_checkout import StartCheckout  # noqa: PLC0415
+    from billing.core.checkout import CheckoutTerms  # noqa: PLC0415
+    from billing.settings import CheckoutSettings  # noqa: PLC0415
+
+    settings = CheckoutSettings.from_environment(os.environ)
+    return Function(
+        flow_secret=composition.secret(settings.flow_secret),
+        start_checkout=StartCheckout(
+            store=DirectusBillingStore(composition.directus(settings.directus)),
+            stripe=StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret)),
+            queue=composition.invoice_queue(settings.invoice_queue_url),
+            terms=CheckoutTerms(
+                deployment=settings.stripe.deployment,
+                return_url=settings.return_url,
+                allowed_payment_method_types=settings.allowed_payment_method_types,
+                portal_origins=settings.portal_origins,
+            ),
+        ),
+    )
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:  # noqa: ARG001  # Lambda's signature
+    """Answer one request."""
+    return respond(event, lambda: checkout(event, build()))
+
+
+def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
+    """Parse, authorise, start, answer."""
+    from billing.application.start_checkout import CheckoutRequest  # noqa: PLC0415  # as in build()
+
+    require_flow_secret(event, function.flow_secret)
+    body = json_object(event)
+    request = CheckoutRequest(
+        invoice=required_uuid(body, "invoice"),
+        user=required_uuid(body, "user"),
+        amount=optional(body, "amount"),
+        return_url=optional(body, "return_url"),
+    )
+    logger.append_keys(invoice=request.invoice)
+    started = function.start_checkout(request)
+    count("CheckoutStarted")
+    logger.info(
+        "A Checkout session is open.", checkout_session=started.checkout_session, reused=started.reused
+    )
+    return answer(
+        200,
+        {
+            "url": started.url,
+            "checkout_session": started.checkout_session,
+            "amount": started.amount.to_directus(),
+            "currency": started.amount.currency,
+            "expires_at": started.expires_at.isoformat(),
+            "reused": started.reused,
+        },
+    )

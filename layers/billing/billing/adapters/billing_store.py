@@ -1,0 +1,220 @@
+"""The ledger's rows in Directus: what the use cases read and the only ways they write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from billing.adapters.rows import (
+    DISPUTE_FIELDS,
+    INVOICE_FIELDS,
+    LINE_ITEM_FIELDS,
+    PAYMENT_DISPUTE_FIELDS,
+    PAYMENT_FIELDS,
+    REFUND_FIELDS,
+    dispute_from_row,
+    invoice_from_row,
+    line_item_from_row,
+    payment_dispute_from_row,
+    payment_from_row,
+    refund_from_row,
+)
+from billing.core.ledger import Ledger, Payment
+from billing.errors import RecordNotUnique
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from billing.adapters.directus import DirectusClient, Row
+
+type Changes = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class PortalUser:
+    """A person who logs in for a client; `client` is None for anybody else."""
+
+    id: str
+    client: str | None
+    active: bool
+
+
+class BillingStore(Protocol):
+    """What the use cases about payments need of the system of record."""
+
+    def ledger(self, invoice: str) -> Ledger | None:
+        """Every row that decides about the invoice; None if there is no such invoice."""
+        ...
+
+    def portal_user(self, user: str) -> PortalUser | None:
+        """The person and the client they belong to."""
+        ...
+
+    def create_attempt(self, row: Changes) -> None:
+        """Create a payment row that claims its invoice; `RecordNotUnique` (`open_claim`) if one is open."""
+        ...
+
+    def update_payment(self, payment: str, changes: Changes) -> None:
+        """Write columns of one payment row."""
+        ...
+
+    def payment(self, payment: str) -> Payment | None:
+        """One payment row by its id."""
+        ...
+
+    def payment_of_session(self, checkout_session: str) -> Payment | None:
+        """The payment row that a Checkout session is stored on."""
+        ...
+
+    def payment_of_transaction(self, transaction_id: str) -> Payment | None:
+        """The payment row that holds a payment intent."""
+        ...
+
+    def create_payment(self, row: Changes) -> None:
+        """Create a payment row that belongs to no invoice; `RecordNotUnique` if the transaction is booked."""
+        ...
+
+    def write_invoice(self, invoice: str, changes: Changes, *, updated: Sequence[Changes] = (), created: Sequence[Changes] = ()) -> None:  # fmt: skip
+        """Write the invoice and its payment rows in one transaction."""
+        ...
+
+    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str:
+        """Make sure the event has a row; return that row's status."""
+        ...
+
+    def finish_event(self, event: str, status: str, processed_at: str, error: str | None = None) -> None:
+        """Write how the event ended."""
+        ...
+
+
+class DirectusBillingStore:
+    """`BillingStore` on Directus."""
+
+    def __init__(self, client: DirectusClient) -> None:
+        """`client` acts as the functions' service user."""
+        self._client = client
+
+    def ledger(self, invoice: str) -> Ledger | None:
+        """Every row that decides about the invoice."""
+        fields = (*INVOICE_FIELDS, "client.id", "client.timezone")
+        row = self._client.read_one("invoices", invoice, fields)
+        if row is None:
+            return None
+        parsed = invoice_from_row(row)
+        payments = [
+            payment_from_row(found) for found in self._of_invoice("payments", PAYMENT_FIELDS, invoice)
+        ]
+        client = row["client"] if isinstance(row["client"], dict) else {}
+        return Ledger(
+            invoice=parsed,
+            line_items=[
+                line_item_from_row(found, parsed.currency)
+                for found in self._of_invoice("line_items", LINE_ITEM_FIELDS, invoice)
+            ],
+            payments=payments,
+            refunds=[
+                refund_from_row(found, _currency(payments, found))
+                for found in self._of_payments("refunds", REFUND_FIELDS, payments)
+            ],
+            payment_disputes=[
+                payment_dispute_from_row(found, _currency(payments, found))
+                for found in self._of_payments("payment_disputes", PAYMENT_DISPUTE_FIELDS, payments)
+            ],
+            disputes=[
+                dispute_from_row(found, parsed.currency)
+                for found in self._of_invoice("disputes", DISPUTE_FIELDS, invoice)
+            ],
+            client_timezone=client.get("timezone"),
+            firm_timezone=self._client.read_singleton("firm", ("timezone",)).get("timezone"),
+        )
+
+    def portal_user(self, user: str) -> PortalUser | None:
+        """The person and the client they belong to."""
+        row = self._client.read_one("directus_users", user, ("id", "client", "status"))
+        if row is None:
+            return None
+        return PortalUser(id=row["id"], client=row.get("client"), active=row.get("status") == "active")
+
+    def create_attempt(self, row: Changes) -> None:
+        """Create a payment row that claims its invoice."""
+        self._client.create("payments", row)
+
+    def update_payment(self, payment: str, changes: Changes) -> None:
+        """Write columns of one payment row."""
+        self._client.update("payments", payment, changes)
+
+    def payment(self, payment: str) -> Payment | None:
+        """One payment row by its id."""
+        return self._payment("id", payment)
+
+    def payment_of_session(self, checkout_session: str) -> Payment | None:
+        """The payment row that a Checkout session is stored on."""
+        return self._payment("checkout_session", checkout_session)
+
+    def payment_of_transaction(self, transaction_id: str) -> Payment | None:
+        """The payment row that holds a payment intent."""
+        return self._payment("transaction_id", transaction_id)
+
+    def create_payment(self, row: Changes) -> None:
+        """Create a payment row that belongs to no invoice."""
+        self._client.create("payments", row)
+
+    def write_invoice(
+        self,
+        invoice: str,
+        changes: Changes,
+        *,
+        updated: Sequence[Changes] = (),
+        created: Sequence[Changes] = (),
+    ) -> None:
+        """Write the invoice and its payment rows in one transaction; nothing to write writes nothing."""
+        payload: dict[str, object] = dict(changes)
+        if updated or created:
+            # The three lists together: a plain array would detach every payment that it does not name.
+            payload["payments"] = {"create": list(created), "update": list(updated), "delete": []}
+        if payload:
+            self._client.update("invoices", invoice, payload)
+
+    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str:
+        """Make sure the event has a row."""
+        row = {
+            "id": event,
+            "type": event_type,
+            "object_id": object_id,
+            "status": "received",
+            "received_at": received_at,
+        }
+        try:
+            self._client.create("stripe_events", row)
+        except RecordNotUnique:
+            found = self._client.read_one("stripe_events", event, ("id", "status"))
+            return str(found["status"]) if found else "received"
+        return "received"
+
+    def finish_event(self, event: str, status: str, processed_at: str, error: str | None = None) -> None:
+        """Write how the event ended."""
+        self._client.update(
+            "stripe_events", event, {"status": status, "processed_at": processed_at, "error": error}
+        )
+
+    def _payment(self, field: str, value: str) -> Payment | None:
+        rows = self._client.read_many(
+            "payments", filter={field: {"_eq": value}}, fields=PAYMENT_FIELDS, limit=1
+        )
+        return payment_from_row(rows[0]) if rows else None
+
+    def _of_invoice(self, collection: str, fields: Sequence[str], invoice: str) -> list[Row]:
+        return self._client.read_many(
+            collection, filter={"invoice": {"_eq": invoice}}, fields=fields, sort=("id",)
+        )
+
+    def _of_payments(self, collection: str, fields: Sequence[str], payments: Sequence[Payment]) -> list[Row]:
+        if not payments:
+            return []
+        keys: Any = [payment.id for payment in payments]
+        return self._client.read_many(collection, filter={"payment": {"_in": keys}}, fields=fields)
+
+
+def _currency(payments: Sequence[Payment], row: Row) -> str:
+    key = row["payment"].get("id") if isinstance(row["payment"], dict) else row["payment"]
+    return next(payment.amount.currency for payment in payments if payment.id == key)

@@ -1,0 +1,250 @@
+"""Stripe through its own SDK: sessions, intents, charges; every error of the SDK mapped once.
+
+The API version is written here and equals the SDK's pin, so that an upgrade is a visible change. Two retries
+by the SDK (timeouts, 409, 5xx) with a 6 s read timeout stay below the function's time limit.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import stripe
+
+from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
+from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+STRIPE_VERSION = "2026-10-28.endive"
+_TIMEOUT_SECONDS = (2, 6)
+_NETWORK_RETRIES = 2
+_EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
+_SERVER_ERROR = 500
+
+
+class SessionNotOpen(StripeRejected):
+    """A session that is not open cannot be expired: it was paid or has expired already."""
+
+    default_code = "session_not_open"
+
+
+class CreationRefused(StripeRejected):
+    """Stripe will not create this session, however often it is asked with the same key.
+
+    Either it refused the parameters, or it repeats a server error it once gave under this key (for 24 h).
+    """
+
+    default_code = "session_refused"
+
+
+class ApiKey(Protocol):
+    """Stripe's API key; `refresh` reads it again after Stripe refused it (it may have been rotated)."""
+
+    def current(self) -> str:
+        """The key to use."""
+        ...
+
+    def refresh(self) -> str:
+        """Read the key again, past every cache."""
+        ...
+
+
+class StripeGateway:
+    """Stripe's Checkout sessions and what hangs on them, as `core.stripe_objects`."""
+
+    def __init__(self, api_base: str, key: ApiKey) -> None:
+        """`api_base` is `https://api.stripe.com`; any other base is refused together with a live key."""
+        self._api_base = api_base
+        self._key = key
+        self._client: stripe.StripeClient | None = None
+        stripe.enable_telemetry = False
+
+    def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> CheckoutSession:
+        """Create a Checkout session; the same key gives the same session.
+
+        Raises `CreationRefused` when repeating cannot help and `UpstreamUnavailable` when it can.
+        """
+        try:
+            return _session(
+                self._call(
+                    lambda client: client.v1.checkout.sessions.create(
+                        dict(parameters),  # type: ignore[arg-type]  # as stored on the attempt
+                        {"idempotency_key": idempotency_key},
+                    )
+                )
+            )
+        except _Replayed as error:
+            raise CreationRefused(error.detail) from error
+        except StripeRejected as error:
+            raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """Fetch a session with its payment intent, charge and fee."""
+        return _session(
+            self._call(
+                lambda client: client.v1.checkout.sessions.retrieve(session, {"expand": _EXPAND_SESSION})
+            )
+        )
+
+    def expire_session(self, session: str) -> CheckoutSession:
+        """Expire an open session; `SessionNotOpen` if it was paid or has expired meanwhile."""
+        try:
+            return _session(self._call(lambda client: client.v1.checkout.sessions.expire(session)))
+        except StripeRejected as error:
+            if error.stripe_code == "resource_missing":
+                raise
+            message = "The Checkout session is no longer open."
+            raise SessionNotOpen(message, checkout_session=session) from error
+
+    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
+        """Every session created at or after `since`, newest first, page by page."""
+        parameters: dict[str, Any] = {
+            "created": {"gte": int(since.timestamp())},
+            "limit": 100,
+            "expand": ["data.payment_intent"],
+        }
+        while True:
+            page = self._call(lambda client: client.v1.checkout.sessions.list(dict(parameters)))  # type: ignore[arg-type]  # built step by step
+            yield from (_session(found) for found in page["data"])
+            if not page["has_more"]:
+                return
+            parameters["starting_after"] = page["data"][-1]["id"]
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        """The session a payment intent belongs to, None if it belongs to none."""
+        page = self._call(
+            lambda client: client.v1.checkout.sessions.list({"payment_intent": payment_intent, "limit": 1})
+        )
+        return self.retrieve_session(page["data"][0]["id"]) if page["data"] else None
+
+    def retrieve_charge(self, charge: str) -> Charge:
+        """Fetch a charge."""
+        return _charge(self._call(lambda client: client.v1.charges.retrieve(charge)))
+
+    def _call(self, ask: Callable[[stripe.StripeClient], Any]) -> dict[str, Any]:
+        try:
+            return _plain(ask(self._connected()))
+        except stripe.AuthenticationError:
+            self._client = None  # the key may have been rotated: read it again, once
+            try:
+                return _plain(ask(self._connected(fresh_key=True)))
+            except stripe.StripeError as error:
+                raise _translated(error) from error
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+
+    def _connected(self, *, fresh_key: bool = False) -> stripe.StripeClient:
+        if self._client is None:
+            key = self._key.refresh() if fresh_key else self._key.current()
+            if "_live_" in key[:8] and self._api_base != "https://api.stripe.com":
+                message = "A live Stripe key is never sent anywhere but to Stripe: check StripeApiBase."
+                raise BillingError(message, code="live_key_refused")
+            self._client = stripe.StripeClient(
+                key,
+                stripe_version=STRIPE_VERSION,
+                base_addresses={"api": self._api_base},
+                max_network_retries=_NETWORK_RETRIES,
+                http_client=stripe.RequestsClient(timeout=_TIMEOUT_SECONDS),
+            )
+        return self._client
+
+
+class _Replayed(UpstreamUnavailable):
+    """Stripe repeated a stored server error: the same key will never give anything else."""
+
+
+def _translated(error: stripe.StripeError) -> BillingError:
+    """Our error for one of the SDK's; Stripe's request id leads to its dashboard log."""
+    status, code = error.http_status, _code_of(error)
+    where = f" (Stripe request {error.request_id})" if error.request_id else ""
+    if isinstance(error, stripe.APIConnectionError):
+        message = "Stripe cannot be reached."
+        return UpstreamUnavailable(message, code="stripe_unavailable")
+    if isinstance(error, stripe.RateLimitError) or code == "idempotency_key_in_use":
+        message = f"Stripe asks to slow down{where}."
+        return UpstreamUnavailable(message, code="stripe_unavailable", retry_after=5)
+    if status is None or status >= _SERVER_ERROR:
+        message = f"Stripe failed with status {status}{where}."
+        replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
+        return (_Replayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        message = f"Stripe refused the API key in Secrets Manager{where}."
+        return StripeRejected(message, stripe_code=code or "credentials_refused")
+    message = f"Stripe refused the request: {code or type(error).__name__}{where}."
+    return StripeRejected(message, stripe_code=code)
+
+
+def _code_of(error: stripe.StripeError) -> str | None:
+    """Stripe's code; for some errors the SDK keeps it only on the error object."""
+    if error.code:
+        return str(error.code)
+    inner = getattr(error, "error", None)
+    code = getattr(inner, "code", None)
+    return (
+        str(code) if code else ("idempotency_error" if isinstance(error, stripe.IdempotencyError) else None)
+    )
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    document: dict[str, Any] = answer.to_dict()
+    return document
+
+
+def _session(found: Mapping[str, Any]) -> CheckoutSession:
+    intent = found.get("payment_intent")
+    return CheckoutSession(
+        id=found["id"],
+        status=found["status"],
+        payment_status=found["payment_status"],
+        amount_total=found["amount_total"],
+        currency=found["currency"].upper(),
+        expires_at=datetime.fromtimestamp(found["expires_at"], UTC),
+        url=found.get("url"),
+        payment_intent=_payment_intent(intent) if isinstance(intent, dict) else None,
+        metadata=found.get("metadata") or {},
+    )
+
+
+def _payment_intent(found: Mapping[str, Any]) -> PaymentIntent:
+    charge = found.get("latest_charge")
+    failure = found.get("last_payment_error") or {}
+    return PaymentIntent(
+        id=found["id"],
+        status=found["status"],
+        amount_received=found["amount_received"],
+        currency=found["currency"].upper(),
+        latest_charge=_charge(charge) if isinstance(charge, dict) else None,
+        failure_message=failure.get("message"),
+        metadata=found.get("metadata") or {},
+    )
+
+
+def _charge(found: Mapping[str, Any]) -> Charge:
+    details = found.get("payment_method_details") or {}
+    method = details.get("type")
+    specific = details.get(method) or {}
+    balance = found.get("balance_transaction")
+    fees = balance if isinstance(balance, dict) else {}
+    return Charge(
+        id=found["id"],
+        status=found["status"],
+        created=datetime.fromtimestamp(found["created"], UTC),
+        payment_intent=_id(found.get("payment_intent")),
+        method=method,
+        brand=specific.get("brand"),
+        bank_name=specific.get("bank_name"),
+        account_type=specific.get("account_type"),
+        last4=specific.get("last4"),
+        fee=fees.get("fee"),
+        fee_currency=str(fees["currency"]).upper() if fees.get("currency") else None,
+        failure_message=found.get("failure_message"),
+        metadata=found.get("metadata") or {},
+    )
+
+
+def _id(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return str(value["id"])
+    return value if isinstance(value, str) else None

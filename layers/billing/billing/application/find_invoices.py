@@ -1,0 +1,69 @@
+"""Use case of `POST /invoices/changed`: the invoices behind the rows that a flow says have changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from billing.adapters.directus import Row
+
+#: How each collection leads to invoices; `invoices` themselves need no look.
+PATH_TO_INVOICE: dict[str, str] = {
+    "line_items": "invoice",
+    "payments": "invoice",
+    "refunds": "payment.invoice",
+    "disputes": "invoice",
+}
+#: A filter of this many ids stays well below Directus's limits.
+_CHUNK = 200
+
+
+class RowReader(Protocol):
+    """What this use case asks of Directus."""
+
+    def read_many(self, collection: str, *, filter: Mapping[str, object], fields: Sequence[str]) -> list[Row]:  # noqa: A002  # Directus's own word
+        """Every row that matches."""
+        ...
+
+
+@dataclass(frozen=True)
+class FindInvoices:
+    """The use case with what it needs."""
+
+    rows: RowReader
+
+    def __call__(self, changed: Mapping[str, Sequence[str]]) -> list[str]:
+        """The ids of the invoices to recompute, each once.
+
+        `changed` holds ids by collection. Rows that exist no more (a deleted line, a rolled-back create) and
+        payments without an invoice lead nowhere, and are no error.
+        """
+        invoices = dict.fromkeys(self._existing(changed.get("invoices", ())))
+        for collection, path in PATH_TO_INVOICE.items():
+            invoices |= dict.fromkeys(self._behind(collection, path, changed.get(collection, ())))
+        return list(invoices)
+
+    def _existing(self, keys: Sequence[str]) -> list[str]:
+        return [str(row["id"]) for chunk in _chunks(keys) for row in self._read("invoices", chunk, "id")]
+
+    def _behind(self, collection: str, path: str, keys: Sequence[str]) -> list[str]:
+        rows = [row for chunk in _chunks(keys) for row in self._read(collection, chunk, path)]
+        found = [_follow(row, path) for row in rows]
+        return [invoice for invoice in found if invoice is not None]
+
+    def _read(self, collection: str, keys: Sequence[str], field: str) -> list[Row]:
+        return self.rows.read_many(collection, filter={"id": {"_in": list(keys)}}, fields=(field,))
+
+
+def _chunks(keys: Sequence[str]) -> list[Sequence[str]]:
+    return [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
+
+
+def _follow(row: Row, path: str) -> str | None:
+    value: object = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

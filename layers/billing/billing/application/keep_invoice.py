@@ -1,0 +1,215 @@
+"""Use cases of the one writer: book what a Stripe session says, and recompute an invoice from its rows.
+
+Only the worker of an invoice's FIFO group runs these, so nobody writes the same invoice at the same time. Every
+step can be repeated: the rows are read, the state is derived, and what differs is written in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from billing.adapters.stripe_gateway import SessionNotOpen
+from billing.core.booking import Booking, book, is_ours, with_booking
+from billing.core.checkout import ended
+from billing.core.ledger import (
+    InvoiceStatus,
+    Ledger,
+    Payment,
+    PaymentStatus,
+    amount_disputed_lost,
+    amount_paid,
+    amount_refunded,
+    payable,
+    state_of,
+    totals_of,
+)
+from billing.errors import NotFound, Parked, RecordNotUnique, Unprocessable, UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from billing.adapters.billing_store import BillingStore, Changes
+    from billing.adapters.queues import WorkQueue
+    from billing.core.stripe_objects import CheckoutSession
+
+
+class Sessions(Protocol):
+    """What the one writer asks of Stripe."""
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """Fetch a session as it is now."""
+        ...
+
+    def expire_session(self, session: str) -> CheckoutSession:
+        """Expire it, `SessionNotOpen` if that is too late."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeepInvoice:
+    """The use cases with what they need; `flagged` is told what a person should look at, with the ids."""
+
+    store: BillingStore
+    stripe: Sessions
+    render_queue: WorkQueue
+    deployment: str
+    flagged: Callable[[str, Mapping[str, str]], None]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def recompute(self, invoice: str) -> None:
+        """Make the invoice show what its rows say; carry out what staff asked of an open attempt.
+
+        Raises `NotFound` if there is no such invoice.
+        """
+        ledger = self._ledger(invoice)
+        attempt = ledger.open_attempt
+        if attempt is not None and self._must_end(ledger, attempt):
+            ledger = self._ended(ledger, attempt)
+        self._write(ledger, Booking())
+
+    def sync_session(self, session_id: str) -> bool:
+        """Book what Stripe says of a session; False if the session is another application's."""
+        return self.apply(self.stripe.retrieve_session(session_id))
+
+    def apply(self, session: CheckoutSession) -> bool:
+        """Book a session as fetched; False if it is another application's."""
+        if not is_ours(session.metadata, self.deployment):
+            return False
+        attempt = self._attempt_of(session)
+        invoice = attempt.invoice if attempt is not None else session.metadata.get("directus_invoice")
+        ledger = self.store.ledger(invoice) if invoice else None
+        booking = book(session, ledger, attempt)
+        for flag in booking.flags:
+            self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
+        if booking.unapplied is not None:
+            self._create_unapplied(booking.unapplied)
+        if ledger is not None:
+            self._write(ledger, booking)
+        else:
+            for row in booking.updated:
+                self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
+        return True
+
+    # ---- steps ------------------------------------------------------------------------------------------
+
+    def _ledger(self, invoice: str) -> Ledger:
+        ledger = self.store.ledger(invoice)
+        if ledger is None:
+            message = "There is no such invoice any more; nothing to recompute."
+            raise NotFound(message, invoice=invoice)
+        return ledger
+
+    def _attempt_of(self, session: CheckoutSession) -> Payment | None:
+        """The row of this session: by its transaction, by the session, by the attempt's own id, in that order."""
+        intent = session.payment_intent
+        found = self.store.payment_of_transaction(intent.id) if intent is not None else None
+        found = found or self.store.payment_of_session(session.id)
+        named = session.metadata.get("directus_payment")
+        return found or (self.store.payment(named) if named else None)
+
+    def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
+        """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""
+        if attempt.checkout_session is None:
+            return False  # checkout is opening it this moment, and asks for a recompute once it has
+        if attempt.status is PaymentStatus.PROCESSING:
+            return False  # a bank debit cannot be called back
+        invoice = ledger.invoice
+        if attempt.status is PaymentStatus.CANCELED or invoice.status in {
+            InvoiceStatus.VOID,
+            InvoiceStatus.DRAFT,
+        }:
+            return True
+        if attempt.amount.currency != invoice.currency:
+            return True
+        total = totals_of(ledger.line_items, invoice.tax_rate, invoice.currency).total
+        return attempt.amount > payable(ledger, total - amount_paid(ledger))
+
+    def _ended(self, ledger: Ledger, attempt: Payment) -> Ledger:
+        """Expire the attempt's session and free the claim; if the client has paid meanwhile, Stripe wins."""
+        try:
+            self.stripe.expire_session(str(attempt.checkout_session))
+        except SessionNotOpen:
+            self.sync_session(str(attempt.checkout_session))
+            return self._ledger(ledger.invoice.id)
+        self.store.update_payment(
+            attempt.id, ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
+        )
+        return self._ledger(ledger.invoice.id)
+
+    def _create_unapplied(self, row: Changes) -> None:
+        """Book money that belongs to no invoice; a row that is there already must say the same."""
+        try:
+            self.store.create_payment(row)
+        except RecordNotUnique:
+            existing = self.store.payment_of_transaction(str(row["transaction_id"]))
+            if existing is None or existing.amount.to_directus() != row["amount"]:
+                message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
+                raise Parked(message, transaction=str(row["transaction_id"])) from None
+
+    def _write(self, ledger: Ledger, booking: Booking) -> None:
+        invoice = ledger.invoice
+        after = replace(ledger, payments=with_booking(ledger, booking))
+        updated = _merged(booking.updated, _derived_columns(after))
+        try:
+            state = state_of(after, self.now())
+        except Unprocessable as error:
+            self._refuse_totals(ledger, booking, error)
+            return
+        changes = state.changes(invoice) if state is not None else {}
+        if changes or updated or booking.created:
+            self._write_rows(invoice.id, changes, updated, booking.created)
+        if state is not None and state.status is not InvoiceStatus.VOID:
+            self._render_if_needed(ledger, changes)
+
+    def _refuse_totals(self, ledger: Ledger, booking: Booking, error: Unprocessable) -> None:
+        """Money that arrived is booked all the same; the invoice is not accepted as sent and says why."""
+        self.flagged(error.detail, {"code": error.code, **error.ids})
+        changes: dict[str, object] = {}
+        if ledger.invoice.pdf_status != "failed":
+            changes = {"pdf_status": "failed", "pdf_error": error.detail}
+        self._write_rows(ledger.invoice.id, changes, booking.updated, booking.created)
+
+    def _write_rows(
+        self, invoice: str, changes: Changes, updated: Sequence[Changes], created: Sequence[Changes]
+    ) -> None:
+        try:
+            self.store.write_invoice(invoice, changes, updated=updated, created=created)
+        except RecordNotUnique as error:
+            message = "The same payment was booked a moment ago; the invoice is read again."
+            raise UpstreamUnavailable(
+                message, code="booked_meanwhile", retry_after=2, invoice=invoice
+            ) from error
+
+    def _render_if_needed(self, ledger: Ledger, changes: Changes) -> None:
+        """A first sending and every change of the printed amounts get a document; the same content never two."""
+        printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
+        if printed_changed or ledger.invoice.pdf_status in {"none", "failed"}:
+            self.render_queue.send_many([{"type": "invoice", "invoice": ledger.invoice.id, "force": False}])
+
+
+def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
+    """`amount_refunded` and `amount_disputed_lost` of the payments whose stored values differ."""
+    rows: list[dict[str, object]] = []
+    for payment in ledger.payments:
+        if payment.invoice is None:
+            continue  # created in this very transaction
+        refunded = amount_refunded(payment, ledger.refunds)
+        lost = amount_disputed_lost(payment, ledger.payment_disputes)
+        row: dict[str, object] = {}
+        if refunded != (payment.amount_refunded or type(refunded).zero(refunded.currency)):
+            row["amount_refunded"] = refunded.to_directus()
+        if lost != (payment.amount_disputed_lost or type(lost).zero(lost.currency)):
+            row["amount_disputed_lost"] = lost.to_directus()
+        if row:
+            rows.append({"id": payment.id, **row})
+    return rows
+
+
+def _merged(first: Sequence[Changes], second: Sequence[Changes]) -> list[Changes]:
+    """One row per payment: Directus applies a list in order, but one write per row is easier to read in its log."""
+    merged: dict[str, dict[str, object]] = {}
+    for row in (*first, *second):
+        merged.setdefault(str(row["id"]), {}).update(row)
+    return list(merged.values())

@@ -1,0 +1,40 @@
+"""Pieces that every composition root puts together the same way: AWS clients, secrets, Directus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import Urllib3Transport
+from billing.adapters.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
+from billing.adapters.secrets import Secret
+
+if TYPE_CHECKING:
+    from billing.settings import DirectusSettings
+
+
+def secret(arn: str) -> Secret:
+    """A secret of Secrets Manager; nothing is read yet."""
+    return Secret(boto3.client("secretsmanager"), arn)
+
+
+def directus(settings: DirectusSettings) -> DirectusClient:
+    """Directus as the functions' service user."""
+    return DirectusClient(settings.url, secret(settings.token_secret), Urllib3Transport())
+
+
+def invoice_queue(url: str) -> SqsInvoiceQueue:
+    """The FIFO queue of invoice work."""
+    return SqsInvoiceQueue(boto3.client("sqs"), url)
+
+
+def work_queue(url: str) -> SqsWorkQueue:
+    """A standard queue."""
+    return SqsWorkQueue(boto3.client("sqs"), url)
+
+
+def message_control(queue_url: str, dead_letter_queue_url: str) -> SqsMessageControl:
+    """How a worker postpones messages or gives them up."""
+    return SqsMessageControl(boto3.client("sqs"), queue_url, dead_letter_queue_url)

@@ -1,0 +1,235 @@
+"""Decisions of a checkout: may this invoice be paid now, how much, and what is sent to Stripe for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from billing.core.ledger import InvoiceStatus, PaymentStatus, amount_paid, checked_totals, payable
+from billing.core.money import Money
+from billing.errors import Conflict, NotFound, Unprocessable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from billing.core.ledger import Ledger, Payment
+    from billing.core.stripe_objects import CheckoutSession
+
+#: Stripe's minimum charge in minor units, by currency (its published table; others: 50 cents' worth).
+MINIMUM_MINOR: dict[str, int] = {
+    "AUD": 50, "BRL": 50, "CAD": 50, "CHF": 50, "CZK": 1500, "DKK": 250, "EUR": 50, "GBP": 30, "HKD": 400,
+    "JPY": 50, "KRW": 1000, "MXN": 1000, "NOK": 300, "NZD": 50, "PLN": 200, "RON": 200, "SEK": 300, "SGD": 50,
+    "USD": 50, "ZAR": 1000,
+}  # fmt: skip
+#: Stripe takes at most eight digits.
+MAXIMUM_MINOR = 99_999_999
+
+#: Stripe keeps a session open for at most 24 h; an hour less leaves room to finish an interrupted attempt.
+SESSION_LIFETIME = timedelta(hours=23)
+#: A session is handed out again only while a person has time to pay in it.
+REUSE_MARGIN = timedelta(minutes=10)
+
+
+class Attempt(Enum):
+    """What to do about an invoice's open attempt, given its session at Stripe."""
+
+    REUSE = auto()
+    EXPIRE = auto()
+    END_CANCELED = auto()
+    END_FAILED = auto()
+    WAIT = auto()
+
+
+@dataclass(frozen=True)
+class CheckoutTerms:
+    """What the template allows: methods, where to return to, and the name of this deployment."""
+
+    deployment: str
+    return_url: str
+    allowed_payment_method_types: Sequence[str]
+    portal_origins: Sequence[str] = ()
+
+
+def require_visible(ledger: Ledger | None, client: str | None, invoice: str) -> Ledger:
+    """Unknown, somebody else's and draft invoices give the same answer."""
+    if (
+        ledger is None
+        or client is None
+        or ledger.invoice.client != client
+        or ledger.invoice.status is InvoiceStatus.DRAFT
+    ):
+        message = "There is no such invoice for this user."
+        raise NotFound(message, invoice=invoice)
+    return ledger
+
+
+def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
+    """The amount a new session may ask for: what the client chose, else all that is payable now.
+
+    `requested` is the caller's text. Raises `Conflict` (`already_paid`, `payment_processing`, `not_payable`) and
+    `Unprocessable` (`totals_do_not_add_up`, `invalid_amount`, `amount_too_large`, `amount_too_small`,
+    `remainder_too_small`). Decided from rows, never from stored totals.
+    """
+    invoice = ledger.invoice
+    now_payable = _payable_now(ledger)
+    amount = now_payable if requested is None else Money.from_request(requested, invoice.currency)
+    if amount.minor <= 0:
+        message = "The amount must be more than zero."
+        raise Unprocessable(message, code="invalid_amount", invoice=invoice.id)
+    if amount > now_payable:
+        message = f"{now_payable} can be paid on this invoice now."
+        raise Unprocessable(message, code="amount_too_large", invoice=invoice.id)
+    if amount.minor > MAXIMUM_MINOR:
+        maximum = Money(MAXIMUM_MINOR, invoice.currency)
+        message = f"Online payments take at most {maximum} at once: choose a part, or pay by wire."
+        raise Unprocessable(message, code="amount_too_large", invoice=invoice.id)
+    minimum = Money(MINIMUM_MINOR[invoice.currency], invoice.currency)
+    if amount < minimum:
+        message = f"Online payments take at least {minimum}."
+        raise Unprocessable(message, code="amount_too_small", invoice=invoice.id)
+    remainder = now_payable - amount
+    if Money.zero(invoice.currency) < remainder < minimum:
+        message = (
+            f"{remainder} would remain, less than can be paid online: pay {now_payable}, or leave {minimum}."
+        )
+        raise Unprocessable(message, code="remainder_too_small", invoice=invoice.id)
+    return amount
+
+
+def _payable_now(ledger: Ledger) -> Money:
+    invoice = ledger.invoice
+    if invoice.status is InvoiceStatus.VOID:
+        message = "This invoice is void."
+        raise Conflict(message, code="not_payable", invoice=invoice.id)
+    total = checked_totals(invoice, ledger.line_items).total
+    if total.minor <= 0:
+        message = "This invoice has nothing to pay."
+        raise Conflict(message, code="not_payable", invoice=invoice.id)
+    balance = total - amount_paid(ledger)
+    if balance.minor <= 0:
+        message = "This invoice is paid."
+        raise Conflict(message, code="already_paid", invoice=invoice.id)
+    if any(payment.status is PaymentStatus.PROCESSING for payment in ledger.payments):
+        message = "A payment of this invoice is being processed by the bank."
+        raise Conflict(message, code="payment_processing", invoice=invoice.id)
+    now_payable = payable(ledger, balance)
+    if now_payable.minor <= 0:
+        message = "What remains on this invoice is disputed."
+        raise Conflict(message, code="not_payable", invoice=invoice.id)
+    return now_payable
+
+
+def return_urls(terms: CheckoutTerms, requested: object | None) -> tuple[str, str]:
+    """Success and cancel address: the template's, or the caller's if its origin is one of the portal's."""
+    if requested is None:
+        return terms.return_url, terms.return_url
+    if isinstance(requested, str) and _origin(requested) in {
+        _origin(allowed) for allowed in terms.portal_origins
+    }:
+        return requested, requested
+    message = "The return_url must have the scheme, host and port of one of the portal's origins."
+    raise Unprocessable(message, code="return_url_not_allowed")
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    if any(character.isspace() or ord(character) < ord(" ") or character in '\\"<>' for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        return None
+    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}[parts.scheme]
+
+
+def new_attempt(
+    ledger: Ledger, amount: Money, terms: CheckoutTerms, *, payment: str, urls: tuple[str, str], now: datetime
+) -> dict[str, Any]:
+    """The payment row that claims the invoice, with everything Stripe will be sent.
+
+    It is stored before Stripe is called, so that whoever completes it sends exactly the same request under the
+    same key. Names are neutral: no matter and no line of the bill ever reaches Stripe.
+    """
+    invoice = ledger.invoice
+    expires_at = (now + SESSION_LIFETIME).replace(microsecond=0)
+    metadata = {"directus_invoice": invoice.id, "directus_payment": payment, "deployment": terms.deployment}
+    success_url, cancel_url = urls
+    parameters: dict[str, Any] = {
+        "mode": "payment",
+        "client_reference_id": invoice.id,
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": amount.currency.lower(),
+                    "unit_amount": amount.minor,
+                    "product_data": {"name": f"Invoice {invoice.invoice_number}"},
+                },
+            }
+        ],
+        "allowed_payment_method_types": [
+            method
+            for method in terms.allowed_payment_method_types
+            if method != "us_bank_account" or amount.currency == "USD"
+        ],
+        "adaptive_pricing": {"enabled": False},
+        "submit_type": "pay",
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata, "description": f"Invoice {invoice.invoice_number}"},
+        "expires_at": int(expires_at.timestamp()),
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+    }
+    return {
+        "id": payment,
+        "invoice": invoice.id,
+        "client": invoice.client,
+        "amount": amount.to_directus(),
+        "currency": amount.currency,
+        "status": PaymentStatus.PENDING.value,
+        "method": "card",
+        "open_claim": invoice.id,
+        "expires_at": expires_at.isoformat(),
+        "attempt": {"idempotency_key": f"{terms.deployment}:{payment}", "parameters": parameters},
+    }
+
+
+def judge_attempt(
+    attempt: Payment, session: CheckoutSession, wanted: Money, urls: tuple[str, str], now: datetime
+) -> Attempt:
+    """What to do with the open attempt when a client asks to pay `wanted`."""
+    if session.status == "expired":
+        return Attempt.END_CANCELED
+    if session.is_open:
+        fits = (
+            attempt.status is PaymentStatus.PENDING
+            and session.amount_total == wanted.minor
+            and session.currency == wanted.currency
+            and session.expires_at - now > REUSE_MARGIN
+            and _sent_urls(attempt) == urls
+        )
+        return Attempt.REUSE if fits else Attempt.EXPIRE
+    intent = session.payment_intent
+    if session.payment_status == "unpaid" and intent is not None and intent.status in DEAD_INTENT:
+        return Attempt.END_FAILED
+    return Attempt.WAIT
+
+
+#: A completed session whose intent is in one of these will never be paid; a new session is needed.
+DEAD_INTENT = frozenset({"requires_payment_method", "canceled"})
+
+
+def _sent_urls(attempt: Payment) -> tuple[str, str] | None:
+    sent: Mapping[str, Any] = (attempt.attempt or {}).get("parameters") or {}
+    return (sent["success_url"], sent["cancel_url"]) if {"success_url", "cancel_url"} <= sent.keys() else None
+
+
+def ended(status: PaymentStatus, reason: str | None = None) -> dict[str, object]:
+    """The columns of an attempt that is over: the claim is free again."""
+    return {"status": status.value, "open_claim": None, "failure_reason": reason}
