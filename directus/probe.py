@@ -97,7 +97,8 @@ def _guard(url: str) -> str:
         message = (
             f"{url} answers changes by query to anybody, without a login ({status}): every field of every row can be "
             f"guessed letter by letter. Copy directus/extensions/{GUARD} to its extensions folder (EXTENSIONS_PATH), "
-            "restart Directus, and run this again. Nothing was changed."
+            "restart Directus, and run this again. (Directus must start in a folder that holds a package.json, or it "
+            "loads no extension at all.) Nothing was changed."
         )
         raise InstallerError(message)
     extensions = (

@@ -44,11 +44,20 @@ class Directus:
 
     def answer(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed JSON (or text, or `None`) of one request; numbers with a point as `Decimal`."""
-        headers = dict(self._headers)
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
+        if body is None:
+            return self._send(method, path, None, {})
+        return self._send(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The `data` of the answer; `DirectusRefused` for every status that is not 2xx."""
+        return _data(method, path, *self.answer(method, path, body))
+
+    def upload(self, path: str, body: bytes, content_type: str) -> Any:
+        """POST a multipart body; the `data` of the answer."""
+        return _data("POST", path, *self._send("POST", path, body, {"Content-Type": content_type}))
+
+    def _send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        headers = {**self._headers, **headers}
         try:
             response = self._pool.request(
                 method, self.url + path, body=data, headers=headers, redirect=False, preload_content=True
@@ -65,16 +74,6 @@ class Directus:
         except json.JSONDecodeError:
             return response.status, text
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The `data` of the answer; `DirectusRefused` for every status that is not 2xx."""
-        status, answer = self.answer(method, path, body)
-        if status // 100 == 2:  # noqa: PLR2004  2xx is how HTTP says yes
-            return answer.get("data") if isinstance(answer, dict) else answer
-        errors = answer.get("errors") if isinstance(answer, dict) else None
-        first = errors[0] if isinstance(errors, list) and errors else {}
-        code = str(first.get("extensions", {}).get("code", ""))
-        raise DirectusRefused(method, path, status, code, str(first.get("message", answer)))
-
     def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All rows of a list; `query` as Directus names it, objects as JSON."""
         parameters = {
@@ -85,3 +84,12 @@ class Directus:
             message = f"{self.url}{path} did not answer with a list; is this a Directus?"
             raise InstallerError(message)
         return rows
+
+
+def _data(method: str, path: str, status: int, answer: Any) -> Any:
+    if status // 100 == 2:  # noqa: PLR2004  2xx is how HTTP says yes
+        return answer.get("data") if isinstance(answer, dict) else answer
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    code = str(first.get("extensions", {}).get("code", ""))
+    raise DirectusRefused(method, path, status, code, str(first.get("message", answer)))
