@@ -1,0 +1,260 @@
+"""`make demo`: one invoice lives its whole life on the real Directus; each step says what happened and where to look.
+
+Ends with an exit code other than 0 if any step is not as it should be; the stack stays up.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from pathlib import Path
+
+from local.demo import steps
+from local.demo.people import pay_on_the_page
+from local.demo.steps import Firm
+from local.demo.waiting import wait_for
+from local.problem import Problem
+from local.stack import Stack
+
+DIRECTORY = Path(".local")
+_STEPS = 9
+
+
+class Demo:
+    """Runs the steps in order and keeps what later ones need."""
+
+    def __init__(self, firm: Firm, output: Path) -> None:
+        self.firm = firm
+        self.output = output
+        self._number = 0
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print a step's title, run it, print how long it took."""
+        self._number += 1
+        print(f"\n{self._number}/{_STEPS}  {title}", flush=True)
+        started = time.monotonic()
+        yield
+        print(f"     done in {time.monotonic() - started:.1f} s", flush=True)
+
+    def run(self) -> None:
+        """Every step."""
+        invoice = self.send_first_invoice()
+        self.download(invoice)
+        self.pay_twice_delivered(invoice)
+        self.pay_in_part()
+        self.remind()
+        self.reconcile()
+
+    def send_first_invoice(self) -> str:
+        """Staff drafts an invoice and sends it; the PDF appears."""
+        firm, staff = self.firm, self.firm.staff[0]
+        with self.step("Staff drafts an invoice with line items"):
+            lines = [
+                steps.fee(
+                    "Review of the lease and of the landlord's notice of default", "3.50", "420.00", "1470.00"
+                ),
+                steps.fee(
+                    "Conference call with opposing counsel; follow-up letter", "1.25", "420.00", "525.00"
+                ),
+                steps.expense("Filing fee, county court", "435.00"),
+                {"kind": "discount", "description": "Courtesy discount", "amount": "-100.00"},
+            ]
+            draft = steps.draft_invoice(
+                firm,
+                staff,
+                firm.client_of(0),
+                lines,
+                matter_number="M-2041",
+                matter_name="Lease, 12 Harbor Street",
+            )
+            say("invoice", draft["invoice_number"])
+            say("look", f"{firm.directus_url}/admin/content/invoices/{draft['id']}")
+            seen = firm.clients[0].ask("GET", f"/items/invoices/{draft['id']}").status
+            check(seen == HTTPStatus.FORBIDDEN, f"The client could read a draft ({seen}).")
+            say("its client", "does not see the draft")
+        with self.step("Staff sends it: totals are filled in, the flow orders the PDF"):
+            sent = steps.send_invoice(firm, staff, draft["id"])
+            check(sent["pdf_status"] == "ready", f"The PDF failed: {sent['pdf_error']}")
+            check(Decimal(str(sent["total"])) == Decimal("2522.23"), f"The total is {sent['total']}.")
+            say("total", f"{sent['total']} USD = 2330.00 + 8.25 % tax, status {sent['status']}")
+        return str(draft["id"])
+
+    def download(self, invoice: str) -> None:
+        """Its client downloads the PDF through Directus; nobody else can."""
+        firm = self.firm
+        with self.step("Its client downloads the PDF through Directus; another client is refused"):
+            (document,) = steps.documents_of(firm.clients[0], invoice)
+            asset = f"/assets/{document['file']['id']}?download"
+            pdf = firm.clients[0].ask("GET", asset)
+            check(pdf.status == HTTPStatus.OK and pdf.body.startswith(b"%PDF-"), f"No PDF: {pdf.status}")
+            path = self.output / document["file"]["filename_download"]
+            path.write_bytes(pdf.body)
+            say("saved", f"{path} ({len(pdf.body):,} bytes)")
+            other = next(
+                person
+                for number, person in enumerate(firm.clients)
+                if firm.client_of(number) != firm.client_of(0)
+            )
+            for who, person in (("another client", other), ("nobody", firm.anonymous)):
+                status = person.ask("GET", asset).status
+                check(status == HTTPStatus.FORBIDDEN, f"{who} got {status} for the PDF.")
+                say(who, f"{status} Forbidden")
+
+    def pay_twice_delivered(self, invoice: str) -> None:
+        """The client pays; every webhook arrives twice; the invoice is paid once."""
+        firm, client = self.firm, self.firm.clients[0]
+        with self.step("The client presses Pay and pays on Stripe's page; every webhook arrives twice"):
+            firm.simulator("POST", "/_test/deliveries", {"duplicate": 1})
+            started = client.pay(firm.flow("pay_invoice"), invoice)
+            check(started.status == HTTPStatus.OK, f"The Pay flow answers {started.status}: {started.body!r}")
+            checkout = started.json
+            checkout = checkout.get("data", checkout)
+            say("page", checkout["url"])
+            again = client.pay(firm.flow("pay_invoice"), invoice).json
+            check(
+                again.get("data", again)["url"] == checkout["url"], "A second press opened a second session."
+            )
+            say("pressed twice", "the same page, one session")
+            declined = pay_on_the_page(checkout["url"], steps.DECLINED_CARD)
+            say("card 4000…0002", f"declined ({declined.status}), the page says so")
+            paid = pay_on_the_page(checkout["url"], steps.GOOD_CARD)
+            check(paid.status == HTTPStatus.SEE_OTHER, f"Paying answers {paid.status}.")
+            row = steps.wait_for_invoice(firm, invoice, lambda found: found["status"] == "paid")
+            wait_for(
+                "the second delivery",
+                lambda: (
+                    sum(
+                        d["type"] == "checkout.session.completed"
+                        for d in steps.deliveries_of(firm, checkout["checkout_session"])
+                    )
+                    > 1
+                ),
+            )
+            firm.simulator("POST", "/_test/deliveries", {"duplicate": 0})
+            say("invoice", f"status {row['status']}, paid {row['amount_paid']}, balance {row['balance_due']}")
+        with self.step("Paid once, with one payment row"):
+            rows = steps.payments_of(firm, invoice)
+            check(len(rows) == 1, f"There are {len(rows)} payment rows.")
+            (payment,) = rows
+            check(Decimal(str(payment["amount"])) == Decimal("2522.23"), f"It says {payment['amount']}.")
+            say(
+                "payment",
+                f"{payment['amount']} {payment['currency']}, {payment['brand']} …{payment['last4']}",
+            )
+            say("look", f"{firm.directus_url}/admin/content/payments/{payment['id']}")
+            third = client.pay(firm.flow("pay_invoice"), invoice)
+            check(third.error_code == "ALREADY_PAID", f"A third press answers {third.status} {third.body!r}")
+            say("pressed again", f"{third.status} {third.error_code}")
+
+    def pay_in_part(self) -> None:
+        """A client pays a part of a second invoice."""
+        firm = self.firm
+        with self.step("A partial payment on a second invoice"):
+            lines = [steps.fee("Drafting of articles of incorporation", "2.50", "400.00", "1000.00")]
+            draft = steps.draft_invoice(firm, firm.staff[0], firm.client_of(0), lines, tax_rate="0")
+            steps.send_invoice(firm, firm.staff[0], draft["id"])
+            started = firm.clients[0].pay(firm.flow("pay_invoice"), draft["id"], "400.00").json
+            pay_on_the_page(started.get("data", started)["url"], steps.GOOD_CARD)
+            row = steps.wait_for_invoice(firm, draft["id"], lambda found: found["status"] == "partially_paid")
+            check(
+                Decimal(str(row["balance_due"])) == Decimal("600.00"), f"The balance is {row['balance_due']}."
+            )
+            say(
+                "invoice",
+                f"{row['invoice_number']}: paid {row['amount_paid']} of {row['total']}, {row['balance_due']} due",
+            )
+
+    def remind(self) -> None:
+        """A third invoice is overdue; its client gets one reminder."""
+        firm = self.firm
+        with self.step("A third invoice is overdue: the hourly run marks it and sends one reminder"):
+            today = datetime.now(UTC).date()
+            draft = steps.draft_invoice(
+                firm,
+                firm.staff[0],
+                firm.client_of(0),
+                [steps.fee("Motion to dismiss: research and draft", "4.00", "380.00", "1520.00")],
+                issue_date=(today - timedelta(days=40)).isoformat(),
+                due_date=(today - timedelta(days=10)).isoformat(),
+            )
+            sent = steps.send_invoice(firm, firm.staff[0], draft["id"])
+            check(sent["status"] == "overdue", f"The status is {sent['status']}.")
+            answer = firm.invoke("reminders", {"as_of": today.isoformat()})
+            say(
+                "reminders",
+                str({key: answer[key] for key in ("overdue_marked", "planned", "queued", "skipped")}),
+            )
+            number = draft["invoice_number"]
+            mail = wait_for(
+                "the reminder",
+                lambda: next((m for m in firm.messages() if number in m["subject"] + m["text"]), None),
+            )
+            (self.output / f"reminder-{number}.txt").write_text(
+                f"To: {', '.join(mail['to'])}\nSubject: {mail['subject']}\n\n{mail['text']}"
+            )
+            (self.output / f"reminder-{number}.html").write_text(mail["html"])
+            say("mail", f"to {', '.join(mail['to'])}: {mail['subject']}")
+            print("\n".join(f"       | {line}" for line in mail["text"].strip().splitlines()), flush=True)
+            say("look", f"{firm.description['mail']['url']}/ and {self.output}/reminder-{number}.html")
+            firm.invoke("reminders", {"as_of": today.isoformat()})
+            notices = wait_for(
+                "the notice",
+                lambda: firm.administrator.list(
+                    "notices", {"_and": [{"invoice": {"_eq": draft["id"]}}, {"status": {"_eq": "sent"}}]}
+                ),
+            )
+            check(len(notices) == 1, f"{len(notices)} notices for one step.")
+            say("a second run", "sends nothing: the step is claimed in notices")
+
+    def reconcile(self) -> None:
+        """Stripe and Directus are compared; the demo's own invoices must agree."""
+        with self.step("Stripe and Directus are compared"):
+            answer = self.firm.invoke("reconcile", {})
+            say("checked", str(answer["checked"]))
+            for difference in answer["differences"]:
+                say(difference["kind"], str(difference["detail"]))
+            say("differences", str(len(answer["differences"])))
+
+
+def say(what: str, value: str) -> None:
+    """One line of what a step saw."""
+    print(f"     {what + ':':<18}{value}", flush=True)
+
+
+def check(condition: bool, otherwise: str) -> None:  # noqa: FBT001  # reads as a sentence
+    """Fail the demo with a sentence."""
+    if not condition:
+        raise Problem(otherwise)
+
+
+def main() -> int:
+    """Start the stack, run the demo, say where to look and how to stop."""
+    print("Starting the local stack: no Docker, no accounts, everything on this machine.", flush=True)
+    stack = Stack(DIRECTORY, say=lambda line: print(line, flush=True))
+    try:
+        stack.up()
+        output = DIRECTORY / "demo"
+        output.mkdir(parents=True, exist_ok=True)
+        firm = Firm(stack.description())
+        Demo(firm, output).run()
+    except (Problem, AssertionError) as problem:
+        print(f"\nThe demo stopped: {problem}", file=sys.stderr)
+        return 1
+    directus = firm.description["directus"]
+    print("\nThe stack is running. Look around:")
+    say("Directus", f"{directus['url']}/admin")
+    say("staff", f"{directus['staff'][0]['email']}  {directus['staff'][0]['password']}")
+    say("client", f"{directus['clients'][0]['email']}  {directus['clients'][0]['password']} (API only)")
+    say("mail", f"{firm.description['mail']['url']}/")
+    say("files", str(output))
+    say("everything", f"{DIRECTORY}/stack.json, logs in {DIRECTORY}/logs")
+    print("\nStop it with: make down")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
