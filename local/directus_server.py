@@ -1,5 +1,6 @@
 """Directus as the local stack runs it: its environment, its first database, its extensions."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -113,8 +114,7 @@ class DirectusServer:
         """Make the database and its administrator, once; an interrupted bootstrap does not count."""
         if self.database.exists():
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "extensions").mkdir(exist_ok=True)
+        self._make_directory()
         building = self.directory / "directus.building.sqlite"
         building.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -133,10 +133,18 @@ class DirectusServer:
         building.chmod(0o600)
         building.rename(self.database)
 
+    def _make_directory(self) -> None:
+        (self.directory / "extensions").mkdir(parents=True, exist_ok=True)
+        # Directus looks for extensions among the packages of its working directory first, and where that has
+        # no package.json it loads none at all, not even those of EXTENSIONS_PATH, and only warns.
+        package = {"name": "directus-local-stack", "private": True}
+        (self.directory / "package.json").write_text(json.dumps(package))
+
     def copy_extensions(self) -> bool:
         """Copy the extensions of the checkout beside the database; return whether anything changed."""
+        self._make_directory()
         target = self.directory / "extensions"
-        if _contents(EXTENSIONS) == _contents(target) and target.is_dir():
+        if _contents(EXTENSIONS) == _contents(target):
             return False
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

@@ -5,12 +5,15 @@ except that a log line written after the answer may land in the next invocation'
 """
 
 import importlib
+import os
 import socketserver
-from typing import Any
+import time
+from typing import Any, Final
 
-FIRST_LINE_SECONDS = 0.005
-IDLE_SECONDS = 0.002
-CAP_SECONDS = 0.25
+FIRST_LINE_SECONDS: Final = 0.005
+IDLE_SECONDS: Final = 0.002
+CAP_SECONDS: Final = 0.25
+REAP_SECONDS: Final = 3.0
 
 
 def main() -> None:
@@ -29,7 +32,22 @@ def main() -> None:
 
     worker._drain_stderr_bounded = drain_quickly  # noqa: SLF001 - as above
     # Inside the function: the module reads its settings from the environment when imported.
-    importlib.import_module("ministack.app").main()
+    try:
+        importlib.import_module("ministack.app").main()
+    finally:
+        reap_children()
+
+
+def reap_children() -> None:
+    """Wait for the environments of functions, which the emulator killed, so that none is left as a zombie."""
+    deadline = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if ended == 0:
+            time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class Supervisor:
 
     def running(self) -> list[str]:
         """Return the names of all programs that run."""
+        self._reap()
         return [
             path.stem
             for path in sorted((self._directory / "run").glob("*.json"))
@@ -168,6 +169,12 @@ class Supervisor:
         except (OSError, ValueError, KeyError):
             return None
         return identity if boot == _boot() and identify(identity.pid) == identity else None
+
+    def _reap(self) -> None:
+        """Let go of children that another run of this code stopped."""
+        ended = [name for name, child in self._children.items() if child.poll() is not None]
+        for name in ended:
+            del self._children[name]
 
     def _wait_for_end(self, name: str, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

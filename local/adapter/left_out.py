@@ -20,7 +20,7 @@ LEFT_OUT: Final = (
         resource_type="AWS::S3::BucketPolicy",
         statement_id="TlsOnly",
         reason="the emulator speaks http, so denying requests without TLS refuses every write",
-        asserted_by="tests/unit/test_template.py",
+        asserted_by="tests/unit/local/test_left_out.py",
     ),
 )
 

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from local.adapter.build import source_digest
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    (tmp_path / "functions/checkout").mkdir(parents=True)
+    (tmp_path / "layers/billing/billing").mkdir(parents=True)
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "functions/checkout/app.py").write_text("ONE = 1\n")
+    (tmp_path / "layers/billing/billing/money.py").write_text("TWO = 2\n")
+    return tmp_path
+
+
+def test_the_key_changes_with_every_source(sources: Path) -> None:
+    seen = {source_digest(sources)}
+    for name in ("template.yaml", "functions/checkout/app.py", "layers/billing/billing/money.py"):
+        (sources / name).write_text("# changed\n")
+        seen.add(source_digest(sources))
+    (sources / "functions/checkout/new.py").write_text("")
+    seen.add(source_digest(sources))
+    (sources / "functions/checkout/new.py").chmod(0o755)
+    seen.add(source_digest(sources))
+    assert len(seen) == 6
+
+
+def test_a_renamed_file_changes_the_key(sources: Path) -> None:
+    before = source_digest(sources)
+    (sources / "functions/checkout/app.py").rename(sources / "functions/checkout/worker.py")
+    assert source_digest(sources) != before
+
+
+def test_what_python_leaves_behind_and_other_folders_do_not_change_the_key(sources: Path) -> None:
+    before = source_digest(sources)
+    (sources / "functions/checkout/__pycache__").mkdir()
+    (sources / "functions/checkout/__pycache__/app.cpython-313.pyc").write_bytes(b"compiled")
+    (sources / "README.md").write_text("changed")
+    assert source_digest(sources) == before
