@@ -6,7 +6,12 @@ from pathlib import Path
 
 from local.stripe_simulator.application import Configuration, InvalidConfiguration, server
 from local.stripe_simulator.specification import SpecificationError, obtain
+from local.stripe_simulator.store import StoreError
 from local.stripe_simulator.webhooks import RETRY_DELAYS
+
+
+def _seconds(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
 
 
 def _arguments() -> argparse.Namespace:
@@ -25,7 +30,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--spec", type=Path, help="the cut-down OpenAPI document; default: cached, else fetched"
     )
-    parser.add_argument("--retry-delays", help="seconds before each webhook retry, by commas")
+    parser.add_argument(
+        "--retry-delays",
+        type=_seconds,
+        default=RETRY_DELAYS,
+        help="seconds before each webhook retry, by commas",
+    )
     parser.add_argument(
         "--fee-delay", type=float, default=1.0, help="seconds until the fee of a charge is known"
     )
@@ -45,15 +55,14 @@ def main() -> int:
             webhook_secrets=tuple(given.webhook_secret),
             webhook_url=given.webhook_url,
             webhook_events=frozenset(given.webhook_events.split(",")) if given.webhook_events else None,
-            retry_delays=[float(delay) for delay in given.retry_delays.split(",")]
-            if given.retry_delays
-            else RETRY_DELAYS,
+            retry_delays=given.retry_delays,
             fee_delay=given.fee_delay,
         )
-    except (InvalidConfiguration, SpecificationError) as error:
+        program = server(configuration)
+    except (InvalidConfiguration, SpecificationError, StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    server(configuration).run()
+    program.run()
     return 0
 
 

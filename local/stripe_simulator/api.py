@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -34,6 +35,7 @@ MAXIMUM_BODY = 1024 * 1024
 #: Stripe may forget a key after a day; from then on the same request is a new one.
 KEY_LIFETIME = 24 * 60 * 60
 _LONGEST_KEY = 255
+_API_ROOTS = ("/v1/", "/v2/")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -92,12 +94,16 @@ class Api:
         return _Answer(error.status, body, headers)
 
     async def _answer(self, request: Request, cause: ApiRequest) -> _Answer:
+        unrecognized = StripeError(
+            404, f"Unrecognized request URL ({request.method}: {request.url.path[:200]})."
+        )
+        if not request.url.path.startswith(_API_ROOTS):
+            raise unrecognized
         self._authenticate(request)
         self._check_version(request)
         operation = self._world.document.find(request.method, request.url.path)
         if operation is None:
-            message = f"Unrecognized request URL ({request.method}: {request.url.path[:200]})."
-            raise StripeError(404, message)
+            raise unrecognized
         operations.must_be_simulated(operation)
         call = self._read(operation, request.url.path, await self._text(request), cause)
         run_due_jobs(self._world)
@@ -163,7 +169,8 @@ class Api:
             case "lose_request":
                 raise AnswerLost
             case "lose_answer":
-                self._once(call)
+                with contextlib.suppress(StripeError):  # a refusal is lost like any other answer
+                    self._once(call)
                 raise AnswerLost
             case "status":
                 refusal = StripeError(
@@ -182,13 +189,14 @@ class Api:
 
     async def _slowly(self, call: _Call, seconds: float) -> _Answer:
         key = call.cause.idempotency_key
-        if key is None or key in self._keys_in_use:
-            return self._once(call)
-        self._keys_in_use.add(key)
-        try:
+        if key is None:
             await asyncio.sleep(seconds)
-        finally:
-            self._keys_in_use.discard(key)
+        elif key not in self._keys_in_use:
+            self._keys_in_use.add(key)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self._keys_in_use.discard(key)
         return self._once(call)
 
     def _once(self, call: _Call) -> _Answer:

@@ -21,7 +21,7 @@ from local.stripe_simulator.store import Store
 from local.stripe_simulator.webhooks import RETRY_DELAYS, Deliverer, Endpoint, Send, post
 from local.stripe_simulator.world import World
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost")
 _ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -66,11 +66,10 @@ class Configuration:
 
 def build(configuration: Configuration, *, port: int, send: Send = post) -> Starlette:
     """The application; `port` is where it listens (session URLs name it), `send` delivers webhooks."""
-    host = f"[{configuration.host}]" if ":" in configuration.host else configuration.host
     world = World(
         store=Store(configuration.state_file),
         document=StripeDocument.load(configuration.specification),
-        base_url=f"http://{host}:{port}",
+        base_url=f"http://{configuration.host}:{port}",
         has_endpoint=configuration.webhook_url is not None,
         webhook_events=configuration.webhook_events,
         fee_delay=configuration.fee_delay,
@@ -100,7 +99,7 @@ def build(configuration: Configuration, *, port: int, send: Send = post) -> Star
         Route("/{path:path}", api.__call__, methods=_ALL_METHODS),
     ]
     # A page of another origin must not reach the simulator by a name that resolves to loopback.
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK])
     return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan)
 
 

@@ -13,9 +13,10 @@ from local.stripe_simulator import catalogue, faults, payments
 from local.stripe_simulator.errors import DishonestAnswer, NotSimulated, StripeError
 from local.stripe_simulator.jobs import run_due_jobs
 from local.stripe_simulator.store import public
-from local.stripe_simulator.world import DELIVERY_SETTINGS, World
+from local.stripe_simulator.world import World
 
 _METHODS = ("card", "us_bank_account")
+_LARGEST_SETTINGS = {"duplicate": 20, "reorder": 1, "drop": 1_000_000, "lose": 1_000_000}
 _LONGEST_AGEING = 366 * 24 * 60 * 60
 
 
@@ -106,15 +107,12 @@ class Control:
 
     def _disturb_deliveries(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
         for name, value in given.items():
-            if name not in DELIVERY_SETTINGS:
+            if name not in _LARGEST_SETTINGS:
                 raise StripeError(400, f"Unknown setting {name[:40]!r}.", parameter=name)
             wanted = bool if name == "reorder" else int
-            if type(value) is not wanted or value < 0:
-                raise StripeError(
-                    400,
-                    f"{name} is a {'boolean' if wanted is bool else 'number, 0 or more'}.",
-                    parameter=name,
-                )
+            if type(value) is not wanted or not 0 <= value <= _LARGEST_SETTINGS[name]:
+                what = "a boolean" if wanted is bool else f"a number from 0 to {_LARGEST_SETTINGS[name]}"
+                raise StripeError(400, f"{name} is {what}.", parameter=name)
         with self._world.change():
             settings = {**self._world.delivery_settings(), **given}
             self._world.store.store_setting("deliveries", settings)
@@ -151,6 +149,9 @@ async def _json(request: Request) -> dict[str, Any]:
     body = await request.body()
     try:
         given = json.loads(body or b"{}")
+        json.dumps(
+            given, ensure_ascii=False, allow_nan=False
+        ).encode()  # what we could not repeat we do not take
     except (ValueError, RecursionError) as error:
         raise StripeError(400, "The body is not JSON.") from error
     if not isinstance(given, dict):

@@ -17,6 +17,8 @@ from typing import Any
 #: One of Stripe's objects as JSON. Keys that begin with `_` are the simulator's own notes and never leave it.
 type StripeObject = dict[str, Any]
 
+#: Raise it with every change of `_SCHEMA` or of what is kept in it.
+_SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, object TEXT NOT NULL, body TEXT NOT NULL);
@@ -36,6 +38,10 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 #: Timestamps inside objects, in whole seconds since 1970, that ageing moves.
 _TIMESTAMPS = frozenset({"available_on", "canceled_at", "created", "due_by", "expires_at"})
+
+
+class StoreError(Exception):
+    """The state file cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,21 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the file at `path`."""
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            found = self._database.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{path} cannot be used as the simulator's state file: {error}.") from error
+        if found not in (0, _SCHEMA_VERSION):
+            self._database.close()
+            raise StoreError(
+                f"{path} was written by another version of the simulator. Remove it to start afresh."
+            )
         self._database.execute(
             "PRAGMA synchronous = NORMAL"
         )  # survives a killed process, which is what we promise
-        self._database.executescript(_SCHEMA)
+        self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
 
     def close(self) -> None:
         """Closes the file."""

@@ -98,7 +98,7 @@ class Deliverer:
                 run_due_jobs(self._world)
             except DishonestAnswer as error:
                 logger.exception("A job could not be done honestly.")
-                self.defects.append(str(error))
+                self._note_defect(str(error))
             nap = self._start_due() if self._endpoint is not None else _LONGEST_NAP
             try:
                 await asyncio.wait_for(self._wake.wait(), min(nap, _LONGEST_NAP))
@@ -125,6 +125,10 @@ class Deliverer:
         job = self._world.store.next_job_due()
         return max(0.01, min([_LONGEST_NAP, *upcoming, *([] if job is None else [job - now])]))
 
+    def _note_defect(self, defect: str) -> None:
+        if defect not in self.defects:  # the loop meets the same one again and again
+            self.defects.append(defect)
+
     def _reordered(self, due: list[Delivery]) -> list[Delivery]:
         shuffled = self._random.sample(due, len(due))
         return shuffled if shuffled != due else due[::-1]
@@ -133,7 +137,7 @@ class Deliverer:
         def callback(task: asyncio.Task[None]) -> None:
             self._in_flight.pop(event, None)
             if not task.cancelled() and task.exception() is not None:
-                self.defects.append(f"Delivering {event}: {task.exception()!r}")
+                self._note_defect(f"Delivering {event}: {task.exception()!r}")
                 logger.error("Delivering %s failed.", event, exc_info=task.exception())
             self.wake()
 

@@ -1,0 +1,175 @@
+"""What the simulator's tests stand on: a running simulator, a webhook endpoint, and waiting for a condition."""
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import stripe
+import urllib3
+
+from local.stripe_simulator.application import Configuration, server
+
+SECRET_KEY = "sk_test_51simulator"
+WEBHOOK_SECRET = "whsec_simulator"
+DEADLINE = 10.0
+
+
+def eventually[T](find: Callable[[], T | None], what: str) -> T:
+    """What `find` gives once it gives something; fails after the deadline."""
+    end = time.monotonic() + DEADLINE
+    pause = threading.Event()
+    while time.monotonic() < end:
+        found = find()
+        if found:
+            return found
+        pause.wait(0.01)
+    raise AssertionError(f"not within {DEADLINE} s: {what}")
+
+
+class Receiver:
+    """A webhook endpoint that verifies every signature with the SDK and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.headers: list[str] = []
+        self.rejected: list[str] = []
+        self.status = 200
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"])).decode()
+                header = self.headers["stripe-signature"]
+                try:
+                    stripe.WebhookSignature.verify_header(body, header, WEBHOOK_SECRET, 300)
+                except stripe.SignatureVerificationError as error:
+                    receiver.rejected.append(str(error))
+                receiver.events.append(json.loads(body))
+                receiver.headers.append(header)
+                self.send_response(receiver.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/stripe/webhook"
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class RunningSimulator:
+    """The real server over loopback, in a thread of this process."""
+
+    def __init__(self, specification: Path, state_file: Path, webhook_url: str, **options: Any) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+        configuration = Configuration(
+            **{
+                "host": "127.0.0.1",
+                "port": port,
+                "secret_key": SECRET_KEY,
+                "state_file": state_file,
+                "specification": specification,
+                "webhook_secrets": (WEBHOOK_SECRET,),
+                "webhook_url": webhook_url,
+                "retry_delays": (0.05, 0.05, 0.05),
+                "fee_delay": 0.0,
+                **options,
+            }
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self._server = server(configuration)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
+        self._thread.start()
+        self.pool = urllib3.PoolManager()
+        eventually(lambda: self._server.started, "the simulator has started")
+
+    def close(self) -> None:
+        self.pool.clear()
+        self._server.should_exit = True
+        self._thread.join(DEADLINE)
+
+    def client(self, **options: Any) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            **{
+                "api_key": SECRET_KEY,
+                "base_addresses": {"api": self.url},
+                "http_client": stripe.RequestsClient(timeout=(2, 5)),
+                **options,
+            }
+        )
+
+    def call(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        return self.pool.request(method, f"{self.url}{path}", redirect=False, retries=False, **options)
+
+    def api(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: Any = None
+    ) -> urllib3.BaseHTTPResponse:
+        given = {"Authorization": f"Bearer {SECRET_KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+        return self.call(method, path, headers=given | (headers or {}), body=body)
+
+    def control(self, path: str, **given: Any) -> Any:
+        answer = self.call("POST", f"/_test/{path}", json=given)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        data: list[dict[str, Any]] = self.call("GET", "/_test/deliveries").json()["data"]
+        return data
+
+    def settled(self) -> None:
+        """Returns when no delivery waits."""
+        eventually(lambda: not self.call("GET", "/_test/deliveries").json()["waiting"], "nothing waits")
+
+    def post_form(self, url: str, **fields: str) -> urllib3.BaseHTTPResponse:
+        return self.pool.request(
+            "POST", url, fields=fields, encode_multipart=False, redirect=False, retries=False
+        )
+
+
+#: Starts a simulator with other options than the usual ones.
+type Start = Callable[..., RunningSimulator]
+
+
+def parameters(**changes: Any) -> Any:
+    """What the product sends to open a session; `amount` and `currency` change its only line item.
+
+    `Any` and not the SDK's `SessionCreateParams`, because some tests send what the SDK's types forbid.
+    """
+    price = {
+        "currency": changes.pop("currency", "usd"),
+        "unit_amount": changes.pop("amount", 125000),
+        "product_data": {"name": "Invoice 2026-0042"},
+    }
+    return {
+        "mode": "payment",
+        "client_reference_id": "invoice-42",
+        "customer_email": "jenny@example.com",
+        "line_items": [{"quantity": 1, "price_data": price}],
+        "allowed_payment_method_types": ["card"],
+        "adaptive_pricing": {"enabled": False},
+        "submit_type": "pay",
+        "metadata": {"directus_invoice": "42", "deployment": "test"},
+        "payment_intent_data": {
+            "metadata": {"directus_invoice": "42", "directus_payment": "7"},
+            "description": "Invoice 2026-0042",
+        },
+        "success_url": "https://portal.example/paid?sid={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://portal.example/invoices/42",
+        **changes,
+    }
