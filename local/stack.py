@@ -364,7 +364,7 @@ class Stack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep a second `up` or `down` of the same directory out while one works."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.directory / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -77,7 +77,7 @@ def install_environment(name: str, progress: Progress) -> None:
 def _synchronise_development(progress: Progress) -> None:
     """`.venv` is changed in place: editors and running programs hold on to it."""
     mark = DEVELOPMENT / MARK
-    wanted = digest(lock_file("dev"))
+    wanted = digest(lock_file("dev"), extra=str(ROOT))
     if mark.exists() and mark.read_text() == wanted and os.access(DEVELOPMENT / "bin/python", os.X_OK):
         return
     with progress.step("Python environment .venv"):
@@ -90,6 +90,9 @@ def _synchronise_development(progress: Progress) -> None:
             *("--python", DEVELOPMENT / "bin/python", lock_file("dev")),
             log="dev",
         )
+        # Our own package is imported from its sources; the layer holds a copy of the same folder.
+        packages = DEVELOPMENT / "lib/python3.13/site-packages"
+        (packages / "directus-legal-billing.pth").write_text(f"{ROOT / 'layers/billing'}\n")
         mark.write_text(wanted)
 
 
