@@ -1,0 +1,54 @@
+"""The planner of reminders: hourly, or by hand with `{"as_of"?: day or instant, "dry_run"?: bool}`.
+
+The answer is `{"overdue_marked", "planned", "queued", "skipped": {reason: n}, "plan"?: [...]}`. An event that
+cannot be read ends the invocation with `BadRequest` and its sentence (`FunctionError`, `errorType`,
+`errorMessage`), before anything is queued.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from billing import composition
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import Urllib3Transport
+from billing.adapters.reminder_policy import read_policy
+from billing.adapters.reminder_rows import DirectusReminderCases
+from billing.application.plan_reminders import PlanReminders, PlanRequest
+from billing.observability import count, logger, metrics
+from billing.settings import RemindersSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def build() -> PlanReminders:
+    """The composition root."""
+    settings = RemindersSettings.from_environment(os.environ)
+    token = composition.secret(settings.directus.token_secret)
+    # Answers of many rows take longer than the usual 10 seconds.
+    directus = DirectusClient(settings.directus.url, token, Urllib3Transport(read_timeout=60.0))
+    return PlanReminders(
+        cases=DirectusReminderCases(directus),
+        invoices=composition.invoice_queue(settings.invoice_queue_url),
+        messages=composition.work_queue(settings.message_queue_url),
+        policy=read_policy(),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
+    """Plan one run."""
+    request = PlanRequest.from_event(event)
+    plan = build()(request)
+    count("OverdueMarked", plan.overdue_marked)
+    count("RemindersQueued", plan.queued)
+    answer = plan.as_json(dry_run=request.dry_run)
+    logger.info("Reminders were planned.", extra={key: answer[key] for key in answer if key != "plan"})
+    return answer

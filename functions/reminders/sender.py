@@ -1,0 +1,55 @@
+"""The sender of reminders: one message of the queue, at most one e-mail."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from billing import composition
+from billing.adapters.notifier import SesNotifier, ses_config
+from billing.adapters.reminder_policy import read_policy
+from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
+from billing.adapters.reminder_texts import ReminderTexts
+from billing.application.send_reminder import SendReminder
+from billing.observability import count, logger, metrics
+from billing.queue_worker import Message, MessageControl, process_batch
+from billing.settings import SenderSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def build() -> tuple[SendReminder, MessageControl]:
+    """The composition root."""
+    settings = SenderSettings.from_environment(os.environ)
+    directus = composition.directus(settings.directus)
+    control = composition.message_control(settings.message_queue_url, settings.message_dlq_url)
+    sender = SendReminder(
+        cases=DirectusReminderCases(directus),
+        notices=DirectusNotices(directus),
+        notifier=SesNotifier(boto3.client("sesv2", config=ses_config()), settings.sender_email),
+        texts=ReminderTexts(settings.portal_url),
+        policy=read_policy(),
+        clock=lambda: datetime.now(UTC),
+    )
+    return sender, control
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  # Lambda's signature
+    """Send the batch's reminders; the answer names the messages to deliver again."""
+    sender, control = build()
+
+    def send(message: Message) -> None:
+        outcome = sender(message)
+        count(f"Reminder{outcome.status.capitalize()}")
+        invoice = message["invoice"]
+        logger.info("A reminder was handled.", extra={"invoice": invoice, **vars(outcome)})
+
+    return process_batch(event, send, control)
