@@ -1,0 +1,226 @@
+"""A real Directus on a real database, started once per database for the whole test run.
+
+`running("sqlite")` and `running("postgresql")` start one each on first use: bootstrapped, guarded, the model applied, the
+seed data written. Everything is stopped when Python ends.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from directus.installer import apply
+from directus.rest import Directus, InstallerError
+from local.directus_server import HARDENED
+from local.seed import seed, seed_id
+from local.setup.node import node_environment
+from local.setup.paths import ROOT, directus_tree
+from tests.integration.directus.functions_stub import FunctionsStub, free_port
+
+SECONDS = 90.0
+FLOW_SECRET = "flow-secret-" + secrets.token_hex(12)
+ADMIN_TOKEN = "admin-" + secrets.token_hex(16)
+SERVICE_TOKEN = "service-" + secrets.token_hex(16)
+#: The people of the seed data by their key there.
+PEOPLE = ("sofia", "james", "ingrid", "maria", "juergen", "haruka", "siobhan", "lukasz", "zoe")
+
+
+@dataclass
+class RunningDirectus:
+    """One running Directus; people act through `as_`."""
+
+    database: str
+    url: str
+    stub: FunctionsStub
+    directory: Path
+    seeded: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    _clients: dict[str, Directus] = field(default_factory=dict)
+
+    @property
+    def admin(self) -> Directus:
+        return self._client("administrator", ADMIN_TOKEN)
+
+    @property
+    def service(self) -> Directus:
+        return self._client("service", SERVICE_TOKEN)
+
+    @property
+    def nobody(self) -> Directus:
+        return self._client("nobody", None)
+
+    def as_(self, person: str) -> Directus:
+        """Somebody of the seed data (`sofia`, `maria`, ...), `service`, `administrator` or `nobody`."""
+        if person in PEOPLE:
+            return self._client(person, self.tokens[person])
+        return {"service": self.service, "administrator": self.admin, "nobody": self.nobody}[person]
+
+    def _client(self, name: str, token: str | None) -> Directus:
+        return self._clients.setdefault(name, Directus(self.url, token, timeout=30))
+
+    def ids(self, person: str, path: str) -> set[str]:
+        """The ids a person sees in a list."""
+        return {row["id"] for row in self.as_(person).rows(path, fields="id")}
+
+
+@cache
+def running(database: str) -> RunningDirectus:
+    """The Directus on `sqlite` or `postgresql`, complete."""
+    server = start(database)
+    apply(server.url, ADMIN_TOKEN, service_token=SERVICE_TOKEN)
+    server.seeded = seed(server.url, ADMIN_TOKEN)
+    for person in PEOPLE:
+        server.tokens[person] = f"{person}-{secrets.token_hex(16)}"
+        server.admin.call("PATCH", f"/users/{seed_id('user', person)}", {"token": server.tokens[person]})
+    return server
+
+
+def start(database: str, *, extensions: bool = True) -> RunningDirectus:
+    """Bootstrap and start an empty Directus; with `extensions=False` without the guard."""
+    directory = Path(tempfile.mkdtemp(prefix="billing-directus-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    (directory / "uploads").mkdir()
+    (directory / "no-extensions").mkdir()
+    stub = FunctionsStub(free_port())
+    stub.start()
+    atexit.register(stub.stop)
+    port = free_port()
+    server = RunningDirectus(database, f"http://127.0.0.1:{port}", stub, directory)
+    variables = _environment(server, port, extensions=extensions)
+    tree = directus_tree()
+    assert tree.is_dir(), "Directus is not built; run the set-up (make test does)."
+    # Directus looks for extensions only where it finds a package.json in its working directory.
+    program = ["node", str(tree / "node_modules/directus/cli.js")]
+    with (directory / "log").open("ab") as log:
+        subprocess.run([*program, "bootstrap"], cwd=tree, env=variables, stdout=log, stderr=log, check=True)
+        _spawn([*program, "start"], log=log, cwd=tree, env=variables)
+    _wait_until_ready(server)
+    return server
+
+
+def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dict[str, str]:
+    return {
+        **node_environment(),
+        **HARDENED,
+        **_database(server),
+        "HOME": str(server.directory),
+        "TZ": "America/New_York",  # a server that is not on UTC must make no difference
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "PUBLIC_URL": server.url,
+        "LOG_STYLE": "raw",
+        "SECRET": "string:" + secrets.token_hex(32),
+        "ADMIN_EMAIL": "admin@example.com",
+        "ADMIN_PASSWORD": "string:" + secrets.token_hex(16),
+        "ADMIN_TOKEN": f"string:{ADMIN_TOKEN}",
+        "EXTENSIONS_PATH": str(
+            ROOT / "directus/extensions" if extensions else server.directory / "no-extensions"
+        ),
+        "STORAGE_LOCATIONS": "local",
+        "STORAGE_LOCAL_ROOT": str(server.directory / "uploads"),
+        "EMAIL_TRANSPORT": "smtp",
+        "EMAIL_SMTP_HOST": "127.0.0.1",
+        "EMAIL_SMTP_PORT": "9",  # nobody listens: these tests send no mail
+        "RATE_LIMITER_POINTS": "100000",
+        "BILLING_FUNCTIONS_URL": server.stub.url,
+        "BILLING_FLOW_SECRET": f"string:{FLOW_SECRET}",
+    }
+
+
+def _database(server: RunningDirectus) -> dict[str, str]:
+    if server.database == "sqlite":
+        return {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(server.directory / "directus.sqlite")}
+    return {
+        "DB_CLIENT": "pg",
+        "DB_HOST": "127.0.0.1",
+        "DB_PORT": str(_postgresql()),
+        "DB_DATABASE": "postgres",
+        "DB_USER": "billing",
+        "DB_PASSWORD": "",
+    }
+
+
+def _postgresql() -> int:
+    """Start a PostgreSQL of our own in a temporary directory; it refuses to run as root."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    assert binaries, "PostgreSQL is not installed; run the set-up (make test does)."
+    folder = binaries[-1].parent
+    directory = Path(tempfile.mkdtemp(prefix="billing-postgresql-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        shutil.chown(directory, "postgres", "postgres")
+        user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    port = free_port()
+    data = directory / "data"
+    with (directory / "log").open("ab") as log:
+        initdb = [
+            str(folder / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "billing",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
+        subprocess.run(initdb, cwd=directory, stdout=log, stderr=log, check=True, **user)
+        options = [
+            f"port={port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={directory}",
+            "fsync=off",
+        ]
+        flags = [flag for option in options for flag in ("-c", option)]
+        _spawn([str(folder / "postgres"), "-D", str(data), *flags], log=log, cwd=directory, **user)
+    ready = [str(folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    deadline = time.monotonic() + SECONDS
+    while subprocess.run(ready, check=False).returncode:
+        assert time.monotonic() < deadline, (directory / "log").read_text()
+        time.sleep(0.1)  # between two looks, not instead of one
+    return port
+
+
+def _spawn(command: list[str], **options: Any) -> None:
+    log = options.pop("log")
+    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
+    atexit.register(_end, process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_ready(server: RunningDirectus) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            if server.nobody.answer("GET", "/server/ping")[0] == 200:
+                return
+        except InstallerError:
+            pass
+        assert time.monotonic() < deadline, (server.directory / "log").read_text()
+        time.sleep(0.1)  # between two looks, not instead of one
+
+
+def code_of(answer: Any) -> str | None:
+    """`extensions.code` of Directus's first error."""
+    if not isinstance(answer, Mapping) or not answer.get("errors"):
+        return None
+    code = answer["errors"][0].get("extensions", {}).get("code")
+    return None if code is None else str(code)

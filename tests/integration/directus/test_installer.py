@@ -1,0 +1,180 @@
+"""Plan and apply on a real target: idempotent, complete, never touching what is not ours."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from directus import access, flows, model
+from directus.installer import apply, plan
+from directus.rest import Directus, InstallerError
+from tests.integration.directus.functions_stub import free_port
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, start
+
+
+def test_a_second_apply_finds_nothing_to_do(directus: RunningDirectus) -> None:
+    assert plan(directus.url, ADMIN_TOKEN, service_token=SERVICE_TOKEN) == []
+    assert apply(directus.url, ADMIN_TOKEN, service_token=SERVICE_TOKEN) == []
+
+
+def test_every_foreign_key_and_the_searched_columns_have_an_index(directus: RunningDirectus) -> None:
+    fields = {(row["collection"], row["field"]): row for row in directus.admin.rows("/fields")}
+    wanted = {
+        (collection.name, field.name)
+        for collection in model.collections()
+        for field in collection.fields
+        if field.target
+    } | {("invoices", "status"), ("invoices", "due_date"), ("payments", "status")}
+    assert [key for key in sorted(wanted) if not fields[key]["schema"]["is_indexed"]] == []
+
+
+def test_what_was_changed_by_hand_is_put_back(directus: RunningDirectus) -> None:
+    admin = directus.admin
+    client = access.roles()[0]
+    [row] = admin.rows(
+        "/permissions",
+        filter={
+            "_and": [
+                {"policy": {"_eq": client.policy["id"]}},
+                {"collection": {"_eq": "invoices"}},
+                {"action": {"_eq": "read"}},
+            ]
+        },
+    )
+    admin.call("PATCH", f"/permissions/{row['id']}", {"permissions": {}, "fields": ["*"]})
+    pay = flows.flows()[0]
+    admin.call("PATCH", f"/flows/{pay.id}", {"status": "inactive"})
+    admin.call("PATCH", "/fields/payments/transaction_id", {"schema": {"is_unique": False}})
+    changed = {change.summary for change in apply(directus.url, ADMIN_TOKEN, service_token=None)}
+    assert changed == {
+        "change permission Client: read invoices (permissions, fields)",
+        "change flow Pay invoice (status)",
+        "change field payments.transaction_id (is_unique)",
+    }
+    assert plan(directus.url, ADMIN_TOKEN) == []
+
+
+def test_a_new_service_token_replaces_the_old_one(directus: RunningDirectus) -> None:
+    summaries = [
+        change.summary for change in apply(directus.url, ADMIN_TOKEN, service_token="another-token-for-now")
+    ]
+    assert summaries == ["change service user billing-functions@example.com (token)"]
+    assert directus.service.answer("GET", "/users/me")[0] == 401
+    apply(directus.url, ADMIN_TOKEN, service_token=SERVICE_TOKEN)
+    assert directus.service.answer("GET", "/users/me")[0] == 200
+
+
+def test_what_is_not_ours_stays(directus: RunningDirectus) -> None:
+    admin = directus.admin
+    collection, role = f"firm_own_{uuid.uuid4().hex[:6]}", str(uuid.uuid4())
+    key = {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}}
+    admin.call("POST", "/collections", {"collection": collection, "schema": {}, "meta": {}, "fields": [key]})
+    admin.call("POST", "/fields/invoices", {"field": "firm_own", "type": "string", "schema": {}, "meta": {}})
+    admin.call("POST", "/roles", {"id": role, "name": "Bookkeeper"})
+    admin.call("PATCH", "/fields/invoices/matter_name", {"meta": {"note": "Our own note", "sort": 1}})
+    own = {
+        "policy": access.roles()[1].policy["id"],
+        "collection": collection,
+        "action": "read",
+        "fields": ["*"],
+    }
+    permission = admin.call("POST", "/permissions", own)["id"]
+    try:
+        assert apply(directus.url, ADMIN_TOKEN, service_token=None) == []
+        assert access.unknown_permissions(admin.rows("/permissions")) == [
+            f"policy 'Staff' has a permission that is not ours: read {collection}"
+        ]
+        assert admin.call("GET", f"/collections/{collection}")["collection"] == collection
+        assert admin.call("GET", "/fields/invoices/firm_own")["field"] == "firm_own"
+        assert admin.call("GET", f"/roles/{role}")["name"] == "Bookkeeper"
+        assert admin.call("GET", "/fields/invoices/matter_name")["meta"]["note"] == "Our own note"
+    finally:
+        admin.call("DELETE", f"/permissions/{permission}")
+        admin.call("DELETE", "/fields/invoices/firm_own")
+        admin.call("DELETE", f"/collections/{collection}")
+        admin.call("DELETE", f"/roles/{role}")
+
+
+def test_a_token_that_is_not_an_administrators_is_refused(directus: RunningDirectus) -> None:
+    with pytest.raises(InstallerError, match="not accepted"):
+        plan(directus.url, "no-such-token")
+    with pytest.raises(InstallerError, match="administrator"):
+        plan(directus.url, SERVICE_TOKEN)
+    with pytest.raises(InstallerError, match="administrator"):
+        plan(directus.url, directus.tokens["sofia"])
+
+
+def test_nobody_there_is_said_plainly() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(InstallerError, match=f"does not answer at {url}"):
+        plan(url, ADMIN_TOKEN)
+
+
+def test_something_that_is_not_directus_is_said_plainly(directus: RunningDirectus) -> None:
+    with pytest.raises(InstallerError, match="not like a Directus"):
+        plan(directus.stub.url, ADMIN_TOKEN)
+
+
+@pytest.fixture(scope="module")
+def unguarded() -> RunningDirectus:
+    return start("sqlite", extensions=False)
+
+
+def test_a_target_without_the_guard_is_refused_and_left_as_it_was(unguarded: RunningDirectus) -> None:
+    with pytest.raises(InstallerError, match="billing-guard"):
+        apply(unguarded.url, ADMIN_TOKEN, service_token=None)
+    assert [
+        row for row in unguarded.admin.rows("/collections") if not row["collection"].startswith("directus_")
+    ] == []
+
+
+class _Answers(Directus):
+    """A Directus that answers from a table; for versions we cannot start here."""
+
+    def __init__(self, answers: dict[str, tuple[int, Any]]) -> None:
+        super().__init__("http://127.0.0.1:9", "token")
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def answer(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        del body
+        key = f"{method} {path.partition('?')[0]}"
+        self.asked.append(key)
+        return next(answer for prefix, answer in self.answers.items() if key.startswith(prefix))
+
+
+ADMINISTRATOR = {
+    "GET /users/me": (200, {"data": {"id": "x"}}),
+    "GET /policies": (200, {"data": []}),
+    "GET /settings": (200, {"data": {}}),
+}
+
+
+@pytest.mark.parametrize("version", ["10.13.1", "11.16.9", "13.0.0"])
+def test_an_unknown_version_is_refused(version: str) -> None:
+    from directus.probe import probe
+
+    target = _Answers(ADMINISTRATOR | {"GET /server/info": (200, {"data": {"version": version}})})
+    with pytest.raises(InstallerError, match=version):
+        probe(target)
+
+
+def test_directus_12_without_a_licence_is_refused_and_the_probe_cleans_up() -> None:
+    from directus.probe import probe
+
+    restricted = {
+        "message": "custom_permission_rules_enabled is a restricted resource.",
+        "extensions": {"category": "custom_permission_rules_enabled", "code": "RESOURCE_RESTRICTED"},
+    }
+    target = _Answers(
+        ADMINISTRATOR
+        | {
+            "GET /server/info": (200, {"data": {"version": "12.4.0"}}),
+            "POST /policies": (200, {"data": {}}),
+            "POST /permissions": (403, {"errors": [restricted]}),
+            "DELETE /policies": (204, None),
+        }
+    )
+    with pytest.raises(InstallerError, match="licence"):
+        probe(target)
+    assert target.asked[-1].startswith("DELETE /policies/")
