@@ -1,16 +1,19 @@
 """Stripe's hosted Checkout page, as plain HTML that a person or a program can post."""
 
+import logging
 from html import escape
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from local.stripe_simulator import catalogue, checkout_sessions, payments
-from local.stripe_simulator.errors import StripeError
+from local.stripe_simulator.errors import DishonestAnswer, StripeError
 from local.stripe_simulator.form_encoding import FormError, parse
 from local.stripe_simulator.jobs import run_due_jobs
 from local.stripe_simulator.store import StripeObject
 from local.stripe_simulator.world import World
+
+logger = logging.getLogger(__name__)
 
 _MAXIMUM_BODY = 10_000
 _STYLE = (
@@ -67,6 +70,9 @@ class HostedPage:
             return _form(session, "The form could not be read.", 400)
         except StripeError as error:
             return _form(session, error.message, error.status)
+        except DishonestAnswer as error:
+            logger.exception("POST %s", request.url.path)
+            return document("The simulator is wrong", f"<p>{escape(str(error))}</p>", 500)
         if payment.refusal is not None:
             return _form(session, payment.refusal, 402)
         location = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"])

