@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.adapter.batch_actions import with_batch_actions
 from local.adapter.http_api import with_routes
 from local.adapter.left_out import without_left_out
 from local.adapter.sandbox import (
@@ -70,7 +71,7 @@ def deploy(emulator: Emulator, *, built: Path, stack_name: str, parameters: Mapp
     Raises `Problem` with the reasons CloudFormation gives when a resource cannot be made.
     """
     answer = translated(built, parameters, region=emulator.region, stack_name=stack_name)
-    template = with_routes(without_left_out(answer["template"]))
+    template = with_batch_actions(with_routes(without_left_out(answer["template"])))
     mode = available_mode()
     _upload_code(emulator, template, answer["functions"], mode)
     _create_or_update(emulator, template, stack_name, parameters)

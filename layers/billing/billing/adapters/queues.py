@@ -117,10 +117,16 @@ def _send_batches(
 def _send_batch(client: SQSClient, queue_url: str, entries: list[Any]) -> None:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # only here, and it is large
 
-    message = "The message could not be queued; nothing is lost if the caller repeats the request."
     try:
         result = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
-    except (BotoCoreError, ClientError) as error:
-        raise UpstreamUnavailable(message, code="queue_unavailable") from error
-    if result.get("Failed"):
-        raise UpstreamUnavailable(message, code="queue_unavailable")
+    except ClientError as error:
+        raise _not_queued(error.response.get("Error", {}).get("Code", "unknown")) from error
+    except BotoCoreError as error:
+        raise _not_queued(type(error).__name__) from error
+    if failed := result.get("Failed"):
+        raise _not_queued(failed[0].get("Code", "unknown"))
+
+
+def _not_queued(reason: str) -> UpstreamUnavailable:
+    message = f"SQS did not take the message ({reason}); nothing is lost if the caller repeats the request."
+    return UpstreamUnavailable(message, code="queue_unavailable")
