@@ -31,10 +31,10 @@ def problem(status: int, code: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def directus(directus: RunningDirectus) -> Iterator[RunningDirectus]:
+@pytest.fixture(autouse=True)
+def functions_accept(directus: RunningDirectus) -> Iterator[None]:
     directus.stub.answer(202, {"accepted": 1})
-    yield directus
+    yield
     directus.stub.answer(202, {"accepted": 1})
 
 
@@ -132,7 +132,7 @@ def test_no_answer_of_ours_is_a_plain_502(directus: RunningDirectus, trouble: st
 def test_nobody_cannot_pay_and_nothing_is_sent(directus: RunningDirectus) -> None:
     status, answer = directus.nobody.answer("POST", PAY, {"invoice": INVOICE})
     assert (status, code_of(answer)) == (403, "FORBIDDEN")
-    assert directus.stub.requests == []
+    assert directus.stub.requests == [], directus.stub.requests
 
 
 def test_the_secret_is_not_kept_in_the_flows_log(directus: RunningDirectus) -> None:
@@ -164,7 +164,7 @@ def test_staff_render_again(directus: RunningDirectus, person: str) -> None:
 def test_nobody_else_renders_again(directus: RunningDirectus, person: str) -> None:
     body = {"collection": "invoices", "keys": [INVOICE]}
     assert directus.as_(person).answer("POST", RENDER, body)[0] == 403
-    assert directus.stub.requests == []
+    assert directus.stub.requests == [], directus.stub.requests
 
 
 def test_a_refusal_to_render_is_passed_on(directus: RunningDirectus) -> None:
