@@ -113,10 +113,11 @@ class Deliverer:
         ]
         due = [delivery for delivery in waiting if delivery.due <= now]
         if self._world.delivery_settings()["reorder"] and due:
+            # One at a time and never the oldest first: that the order differs is certain, which one is not.
             ready_at = min(delivery.due for delivery in due) + GATHERING_SECONDS
-            if now < ready_at:
-                return ready_at - now
-            due = self._reordered(due)
+            if self._in_flight or now < ready_at:
+                return _LONGEST_NAP if self._in_flight else ready_at - now
+            due = [self._random.choice(due[1:] or due)]
         for delivery in due[: max(0, AT_A_TIME - len(self._in_flight))]:
             task = asyncio.create_task(self._deliver(delivery))
             self._in_flight[delivery.event] = task
@@ -128,10 +129,6 @@ class Deliverer:
     def _note_defect(self, defect: str) -> None:
         if defect not in self.defects:  # the loop meets the same one again and again
             self.defects.append(defect)
-
-    def _reordered(self, due: list[Delivery]) -> list[Delivery]:
-        shuffled = self._random.sample(due, len(due))
-        return shuffled if shuffled != due else due[::-1]
 
     def _done(self, event: str) -> Callable[[asyncio.Task[None]], None]:
         def callback(task: asyncio.Task[None]) -> None:
@@ -158,7 +155,7 @@ class Deliverer:
             for status in statuses:
                 self._world.store.log_attempt(event, attempt=attempt, status=status, outcome=_outcome(status))
             if any(_accepted(status) for status in statuses):
-                self._accepted(delivery.event)
+                self._mark_delivered(delivery.event)
             else:
                 self._retry_later(delivery, attempt)
 
@@ -172,7 +169,7 @@ class Deliverer:
         }
         return await _in_a_daemon_thread(self._send, self._endpoint.url, body, headers)
 
-    def _accepted(self, identifier: str) -> None:
+    def _mark_delivered(self, identifier: str) -> None:
         event = self._world.find(identifier, "event")  # read again: it may have been aged meanwhile
         self._world.store.put({**event, "pending_webhooks": 0})
         self._world.store.delivered(identifier)
