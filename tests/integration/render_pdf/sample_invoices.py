@@ -223,7 +223,7 @@ def bare() -> PrintedInvoice:
     """Only what is required."""
     return print_invoice(
         invoice=facts(
-            tax_rate=Decimal(0),
+            tax_rate="0",
             due_date=None,
             issue_date=None,
             matter_name="",
@@ -251,3 +251,29 @@ def credit() -> PrintedInvoice:
 
 
 SAMPLES = {f.__name__: f for f in (ordinary, long, yen, unwieldy, bare, credit)}
+
+
+ATTACK = (
+    "<script>alert(1)</script><b>bold</b> </td></table></style><style>@import url(http://evil.example/a.css);"
+    "*{display:none}</style><img src=http://evil.example/i.png><link rel=attachment href=file:///etc/passwd>"
+    "<svg><image href='file:///etc/passwd'/></svg>{{ 7*7 }}{% raw %} &amp;lt; ]]>--> \"'` \\"
+)
+
+
+def hostile() -> PrintedInvoice:
+    """Markup, style and template language in every text there is."""
+    firm = Letterhead(
+        name=f"name {ATTACK}", legal_name=f"legal {ATTACK}", currency="USD", timezone="UTC", language="en-US",
+        address=PostalAddress((f"street {ATTACK}",), f"country {ATTACK}"), tax_id=ATTACK, email=ATTACK,
+        phone=ATTACK, bank_details=ATTACK, footer=ATTACK,
+    )  # fmt: skip
+    line = replace(fee(0), description=f"work {ATTACK}", timekeeper=f"who {ATTACK}", task_code=ATTACK)
+    return print_invoice(
+        invoice=facts(f"number {ATTACK}", matter_name=ATTACK, matter_number=ATTACK, client_message=ATTACK),
+        sent_at=SENT_AT,
+        firm=firm,
+        client=Addressee(f"client {ATTACK}", PostalAddress((ATTACK,), ATTACK), ATTACK),
+        lines=[line, replace(expense(1, ATTACK, "1"), timekeeper=ATTACK)],
+        payments=[PrintedPayment("p", None, "other", Money(1, "USD"))],
+        portal_url="https://portal.example",
+    )

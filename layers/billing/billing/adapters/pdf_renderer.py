@@ -4,7 +4,10 @@ WeasyPrint is imported by the constructor's first caller, not by this module: on
 The same document gives the same bytes: nothing here reads a clock.
 """
 
+import contextlib
 import hashlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -104,16 +107,34 @@ class _Engine:
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         self._fetcher.open_for(assets)
-        failure: BaseException | None = None
-        try:
-            document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
-            content = document.write_pdf(stylesheets=[self._style], font_config=self._fonts, **_OPTIONS)
-        except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
-            failure = error
+        content, failure = b"", ""
+        with _complaints() as complaints:
+            try:
+                document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
+                content = document.write_pdf(stylesheets=[self._style], font_config=self._fonts, **_OPTIONS)
+            except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
+                failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
-            message = f"The document refers to something outside itself: {self._fetcher.refused[0][:200]}"
-            raise Unprocessable(message, code="rendering_failed", invoice=invoice) from failure
-        if failure is not None:
-            message = f"The document could not be drawn ({type(failure).__name__})."
-            raise Unprocessable(message, code="rendering_failed", invoice=invoice) from failure
-        return bytes(content)
+            failure = f"The document refers to something outside itself: {self._fetcher.refused[0][:200]}"
+        elif complaints and not failure:
+            failure = f"The document could not be drawn completely: {complaints[0][:200]}"
+        if failure:
+            raise Unprocessable(failure, code="rendering_failed", invoice=invoice)
+        return content
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What WeasyPrint reports as an error: it leaves the thing out and goes on, which an invoice must not."""
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    listener, source = Listener(logging.ERROR), logging.getLogger("weasyprint")
+    source.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        source.removeHandler(listener)

@@ -3,16 +3,21 @@
 Imports WeasyPrint, so only the renderer imports this, and late.
 """
 
+import base64
+from urllib.parse import unquote
 from urllib.request import OpenerDirector
 
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from billing.core.printed_invoice import Logo
 
+_CARRIED = {"data:image/png;base64": "image/png", "data:image/jpeg;base64": "image/jpeg"}
+
 
 class SealedFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no types
     """Answers `app:` names from a table; refuses and records every other address: no network, no files.
 
+    Pictures that an SVG logo carries within itself (`data:`, PNG or JPEG) reach nothing and are let through.
     WeasyPrint swallows the refusal inside an SVG image, so the renderer looks at `refused` afterwards as well.
     """
 
@@ -30,9 +35,18 @@ class SealedFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no ty
 
     def fetch(self, url: str, headers: object = None) -> URLFetcherResponse:  # noqa: ARG002  # WeasyPrint's signature
         """Serve an asset of the table; anything else ends the rendering."""
-        asset = self._assets.get(url.removeprefix("app:")) if url.startswith("app:") else None
+        asset = self._assets.get(url.removeprefix("app:")) if url.startswith("app:") else _carried(url)
         if asset is None:
             self.refused.append(url)
             message = "A document may not refer to anything outside itself."
             raise FatalURLFetchingError(message)
         return URLFetcherResponse(url, asset.content, {"Content-Type": asset.media_type})
+
+
+def _carried(url: str) -> Logo | None:
+    head, _, data = url.partition(",")
+    media_type = _CARRIED.get(head)
+    try:
+        return Logo(base64.b64decode(unquote(data)), media_type) if media_type else None
+    except ValueError:
+        return None

@@ -1,0 +1,221 @@
+import base64
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pypdf
+import pytest
+from PIL import Image
+
+from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.core.printed_invoice import Logo
+from billing.errors import Unprocessable
+from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
+
+# WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
+
+ROOT = Path(__file__).parents[3]
+
+
+def svg(inside: str, root: str = "svg", attributes: str = "") -> Logo:
+    text = (
+        f'<{root} xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="100" height="40" {attributes}>{inside}</{root}>'
+    )
+    return Logo(text.encode(), "image/svg+xml")
+
+
+def raster(kind: str, size: tuple[int, int] = (60, 30)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, "#1d3a5f").save(stream, kind)
+    return stream.getvalue()
+
+
+OUTSIDE = ["http://127.0.0.1:9/x.png", "https://evil.example/x", "file:///etc/passwd", "ftp://evil.example/x",
+           "//evil.example/x", "app:other"]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", OUTSIDE)
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<image href="{}" width="10" height="10"/>',
+        '<image xlink:href="{}" width="10" height="10"/>',
+        '<style>@import url({});</style><rect width="5" height="5"/>',
+    ],
+)
+def test_a_logo_that_refers_outside_fetches_nothing_and_is_said(
+    renderer: WeasyPrintRenderer, inside: str, address: str
+) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        renderer.render_invoice(ordinary(), svg(inside.format(address)))
+    assert caught.value.code == "rendering_failed"
+    assert "outside itself" in caught.value.detail or "app:logo" in caught.value.detail
+
+
+@pytest.mark.parametrize("address", OUTSIDE)
+def test_a_part_of_another_file_is_not_looked_for(renderer: WeasyPrintRenderer, address: str) -> None:
+    elsewhere = renderer.render_invoice(ordinary(), svg(f'<use href="{address}#part"/>'))
+    nowhere = renderer.render_invoice(ordinary(), svg('<use href="#part"/>'))
+    assert elsewhere.content == nowhere.content
+
+
+def test_a_picture_inside_the_logo_is_drawn(renderer: WeasyPrintRenderer) -> None:
+    picture = base64.b64encode(raster("PNG")).decode()
+    logo = svg(f'<image href="data:image/png;base64,{picture}" width="60" height="30"/>')
+    pdf = renderer.render_invoice(ordinary(), logo).content
+    assert b"/Subtype /Image" in pdf or b"/Subtype/Image" in pdf
+
+
+@pytest.mark.parametrize("carried", ["text/html;base64,PGI+", "image/svg+xml;base64,PHN2Zy8+", "image/png;base64,!", "font/ttf;base64,AA=="])  # fmt: skip
+def test_anything_else_inside_the_logo_is_refused(renderer: WeasyPrintRenderer, carried: str) -> None:
+    with pytest.raises(Unprocessable):
+        renderer.render_invoice(ordinary(), svg(f'<image href="data:{carried}" width="9" height="9"/>'))
+
+
+def test_a_font_inside_the_logo_never_reaches_the_invoice(renderer: WeasyPrintRenderer) -> None:
+    clean = renderer.render_invoice(ordinary(), LOGO).content
+    style = "<style>@font-face {font-family: Inter; src: url(data:font/ttf;base64,AAEAAA==)}</style>"
+    with pytest.raises(Unprocessable):
+        renderer.render_invoice(ordinary(), svg(style))
+    assert renderer.render_invoice(ordinary(), LOGO).content == clean
+
+
+@pytest.mark.parametrize(
+    "logo",
+    [
+        Logo(b"", "image/png"),
+        Logo(b"\x89PNG\r\n\x1a\n broken", "image/png"),
+        Logo(raster("PNG")[:-40], "image/png"),
+        Logo(raster("PNG"), "image/jpeg"),
+        Logo(raster("JPEG")[:200], "image/jpeg"),
+        Logo(raster("GIF"), "image/gif"),
+        Logo(b"%PDF-1.7", "application/pdf"),
+        Logo(b"<svg", "image/svg+xml"),
+        Logo(b"<html><body/></html>", "image/svg+xml"),
+        Logo(b'<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg">&a;</svg>', "image/svg+xml"),
+        Logo('<!DOCTYPE svg [<!ENTITY a "b">]><svg>&a;</svg>'.encode("utf-16"), "image/svg+xml"),
+        Logo(b"x" * 2_000_001, "image/png"),
+        Logo(raster("PNG", (6000, 5000)), "image/png"),
+    ],
+)  # fmt: skip
+def test_a_bad_logo_is_refused_with_a_reason(renderer: WeasyPrintRenderer, logo: Logo) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        renderer.render_invoice(ordinary(), logo)
+    assert caught.value.code == "bad_logo"
+    assert caught.value.detail.startswith("The firm's logo cannot be printed: ")
+
+
+@pytest.mark.parametrize(
+    "logo", [Logo(raster("PNG"), "image/png"), Logo(raster("JPEG"), "image/jpeg")], ids=["png", "jpeg"]
+)
+def test_a_raster_logo_is_drawn(renderer: WeasyPrintRenderer, logo: Logo) -> None:
+    pdf = renderer.render_invoice(ordinary(), logo).content
+    assert len(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].images) == 1
+
+
+def test_one_hostile_logo_does_not_stick_to_the_next_invoice(renderer: WeasyPrintRenderer) -> None:
+    clean = renderer.render_invoice(ordinary(), LOGO).content
+    with pytest.raises(Unprocessable):
+        renderer.render_invoice(ordinary(), svg('<image href="file:///etc/passwd" width="9" height="9"/>'))
+    assert renderer.render_invoice(ordinary(), LOGO).content == clean
+
+
+def test_a_logo_nested_beyond_reason_fails_alone(renderer: WeasyPrintRenderer) -> None:
+    deep = svg("<g>" * 20_000 + "</g>" * 20_000)
+    with pytest.raises(Unprocessable):
+        renderer.render_invoice(ordinary(), deep)
+    assert renderer.render_invoice(ordinary(), LOGO).content.startswith(b"%PDF")
+
+
+_WATCHED = """
+import ctypes.util, http.client, os, sys
+events = []
+sys.addaudithook(lambda event, arguments: events.append((event, str(arguments[0]) if arguments else "")))
+before = ctypes.util.find_library, http.client._create_https_context
+from billing.adapters.weasyprint_start import import_weasyprint
+weasyprint = import_weasyprint()
+assert import_weasyprint() is weasyprint
+assert (ctypes.util.find_library, http.client._create_https_context) == before
+started = [event for event in events if event[0] in {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec"}]
+assert not started, started
+assert not hasattr(sys.modules["fontTools.subset"], "__file__"), "fontTools.subset was imported"
+from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.core.printed_invoice import Logo
+from billing.errors import Unprocessable
+from tests.integration.render_pdf.sample_invoices import LOGO, hostile, ordinary
+renderer = WeasyPrintRenderer(DocumentTemplate())
+renderer.render_invoice(hostile(), None)
+renderer.render_invoice(ordinary(), LOGO)
+canary = sys.argv[1]
+try:
+    renderer.render_invoice(ordinary(), Logo(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file://{canary}" width="9" '
+        'height="9"/></svg>'.encode(), "image/svg+xml"))
+except Unprocessable:
+    pass
+else:
+    raise AssertionError("the canary's address was accepted")
+network = [event for event in events if event[0].startswith(("socket.", "urllib."))]
+assert not network, network
+opened = {name for event, name in events if event == "open"}
+assert opened, "the hook heard nothing"
+assert not [name for name in opened if name == canary or "passwd" in name or name.endswith(".pem")], opened
+print("sealed")
+"""
+
+
+def test_import_and_rendering_start_no_process_open_no_socket_and_no_foreign_file(tmp_path: Path) -> None:
+    canary = tmp_path / "canary.png"
+    canary.write_bytes(raster("PNG"))
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _WATCHED, str(canary)],
+        env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout.strip() == "sealed", run.stderr
+
+
+def test_the_stand_ins_of_fonttools_become_the_real_thing_when_called() -> None:
+    program = (
+        "import sys\n"
+        "from billing.adapters.weasyprint_start import import_weasyprint\n"
+        "import_weasyprint()\n"
+        "stand_in = sys.modules['fontTools.subset']\n"
+        "options = stand_in.Options(notdef_outline=True)\n"
+        "assert type(options).__module__ == 'fontTools.subset', type(options)\n"
+        "assert sys.modules['fontTools.subset'] is not stand_in\n"
+        "assert stand_in.Subsetter(options).options is options\n"
+        "print('real')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT / "layers/billing"), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout.strip() == "real", run.stderr
+
+
+def test_weasyprint_is_not_imported_before_it_is_needed() -> None:
+    program = (
+        "import sys, functions.render_pdf.worker, functions.render_pdf.app\n"
+        "from billing.adapters.document_template import DocumentTemplate\n"
+        "from billing.adapters.pdf_renderer import WeasyPrintRenderer\n"
+        "assert WeasyPrintRenderer(DocumentTemplate()).layer_version.startswith('weasyprint-')\n"
+        "print([name for name in ('weasyprint', 'PIL', 'fontTools') if name in sys.modules])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin",
+             "POWERTOOLS_SERVICE_NAME": "render_pdf", "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_template_needs_no_outside_resource() -> None:
+    assert "url(" not in DocumentTemplate().style
+    assert "@import" not in DocumentTemplate().style

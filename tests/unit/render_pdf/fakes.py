@@ -1,0 +1,174 @@
+"""Stand-ins for Directus, S3, SQS and WeasyPrint that keep what they were told, and fail where a test says so."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.adapters.directus import Row
+from billing.adapters.document_store import StoredObject
+from billing.adapters.pdf_renderer import RenderedPdf
+from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.errors import DirectusRejected, RecordNotUnique
+
+
+class Crash(Exception):  # it stands for the process dying, not for an error
+    """The process dies here."""
+
+
+@dataclass
+class Effects:
+    """Every change to the outside, in order; `die_after` names the one the process does not survive."""
+
+    done: list[str] = field(default_factory=list)
+    die_after: str | None = None
+
+    def record(self, effect: str) -> None:
+        """Note the effect, which has happened, and perhaps die."""
+        self.done.append(effect)
+        if effect == self.die_after:
+            raise Crash(effect)
+
+
+@dataclass
+class FakeDirectus:
+    """Collections of rows by id, with Directus's manners: what is taken, what is missing, how filters match."""
+
+    collections: dict[str, dict[str, Row]]
+    firm: Row
+    effects: Effects
+    before_create: Callable[[str], object] = str  # told the collection's name; nothing happens by default
+
+    def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
+        row = self.collections.get(collection, {}).get(key)
+        return {name: copy.deepcopy(row.get(name)) for name in fields} if row is not None else None
+
+    def read_many(
+        self,
+        collection: str,
+        *,
+        filter: Mapping[str, object],  # noqa: A002  # Directus's own word
+        fields: Sequence[str],
+        sort: Sequence[str] = (),
+    ) -> list[Row]:
+        rows = [row for row in self.collections.get(collection, {}).values() if _matches(row, filter)]
+        for name in reversed(sort):
+            rows.sort(key=lambda row: row[name])
+        return [{name: copy.deepcopy(row.get(name)) for name in fields} for row in rows]
+
+    def read_singleton(self, collection: str, fields: Sequence[str]) -> Row:
+        assert collection == "firm"
+        return {name: self.firm.get(name) for name in fields}
+
+    def create(self, collection: str, payload: Mapping[str, object]) -> Row:
+        self.before_create(collection)
+        rows = self.collections.setdefault(collection, {})
+        key = str(payload["id"])
+        if key in rows:
+            if collection == "directus_files":
+                message = "Directus answered 403 FORBIDDEN to POST /files."
+                raise DirectusRejected(message, directus_code="FORBIDDEN")
+            message = f"{collection}.id already holds this value."
+            raise RecordNotUnique(message, collection=collection, field="id")
+        rows[key] = dict(payload)
+        self.effects.record(f"create {collection}")
+        return dict(payload)
+
+    def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Row:
+        self.collections[collection][key].update(payload)
+        self.effects.record(f"update {collection}")
+        return self.collections[collection][key]
+
+    def update_many(self, collection: str, keys: Sequence[str], payload: Mapping[str, object]) -> None:
+        for key in keys:
+            self.collections[collection][key].update(payload)
+        self.effects.record(f"update {collection}")
+
+
+def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
+    for name, rule in condition.items():
+        if name == "_and":
+            if not all(_matches(row, part) for part in rule):
+                return False
+        elif "_eq" in rule:
+            if row.get(name) != rule["_eq"]:
+                return False
+        elif row.get(name) not in rule["_in"]:
+            return False
+    return True
+
+
+@dataclass
+class FakeStore:
+    """The bucket."""
+
+    effects: Effects
+    objects: dict[str, bytes] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def find(self, key: str) -> StoredObject | None:
+        if key not in self.objects:
+            return None
+        return StoredObject(key, len(self.objects[key]), self.sha256.get(key, ""))
+
+    def put(self, key: str, content: bytes, sha256: str) -> StoredObject:
+        self.objects[key], self.sha256[key] = content, sha256
+        self.effects.record("put object")
+        return StoredObject(key, len(content), sha256)
+
+
+@dataclass
+class FakeRenderer:
+    """Draws a line of text; `error` is raised instead, once set."""
+
+    drawn: list[PrintedInvoice] = field(default_factory=list)
+    logos: list[Logo | None] = field(default_factory=list)
+    error: Exception | None = None
+    template_version: str = "template 1"
+    layer_version: str = "layer 1"
+    ink: str = "black"
+
+    def title(self, printed: PrintedInvoice) -> str:
+        return f"Invoice {printed.number}"
+
+    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
+        if self.error:
+            raise self.error
+        self.drawn.append(printed)
+        self.logos.append(logo)
+        return RenderedPdf(f"%PDF {printed.number} {printed.total} in {self.ink}".encode())
+
+
+@dataclass
+class FakeInvoiceQueue:
+    """The FIFO queue of the one writer."""
+
+    recomputed: list[str] = field(default_factory=list)
+
+    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+        raise NotImplementedError
+
+    def recompute(self, invoices: Any) -> None:
+        self.recomputed.extend(invoices)
+
+
+@dataclass
+class FakeQueue:
+    """A standard queue."""
+
+    effects: Effects
+    messages: list[Mapping[str, object]] = field(default_factory=list)
+
+    def send_many(self, messages: Any) -> None:
+        self.messages.extend(messages)
+        self.effects.record("queue")
+
+
+@dataclass
+class FakeFiles:
+    """Files that staff uploaded."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, file: str) -> bytes:
+        return self.contents[file]

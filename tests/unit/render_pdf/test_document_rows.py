@@ -1,0 +1,87 @@
+from decimal import Decimal
+
+import pytest
+
+from billing.adapters.document_rows import (
+    client_from_row,
+    document_from_row,
+    firm_from_row,
+    line_from_row,
+    payment_from_row,
+)
+from billing.core.ledger import PaymentDispute, Refund
+from billing.core.money import Money
+from billing.errors import Unprocessable
+from tests.unit.render_pdf.firm_rows import FIRM, line, payment
+
+
+@pytest.mark.parametrize("amount", ["1234.50", Decimal("1234.5"), 1234.5, "1234.5000"])
+def test_money_reads_the_same_from_every_database(amount: object) -> None:
+    assert line_from_row(line("a", amount=amount, rate=amount), "USD").rate == Money(123_450, "USD")
+
+
+def test_yen_are_whole() -> None:
+    assert line_from_row(line("a", amount="1200.00"), "JPY").amount == Money(1200, "JPY")
+
+
+def test_control_characters_and_direction_marks_never_reach_the_paper() -> None:
+    text = "one\x00two\x1b\r\nthree\u202efour\ud800"
+    assert line_from_row(line("a", amount="1", description=text), "USD").description == "onetwo\nthreefour"
+
+
+def test_an_address_may_be_parts_text_or_absent() -> None:
+    parts = {
+        "line1": "1 Road",
+        "line2": None,
+        "city": "Paris",
+        "postal_code": "75001",
+        "country": "FR",
+        "note": "x",
+    }
+    assert client_from_row({"name": "A", "address": parts}).address.lines == ("1 Road", "75001 Paris")
+    assert client_from_row({"name": "A", "address": '{"line1": "1 Road"}'}).address.lines == ("1 Road",)
+    assert client_from_row({"name": "A", "address": " 1 Road\n\nParis "}).address.lines == ("1 Road", "Paris")
+    assert client_from_row({"name": "A", "address": None}).address.lines == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        ({"name": "A", "address": ["1 Road"]}, "clients cannot be printed: look at address."),
+        ({"name": "A", "address": {"line1": 7}}, "clients cannot be printed: look at line1."),
+        ({}, "clients cannot be printed: look at name."),
+    ],
+)
+def test_what_cannot_be_read_names_the_place(row: dict[str, object], place: str) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        client_from_row(row)
+    assert (caught.value.code, caught.value.detail) == ("row_unreadable", place)
+
+
+def test_the_firms_logo_is_a_key_or_an_object() -> None:
+    assert firm_from_row(FIRM | {"logo": "k"})[1] == firm_from_row(FIRM | {"logo": {"id": "k"}})[1] == "k"
+    assert firm_from_row(FIRM)[1] is None
+
+
+def test_what_was_given_back_is_not_printed_as_paid() -> None:
+    refunds = [
+        Refund("p", Money(1_000, "USD"), "succeeded"),
+        Refund("p", Money(7_000, "USD"), "failed"),
+        Refund("other", Money(500, "USD"), "succeeded"),
+    ]
+    disputes = [
+        PaymentDispute("p", Money(200, "USD"), "lost"),
+        PaymentDispute("p", Money(9_000, "USD"), "won"),
+    ]
+    row = payment("p", amount="100.00", date_created="2026-09-20T09:00:00Z", method=None)
+    booked = payment_from_row(row, refunds, disputes)
+    assert (booked.kept, booked.method) == (Money(8_800, "USD"), "other")
+
+
+@pytest.mark.parametrize(
+    "stored", [[{"id": "p"}], "not json", [1], [{"id": "p", "date": "x", "method": "m"}]]
+)
+def test_payments_stored_by_somebody_else_are_not_guessed_at(stored: object) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        document_from_row({"id": "d", "printed_payments": stored})
+    assert caught.value.code == "row_unreadable"

@@ -1,0 +1,137 @@
+import datetime as dt
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from babel.numbers import get_currency_precision
+
+from billing.adapters.document_rows import METHODS
+from billing.adapters.document_template import TEMPLATES, DocumentTemplate, formats_of, locale_of
+from billing.core.money import EXPONENTS, Money
+from billing.core.printed_invoice import LANGUAGES, LineKind
+from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile
+
+
+def keys(labels: Mapping[str, object], prefix: str = "") -> set[str]:
+    found = set()
+    for name, value in labels.items():
+        found |= keys(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}"}
+    return found
+
+
+def labels(language: str) -> dict[str, object]:
+    return tomllib.loads((TEMPLATES / "labels" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+def test_every_language_has_the_same_labels_and_no_empty_one() -> None:
+    files = {path.stem for path in (TEMPLATES / "labels").iterdir()}
+    assert files == set(LANGUAGES)
+    for language in LANGUAGES:
+        assert keys(labels(language)) == keys(labels("en"))
+        assert all(str(value).strip() for value in labels(language).values())
+
+
+def test_every_kind_and_every_method_has_a_name() -> None:
+    english = labels("en")
+    assert set(english["groups"]) == set(english["group_totals"]) == {kind.value for kind in LineKind}  # type: ignore[call-overload]  # toml tables
+    assert set(english["methods"]) == METHODS  # type: ignore[call-overload]  # a toml table
+
+
+def test_the_decimals_we_print_are_those_we_reckon_with() -> None:
+    assert {code: get_currency_precision(code) for code in EXPONENTS} == EXPONENTS
+
+
+@pytest.mark.parametrize(
+    ("tag", "money", "plain", "day", "percent"),
+    [
+        ("en-US", "$1,234.50", "1,234.50", "October 1, 2026", "8.875%"),
+        ("es", "1.234,50 US$", "1.234,50", "1 de octubre de 2026", "8,875 %"),
+        ("fr", "1 234,50 $US", "1 234,50", "1 octobre 2026", "8,875 %"),
+        ("de", "1.234,50 $", "1.234,50", "1. Oktober 2026", "8,875 %"),
+        ("de-CH", "$ 1\u2019234.50", "1\u2019234.50", "1. Oktober 2026", "8.875%"),
+        ("en-XX", "$1,234.50", "1,234.50", "October 1, 2026", "8.875%"),
+    ],
+)
+def test_values_are_written_as_the_language_writes_them(
+    tag: str, money: str, plain: str, day: str, percent: str
+) -> None:
+    formats = formats_of(locale_of(tag))
+    amount = Money(123_450, "USD")
+    written = (
+        formats["money"](amount), formats["plain_money"](amount), formats["long_date"](dt.date(2026, 10, 1)),
+        formats["percent"](Decimal("8.8750")),
+    )  # fmt: skip
+    assert tuple(text.replace("\xa0", " ").replace("\u202f", " ") for text in written) == (
+        money,
+        plain,
+        day,
+        percent,
+    )
+
+
+def test_yen_have_no_decimals() -> None:
+    formats = formats_of(locale_of("en"))
+    assert (formats["money"](Money(1200, "JPY")), formats["plain_money"](Money(1200, "JPY"))) == (
+        "¥1,200",
+        "1,200",
+    )
+
+
+def test_hours_keep_what_was_recorded() -> None:
+    formats = formats_of(locale_of("en"))
+    assert [formats["hours"](Decimal(text)) for text in ("0.1", "1234.5", "0.125")] == [
+        "0.10",
+        "1,234.50",
+        "0.125",
+    ]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sample_is_drawn_in_every_language(name: str, language: str) -> None:
+    from dataclasses import replace
+
+    html = DocumentTemplate().invoice_html(replace(SAMPLES[name](), language=language))
+    assert f'<html lang="{language}">' in html
+
+
+def test_text_never_becomes_markup() -> None:
+    html = DocumentTemplate().invoice_html(hostile())
+    assert "<script" not in html
+    assert "<b>" not in html
+    assert 'src="http' not in html
+    assert html.count("&lt;script&gt;") >= 10
+
+
+def test_a_credit_is_called_a_credit_and_nothing_is_asked_for() -> None:
+    html = DocumentTemplate().invoice_html(SAMPLES["credit"]())
+    assert "Saldo a su favor" in html
+    assert "4.522,58" in html
+    assert "-4.522,58" not in html
+    assert "Cómo pagar" not in html
+
+
+def test_what_is_internal_is_never_printed() -> None:
+    source = (TEMPLATES / "invoice.html").read_text(encoding="utf-8")
+    assert not {"cost_price", "markup_percent", "internal_notes"} & set(source.replace(".", " ").split())
+    assert "| safe" not in source
+    assert "|safe" not in source
+
+
+def test_the_version_follows_every_file(tmp_path: Path) -> None:
+    versions: set[str] = set()
+    for name, text in [
+        ("invoice.html", "a"),
+        ("invoice.css", "a"),
+        ("labels/en.toml", "a"),
+        ("labels/en.toml", "b"),
+    ]:
+        directory = tmp_path / str(len(versions))
+        for earlier in ("invoice.html", "invoice.css", "labels/en.toml"):
+            (directory / earlier).parent.mkdir(parents=True, exist_ok=True)
+            (directory / earlier).write_text("")
+        (directory / name).write_text(text)
+        versions.add(DocumentTemplate(directory).version)
+    assert len(versions) == 4

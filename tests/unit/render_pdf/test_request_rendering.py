@@ -1,0 +1,128 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from billing.application.request_rendering import RenderRequest, render_request, request_rendering
+from billing.errors import BadRequest, Conflict, NotFound
+from billing.http_api import respond
+from functions.render_pdf.app import Parts, accept
+from tests.unit.render_pdf.fakes import Effects, FakeDirectus, FakeQueue
+from tests.unit.render_pdf.firm_rows import INVOICE
+
+OTHER = "55555555-5555-4555-8555-555555555555"
+DRAFT = "66666666-6666-4666-8666-666666666666"
+UNKNOWN = "77777777-7777-4777-8777-777777777777"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"invoices": INVOICE}, RenderRequest((INVOICE,), force=False)),
+        ({"invoices": [INVOICE, OTHER], "force": True}, RenderRequest((INVOICE, OTHER), force=True)),
+        ({"invoices": [INVOICE, INVOICE.upper(), None, "undefined"]}, RenderRequest((INVOICE,), force=False)),
+    ],
+)
+def test_one_id_or_many_are_read(body: dict[str, Any], expected: RenderRequest) -> None:
+    assert render_request(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "invalid_invoices"),
+        ({"invoices": []}, "invalid_invoices"),
+        ({"invoices": [None]}, "invalid_invoices"),
+        ({"invoices": "2026-0147"}, "invalid_invoices"),
+        ({"invoices": [7]}, "invalid_invoices"),
+        ({"invoices": {"id": INVOICE}}, "invalid_invoices"),
+        ({"invoices": [f"{n:08}-1111-4111-8111-111111111111" for n in range(1001)]}, "invalid_invoices"),
+        ({"invoices": INVOICE, "force": "true"}, "invalid_force"),
+    ],
+)
+def test_anything_else_is_refused(body: dict[str, Any], code: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        render_request(body)
+    assert caught.value.code == code
+
+
+def test_a_thousand_invoices_are_accepted() -> None:
+    ids = [f"{n:08}-1111-4111-8111-111111111111" for n in range(1000)]
+    assert len(render_request({"invoices": ids}).invoices) == 1000
+
+
+def rows() -> FakeDirectus:
+    statuses = {INVOICE: "sent", OTHER: "overdue", DRAFT: "draft"}
+    invoices = {key: {"id": key, "status": status, "pdf_status": "none"} for key, status in statuses.items()}
+    return FakeDirectus({"invoices": invoices}, {}, Effects())
+
+
+def test_invoices_are_marked_before_they_are_queued() -> None:
+    directus = rows()
+    queue = FakeQueue(directus.effects)
+    assert request_rendering(RenderRequest((INVOICE, OTHER), force=True), directus, queue) == 2
+    assert directus.effects.done == ["update invoices", "queue"]
+    assert queue.messages == [
+        {"type": "invoice", "invoice": INVOICE, "force": True},
+        {"type": "invoice", "invoice": OTHER, "force": True},
+    ]
+    assert [row["pdf_status"] for row in directus.collections["invoices"].values()] == [
+        "pending",
+        "pending",
+        "none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("invoices", "refusal"),
+    [((INVOICE, UNKNOWN), NotFound), ((INVOICE, DRAFT), Conflict), ((DRAFT, UNKNOWN), NotFound)],
+)
+def test_one_bad_invoice_refuses_the_whole_request(
+    invoices: tuple[str, ...], refusal: type[Exception]
+) -> None:
+    directus = rows()
+    queue = FakeQueue(directus.effects)
+    with pytest.raises(refusal):
+        request_rendering(RenderRequest(invoices, force=False), directus, queue)
+    assert directus.effects.done == []
+
+
+class FlowSecret:
+    """Two values are accepted."""
+
+    def accepted(self) -> Iterator[str]:
+        yield "current"
+        yield "previous"
+
+
+def call(body: str, secret: str | None) -> tuple[int, dict[str, Any], FakeQueue]:
+    directus = rows()
+    queue = FakeQueue(directus.effects)
+    parts = Parts(flow_secret=FlowSecret(), rows=directus, queue=queue)
+    headers = {"authorization": f"Bearer {secret}"} if secret else {}
+    event = {"body": body, "headers": headers}
+    answer = respond(event, lambda: accept(event, parts))
+    return answer["statusCode"], json.loads(answer["body"]), queue
+
+
+@pytest.mark.parametrize("secret", ["current", "previous"])
+def test_the_route_answers_202_with_the_number(secret: str) -> None:
+    status, body, queue = call(json.dumps({"invoices": [INVOICE, OTHER], "force": None}), secret)
+    assert (status, body, len(queue.messages)) == (202, {"accepted": 2}, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "secret", "status", "code"),
+    [
+        (json.dumps({"invoices": INVOICE}), None, 401, "unauthenticated"),
+        (json.dumps({"invoices": INVOICE}), "wrong", 401, "unauthenticated"),
+        ("{", "current", 400, "malformed_json"),
+        (json.dumps({"invoices": "undefined"}), "current", 400, "invalid_invoices"),
+        (json.dumps({"invoices": UNKNOWN}), "current", 404, "not_found"),
+        (json.dumps({"invoices": DRAFT}), "current", 409, "invoice_is_draft"),
+    ],
+)
+def test_the_route_refuses_with_a_problem(body: str, secret: str | None, status: int, code: str) -> None:
+    answered, problem, queue = call(body, secret)
+    assert (answered, problem["status"], problem["code"], queue.messages) == (status, status, code, [])

@@ -1,0 +1,119 @@
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
+
+from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.document_store import S3DocumentStore, StoredObject
+from billing.adapters.http import HttpResponse
+from billing.errors import DirectusRejected, UpstreamFailed, UpstreamUnavailable
+
+KEY = {"Bucket": "documents", "Key": "a.pdf"}
+
+
+@pytest.fixture
+def s3() -> Iterator[tuple[S3DocumentStore, Stubber]]:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stubber:
+        yield S3DocumentStore(client, "documents"), stubber
+
+
+def test_an_object_is_found_with_its_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_response("head_object", {"ContentLength": 3, "Metadata": {"sha256": "abc"}}, KEY)
+    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "abc")
+
+
+def test_an_object_of_somebody_else_has_no_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_response("head_object", {"ContentLength": 3}, KEY)
+    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "")
+
+
+def test_a_missing_object_is_none(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_client_error("head_object", "404", http_status_code=404)
+    assert store.find("a.pdf") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(403, UpstreamFailed), (429, UpstreamUnavailable), (503, UpstreamUnavailable)]
+)
+def test_a_refusal_is_final_and_an_overload_is_not(
+    s3: tuple[S3DocumentStore, Stubber], status: int, error: type[Exception]
+) -> None:
+    store, stubber = s3
+    stubber.add_client_error("head_object", str(status), http_status_code=status)
+    stubber.add_client_error("put_object", str(status), http_status_code=status)
+    with pytest.raises(error):
+        store.find("a.pdf")
+    with pytest.raises(error):
+        store.put("a.pdf", b"pdf", "abc")
+
+
+def test_bytes_are_put_with_their_type_and_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    expected = KEY | {"Body": b"pdf", "ContentType": "application/pdf", "Metadata": {"sha256": "abc"}}
+    stubber.add_response("put_object", {}, expected)
+    assert store.put("a.pdf", b"pdf", "abc") == StoredObject("a.pdf", 3, "abc")
+    stubber.assert_no_pending_responses()
+
+
+class Unreachable:
+    """An S3 client without a network."""
+
+    def head_object(self, **_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://s3.example")
+
+    put_object = head_object
+
+
+def test_an_unreachable_bucket_is_tried_again() -> None:
+    store = S3DocumentStore(Unreachable(), "documents")  # type: ignore[arg-type]  # only two calls are made
+    with pytest.raises(UpstreamUnavailable):
+        store.find("a.pdf")
+    with pytest.raises(UpstreamUnavailable):
+        store.put("a.pdf", b"", "")
+
+
+class RotatingToken:
+    """The token was rotated a moment ago."""
+
+    def current(self) -> str:
+        return "old"
+
+    def refresh(self) -> str:
+        return "new"
+
+
+class Assets:
+    """Directus's /assets: one file, for the new token."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.asked: list[str] = []
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpResponse:
+        self.asked.append(f"{method} {url}")
+        assert body is None
+        fresh = headers["Authorization"] == "Bearer new"
+        return HttpResponse(self.status, b"logo") if fresh else HttpResponse(401)
+
+
+def test_a_file_is_read_with_a_rotated_token() -> None:
+    transport = Assets()
+    assert DirectusAssets("https://d.example/", RotatingToken(), transport).read("a/../b") == b"logo"
+    assert transport.asked == ["GET https://d.example/assets/a%2F..%2Fb"] * 2
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, DirectusRejected), (503, UpstreamUnavailable)])
+def test_a_file_that_is_not_there_is_final_and_a_busy_directus_is_not(
+    status: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        DirectusAssets("https://d.example", RotatingToken(), Assets(status)).read("a")
