@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local import aws_account, directus_content, programs
-from local.adapter.build import built
+from local.adapter.build import built, claim
 from local.adapter.deploy import Emulator, deploy, is_deployed
 from local.adapter.sandbox import Mode, available_mode
 from local.credentials import Credentials, write_private
@@ -163,6 +163,8 @@ class Stack:
         emulator = self.emulator()
         parameters = self.parameters()
         mode = available_mode()
+        self._remember(build=str(built_directory))
+        claim(built_directory, self._facts_file)
         key = _digest(str(built_directory), parameters, mode, _adapter_sources())
         if self._facts().get("deployed") != key or not is_deployed(emulator, STACK_NAME):
             self._remember(deployed=None)
@@ -299,6 +301,10 @@ class Stack:
     def _credentials_file(self) -> Path:
         return self._data / "credentials.json"
 
+    @property
+    def _facts_file(self) -> Path:
+        return self._data / "facts.json"
+
     def _ports(self) -> dict[str, int]:
         if not self._ports_file.exists():
             raise Problem(f"No stack was ever started in {self.directory}; start it with make up.")
@@ -309,11 +315,10 @@ class Stack:
         return Credentials.load_or_new(self._credentials_file)
 
     def _facts(self) -> dict[str, Any]:
-        path = self._data / "facts.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return json.loads(self._facts_file.read_text()) if self._facts_file.exists() else {}
 
     def _remember(self, **facts: object) -> None:
-        write_private(self._data / "facts.json", json.dumps({**self._facts(), **facts}, indent=2))
+        write_private(self._facts_file, json.dumps({**self._facts(), **facts}, indent=2))
 
     def _write_description(self) -> None:
         outputs = self._facts()["outputs"]

@@ -13,8 +13,8 @@ from local.setup.commands import run
 from local.setup.paths import CACHE, digest, lock_file, python_environment
 
 SOURCES: Final = ("template.yaml", "functions", "layers")
-KEPT_BUILDS: Final = 6
-"""Older results are removed; a running stack holds on to its own by the time of its last use."""
+KEPT_BUILDS: Final = 4
+"""Older results are removed, unless a stack claims them."""
 
 
 def source_files(root: Path) -> Iterator[Path]:
@@ -53,7 +53,7 @@ def built(root: Path) -> Path:
         if not final.exists():
             _build(root, final)
         os.utime(final)
-        _prune(builds)
+        prune(builds)
     return final / "build"
 
 
@@ -90,9 +90,23 @@ def _build(root: Path, final: Path) -> None:
     building.rename(final)
 
 
-def _prune(builds: Path) -> None:
-    kept = sorted(
-        (path for path in builds.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime
-    )
-    for path in kept[KEPT_BUILDS:]:
-        shutil.rmtree(path, ignore_errors=True)
+def claim(build: Path, facts: Path) -> None:
+    """Keep a build for a stack: as long as the file `facts` of the stack names it, it is not removed."""
+    key = hashlib.sha256(str(facts).encode()).hexdigest()[:16]
+    (build.parent / f"claimed-{key}").write_text(str(facts))
+
+
+def prune(builds: Path, keep: int = KEPT_BUILDS) -> None:
+    """Remove all but the last used `keep` builds and those that a stack still claims."""
+    found = [path for path in builds.iterdir() if path.is_dir()]
+    for path in sorted(found, key=lambda build: -build.stat().st_mtime)[keep:]:
+        if not _is_claimed(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_claimed(build: Path) -> bool:
+    for note in build.glob("claimed-*"):
+        facts = Path(note.read_text())
+        if facts.exists() and str(build) in facts.read_text():
+            return True
+    return False

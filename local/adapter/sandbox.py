@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from local.setup.paths import python_environment
+from local.supervisor import MARK
 
 GIVEN_BY_LAMBDA: Final = (
     "AWS_LAMBDA_RUNTIME_API",
@@ -82,9 +83,12 @@ class Function:
 
 
 def available_mode() -> Mode:
-    """Try what the bootstrap needs and return the mode that works here."""
+    """Try what the bootstrap needs and return the mode that works here.
+
+    `FUNCTIONS_MODE=process` in the environment asks for plain processes where both would work.
+    """
     bubblewrap = shutil.which("bwrap")
-    if bubblewrap is None:
+    if bubblewrap is None or os.environ.get("FUNCTIONS_MODE") == "process":
         return Mode.PROCESS
     trial = subprocess.run(
         [
@@ -121,14 +125,17 @@ def bootstrap(function: Function, *, opt: Path, endpoint_url: str, mode: Mode) -
         "PYTHONPATH": f"{opt_seen}/python:{runtime_seen}/{packages}",
         "TZ": ":UTC",
     }
-    client = f'/usr/bin/setpriv --pdeathsig KILL {python}/bin/python{version} -m awslambdaric "$_HANDLER"'
+    # In the sandbox the parent is bubblewrap. A plain process must not end with its parent, which is a thread of
+    # the emulator that ends after each call; and it hides this machine's site-packages by -S.
+    guard, option = ("/usr/bin/setpriv --pdeathsig KILL ", "") if inside else ("", " -S")
+    client = f'{guard}{python}/bin/python{version}{option} -m awslambdaric "$_HANDLER"'
     start = _bubblewrap_lines(function, opt, python, runtime) if inside else _process_lines(function)
     lines = [
         "#!/bin/bash",
         "# Generated: starts the function under the real Lambda runtime client.",
         "set -e",
         "given=()",
-        f"for name in {' '.join((*GIVEN_BY_LAMBDA, *function.variables))}; do",
+        f"for name in {' '.join((*GIVEN_BY_LAMBDA, *function.variables, *(() if inside else (MARK,))))}; do",
         '  [ -n "${!name+set}" ] && given+=('
         + ('--setenv "$name" "${!name}"' if inside else '"$name=${!name}"')
         + ")",

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from local.problem import Problem
-from local.setup.commands import run
+from local.setup.commands import run, stop_all
 from local.setup.node import install_directus, install_node
 from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest
 from local.setup.progress import Progress
@@ -71,10 +71,14 @@ def _install(purpose: str, progress: Progress) -> None:
             threads.submit(_in_order, background, progress),
             threads.submit(_in_order, _foreground(purpose), progress),
         ]
-        wait(running, return_when=FIRST_EXCEPTION)
-        for future in running:
-            if future.done():
-                future.result()
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+            for future in running:
+                if future.done():
+                    future.result()
+        except BaseException:
+            stop_all()  # leaving the block waits for both threads
+            raise
         for future in running:
             future.result()
 

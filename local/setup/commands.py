@@ -1,6 +1,8 @@
 """Running the installers' programs, their output kept in a file."""
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,9 @@ from local.problem import Problem
 from local.setup.paths import LOGS
 
 TAIL_LINES: Final = 12
+
+_running: set[subprocess.Popen[bytes]] = set()
+"""Programs at work in any thread, so that one failure need not wait for the others."""
 
 
 def run(
@@ -30,21 +35,41 @@ def run(
         output.write(f"\n$ {' '.join(str(part) for part in arguments)}\n".encode())
         output.flush()
         try:
-            code = subprocess.run(
+            program = subprocess.Popen(
                 [str(part) for part in arguments],
                 cwd=cwd,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                check=False,
-            ).returncode
+                start_new_session=True,
+            )
         except OSError as error:
             raise Problem(f"{sentence} ({error})") from error
+        _running.add(program)
+        try:
+            code = program.wait()
+        except BaseException:
+            stop(program)
+            raise
+        finally:
+            _running.discard(program)
     if code:
         raise Problem(
             f"{sentence} It ended with exit code {code}; its last lines, from {path}:\n{tail(path)}"
         )
+
+
+def stop(program: subprocess.Popen[bytes]) -> None:
+    """End a program and its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGTERM)
+
+
+def stop_all() -> None:
+    """End every program at work; what it was building does not count."""
+    for program in tuple(_running):
+        stop(program)
 
 
 def tail(path: Path, lines: int = TAIL_LINES) -> str:

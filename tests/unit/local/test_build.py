@@ -1,8 +1,10 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from local.adapter.build import source_digest
+from local.adapter.build import claim, prune, source_digest
 
 
 @pytest.fixture
@@ -39,3 +41,23 @@ def test_what_python_leaves_behind_and_other_folders_do_not_change_the_key(sourc
     (sources / "functions/checkout/__pycache__/app.cpython-313.pyc").write_bytes(b"compiled")
     (sources / "README.md").write_text("changed")
     assert source_digest(sources) == before
+
+
+def test_old_builds_go_but_not_those_a_stack_claims(tmp_path: Path) -> None:
+    builds = tmp_path / "builds"
+    for age in range(4):
+        (builds / f"build-{age}" / "build").mkdir(parents=True)
+        os.utime(builds / f"build-{age}", (1000 - age, 1000 - age))
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps({"build": str(builds / "build-3" / "build")}))
+    claim(builds / "build-2" / "build", facts)
+    claim(builds / "build-3" / "build", facts)
+    for age in range(4):
+        os.utime(builds / f"build-{age}", (1000 - age, 1000 - age))
+
+    prune(builds, keep=1)
+    assert {path.name for path in builds.iterdir()} == {"build-0", "build-3"}
+
+    facts.unlink()
+    prune(builds, keep=1)
+    assert {path.name for path in builds.iterdir()} == {"build-0"}
