@@ -38,6 +38,13 @@ class CreationRefused(StripeRejected):
 
     default_code = "session_refused"
 
+    def __init__(
+        self, detail: str, *, stripe_code: str | None = None, replayed: bool = False, **ids: str | None
+    ) -> None:
+        """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
+        super().__init__(detail, stripe_code=stripe_code, **ids)
+        self.replayed = replayed
+
 
 class ApiKey(Protocol):
     """Stripe's API key; `refresh` reads it again after Stripe refused it (it may have been rotated)."""
@@ -76,7 +83,7 @@ class StripeGateway:
                 )
             )
         except _Replayed as error:
-            raise CreationRefused(error.detail) from error
+            raise CreationRefused(error.detail, replayed=True) from error
         except StripeRejected as error:
             raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
 

@@ -9,7 +9,7 @@ crash the invoice is unchanged, at most one pending attempt remains, and the nex
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,7 +113,9 @@ class StartCheckout:
                 attempt, fresh = self._claim(ledger, amount, urls), True
                 if attempt is None:  # somebody else was first: look again
                     continue
-                self._last_look(attempt, amount, request)
+                if (change := self._change_since(amount, request)) is not None:
+                    self._withdraw(attempt)
+                    raise change
             started = self._continue(ledger, attempt, amount, urls, fresh=fresh)
             if started is not None:
                 return started
@@ -125,7 +127,10 @@ class StartCheckout:
         try:
             self.store.create_attempt(row)
         except RecordNotUnique as error:
-            if error.field != "open_claim":
+            if error.field not in {
+                "open_claim",
+                "id",
+            }:  # `id`: our own row, created before its answer was lost
                 raise
             return None
         return Payment(
@@ -139,18 +144,29 @@ class StartCheckout:
             expires_at=datetime.fromisoformat(row["expires_at"]),
         )
 
-    def _last_look(self, attempt: Payment, amount: Money, request: CheckoutRequest) -> None:
-        """What changed between the first look and the claim must not be charged; the claim is given back."""
+    def _change_since(self, amount: Money, request: CheckoutRequest) -> BillingError | None:
+        """The last look: what changed between the first look and the claim must not be charged."""
         ledger = self.store.ledger(request.invoice)
         try:
-            unchanged = ledger is not None and amount_to_charge(ledger, request.amount) == amount
-        except BillingError:
+            if ledger is not None and amount_to_charge(ledger, request.amount) == amount:
+                return None
+        except BillingError as error:
+            return error
+        message = "The invoice has just changed; look at it again."
+        return Conflict(message, code="not_payable", invoice=request.invoice)
+
+    def _withdraw(self, attempt: Payment) -> None:
+        """Give up a claim that was just made, with the session it may have by now.
+
+        Another caller may have met the claim, completed the attempt and handed the session out: freeing the claim
+        without looking would leave that session payable beside the next one. Only Stripe can end an attempt.
+        """
+        session = self._session_of(attempt, fresh=False)
+        if session is None:
+            return
+        if session.status == "expired" or (session.is_open and self._expired(session)):
             self._end(attempt, PaymentStatus.CANCELED, "The invoice changed before the session was opened.")
-            raise
-        if not unchanged:
-            self._end(attempt, PaymentStatus.CANCELED, "The invoice changed before the session was opened.")
-            message = "The invoice has just changed; look at it again."
-            raise Conflict(message, code="not_payable", invoice=request.invoice)
+        # Else somebody has paid in it: the claim stays until Stripe's event is booked.
 
     def _continue(
         self, ledger: Ledger, attempt: Payment, amount: Money, urls: tuple[str, str], *, fresh: bool
@@ -168,7 +184,9 @@ class StartCheckout:
             case Attempt.END_FAILED:
                 self._end(attempt, PaymentStatus.FAILED, "The payment failed.")
             case Attempt.EXPIRE:
-                self._expire(ledger, attempt, session)
+                if self._expired(session):
+                    self._end(attempt, PaymentStatus.CANCELED, "Replaced by a session that fits the invoice.")
+                # Else it was paid or expired this moment: the next look tells which.
             case Attempt.WAIT:
                 self._booking_is_under_way(ledger, session)
         return None
@@ -180,12 +198,16 @@ class StartCheckout:
         sent: Mapping[str, Any] = attempt.attempt or {}
         try:
             session = self.stripe.create_session(sent["parameters"], sent["idempotency_key"])
-        except CreationRefused:
+        except CreationRefused as refusal:
             found = self._created_before(attempt)
             if found is None:
                 self._end(
                     attempt, PaymentStatus.CANCELED, "Stripe refused to open a session for this attempt."
                 )
+                if (
+                    fresh and refusal.replayed
+                ):  # a new attempt has a new key, but Stripe is not well right now
+                    raise UpstreamUnavailable(refusal.detail, code="stripe_unavailable") from refusal
                 if fresh:  # a new one would be refused for the same reason
                     raise
                 return None
@@ -206,12 +228,13 @@ class StartCheckout:
                 return session
         return None
 
-    def _expire(self, ledger: Ledger, attempt: Payment, session: CheckoutSession) -> None:
+    def _expired(self, session: CheckoutSession) -> bool:
+        """Expire an open session; False if it is no longer open."""
         try:
             self.stripe.expire_session(session.id)
         except SessionNotOpen:
-            self._booking_is_under_way(ledger, replace(session, status="complete"))
-        self._end(attempt, PaymentStatus.CANCELED, "Replaced by a session that fits the invoice.")
+            return False
+        return True
 
     def _booking_is_under_way(self, ledger: Ledger, session: CheckoutSession) -> None:
         """The session was completed: the one writer books it; nobody may pay a second time meanwhile."""

@@ -1,0 +1,202 @@
+"""Directus in memory, at the level of HTTP: the real client and the real stores of the functions stand on it.
+
+It behaves as measured on 11.17.4: unique columns (`RECORD_NOT_UNIQUE`, 400), one transaction per PATCH with its
+nested lists, an empty list for a missing row, money as a string (PostgreSQL) or a number (SQLite). Unlike Directus
+it does not drop an unknown column without a word: it refuses the test.
+"""
+
+import copy
+import functools
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from billing.adapters.http import HttpResponse
+from tests.unit.fakes.steps import Steps
+
+type Row = dict[str, Any]
+
+_MODEL = Path(__file__).parents[3] / "directus" / "model"
+
+
+@functools.cache
+def columns(collection: str) -> Mapping[str, Mapping[str, Any]]:
+    """The columns of a collection as the installer creates them."""
+    fields = yaml.safe_load((_MODEL / f"{collection}.yaml").read_text())["fields"]
+    return {name: column for name, column in fields.items() if column["kind"] != "many"}
+
+
+def unique_columns(collection: str) -> list[str]:
+    """Columns that hold a value at most once, the primary key first."""
+    return ["id"] + [name for name, column in columns(collection).items() if column.get("unique")]
+
+
+class Refusal(Exception):  # Directus's answer, not a failure of the fake
+    """What Directus answers instead of acting."""
+
+    def __init__(self, status: int, **extensions: str) -> None:
+        super().__init__(status, extensions)
+        self.response = HttpResponse(
+            status, json.dumps({"errors": [{"message": "…", "extensions": extensions}]}).encode()
+        )
+
+
+@dataclass
+class FakeDirectus:
+    """A `Transport` with Directus behind it. `answers` overrides the next answers, by step name."""
+
+    steps: Steps = field(default_factory=Steps)
+    tables: dict[str, dict[str, Row]] = field(default_factory=dict)
+    firm: Row = field(default_factory=lambda: {"timezone": "America/New_York"})
+    money_as_numbers: bool = False
+    answers: dict[str, list[Callable[[], HttpResponse]]] = field(default_factory=dict)
+    requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
+
+    # ---- what a test does -------------------------------------------------------------------------------
+
+    def put(self, collection: str, **row: Any) -> Row:
+        """A row as staff, an administrator or the seed put it there."""
+        row.setdefault("id", str(uuid.uuid4()))
+        self._known(collection, row)
+        stored: Row = {**dict.fromkeys(columns(collection)), **row}
+        self.table(collection)[row["id"]] = stored
+        return stored
+
+    def table(self, collection: str) -> dict[str, Row]:
+        """The rows of a collection by primary key."""
+        return self.tables.setdefault(collection, {})
+
+    def snapshot(self) -> dict[str, dict[str, Row]]:
+        """Everything that is stored."""
+        return copy.deepcopy(self.tables)
+
+    # ---- Transport --------------------------------------------------------------------------------------
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpResponse:
+        path = urlsplit(url).path
+        parts = path.removeprefix("/items").strip("/").split("/")
+        collection = "directus_users" if parts[0] == "users" else parts[0]
+        name = f"{method} {collection}"
+        self.requests.append((method, url, dict(headers), body))
+        number = self.steps.begin(name)
+        if waiting := self.answers.get(name):
+            return waiting.pop(0)()
+        before = copy.deepcopy(self.tables) if method in {"POST", "PATCH"} else self.tables
+        try:
+            data = self._act(method, collection, parts[1:], json.loads(body) if body else {})
+        except Refusal as refusal:
+            self.tables = before
+            return refusal.response
+        self.steps.end(number)
+        return HttpResponse(200, json.dumps({"data": data}).encode())
+
+    def _act(self, method: str, collection: str, key: list[str], body: Any) -> Any:
+        if method == "GET":
+            assert collection == "firm"
+            return self.firm
+        if method == "SEARCH":
+            return self._search(collection, body["query"])
+        if method == "POST":
+            return {"id": self._create(collection, body)}
+        assert method == "PATCH"
+        assert len(key) == 1
+        return {"id": self._update(collection, key[0], body)}
+
+    def _search(self, collection: str, query: Mapping[str, Any]) -> list[Row]:
+        assert "limit" in query, "Directus cuts lists at 100 rows unless `limit` is sent"
+        rows = [row for row in self.table(collection).values() if _matches(row, query["filter"])]
+        found = rows if query["limit"] < 0 else rows[: query["limit"]]
+        return [self._shown(collection, row, query["fields"]) for row in found]
+
+    def _shown(self, collection: str, row: Row, fields: list[str]) -> Row:
+        shown: Row = {}
+        for name in fields:
+            first, _, below = name.partition(".")
+            value = copy.deepcopy(row[first])
+            if below:
+                linked = columns(collection)[first]["to"]
+                target = self.table(linked).get(value) if value else None
+                nested = shown[first] if isinstance(shown.get(first), dict) else {}
+                value = {**nested, **self._shown(linked, target, [below])} if target else None
+            elif isinstance(shown.get(first), dict):
+                continue  # the nested form wins
+            elif (
+                value is not None
+                and first != "id"
+                and columns(collection).get(first, {}).get("kind") == "money"
+            ):
+                value = float(value) if self.money_as_numbers else value
+            shown[first] = value
+        return shown
+
+    def _create(self, collection: str, payload: Row) -> str:
+        self._known(collection, payload)
+        row: Row = {**dict.fromkeys(columns(collection)), "id": str(uuid.uuid4()), **payload}
+        self._check_unique(collection, row, of=None)
+        self.table(collection)[row["id"]] = row
+        return str(row["id"])
+
+    def _update(self, collection: str, key: str, payload: Row) -> str:
+        payload = dict(payload)
+        nested = payload.pop("payments", None) if collection == "invoices" else None
+        if key not in self.table(collection):
+            raise Refusal(403, code="FORBIDDEN")
+        self._known(collection, payload)
+        row = {**self.table(collection)[key], **payload}
+        self._check_unique(collection, row, of=key)
+        self.table(collection)[key] = row
+        if nested is not None:
+            assert isinstance(nested, dict), "a plain array would detach every payment that it does not name"
+            for created in nested["create"]:
+                self._create("payments", {**created, "invoice": key})
+            for updated in nested["update"]:
+                self._update("payments", updated["id"], {**updated, "invoice": key})
+            assert nested["delete"] == []
+        return key
+
+    def _check_unique(self, collection: str, row: Row, *, of: str | None) -> None:
+        for name in unique_columns(collection):
+            taken = (key for key, other in self.table(collection).items() if other[name] == row[name])
+            if row[name] is not None and any(key != of for key in taken):
+                raise Refusal(400, code="RECORD_NOT_UNIQUE", collection=collection, field=name)
+
+    @staticmethod
+    def _known(collection: str, row: Mapping[str, Any]) -> None:
+        unknown = set(row) - set(columns(collection)) - {"id"}
+        assert not unknown, f"{collection} has no column {unknown}: Directus would drop it without a word"
+        for name, column in columns(collection).items():
+            value = row.get(name)
+            if value is not None and column["kind"] == "choice":
+                assert value in column["choices"], f"{collection}.{name} = {value!r}"
+            if value is not None and column["kind"] == "money":
+                assert isinstance(value, str), f"{collection}.{name}: money is sent as a string"
+
+
+def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
+    return all(
+        row[name] == rule["_eq"] if "_eq" in rule else row[name] in rule["_in"]
+        for name, rule in condition.items()
+    )
+
+
+class FixedToken:
+    """A token or key that never changes; `refreshed` counts how often somebody doubted it."""
+
+    def __init__(self, value: str = "service-token") -> None:
+        self.value = value
+        self.refreshed = 0
+
+    def current(self) -> str:
+        return self.value
+
+    def refresh(self) -> str:
+        self.refreshed += 1
+        return self.value

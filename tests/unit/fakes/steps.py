@@ -1,0 +1,44 @@
+"""Every call to the outside is a numbered step, before and after which a test may let something happen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+class Crash(BaseException):
+    """The process dies here: no `except Exception` of ours survives it."""
+
+
+type Happening = Callable[[], None]
+
+
+@dataclass
+class Steps:
+    """Counts the calls to the outside; what a test ordered happens around the n-th, once."""
+
+    names: list[str] = field(default_factory=list)
+    before: dict[int, Happening] = field(default_factory=dict)
+    after: dict[int, Happening] = field(default_factory=dict)
+
+    def begin(self, name: str) -> int:
+        """A call is about to be made; it has not reached the other side."""
+        number = len(self.names)
+        self.names.append(name)
+        if happening := self.before.pop(number, None):
+            happening()
+        return number
+
+    def end(self, number: int) -> None:
+        """The other side has acted; its answer is on the way."""
+        if happening := self.after.pop(number, None):
+            happening()
+
+    def reset(self) -> None:
+        """Count from zero again, with nothing ordered."""
+        self.names.clear()
+        self.before.clear()
+        self.after.clear()
+
+
+def crash() -> None:
+    """Die."""
+    raise Crash

@@ -1,0 +1,224 @@
+"""Stripe's Checkout in memory, at the level of our gateway: sessions, intents, idempotency, lost answers."""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen
+from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
+from billing.core.webhook import StripeEvent
+from billing.errors import StripeRejected, UpstreamUnavailable
+from tests.unit.fakes.steps import Steps
+
+
+@dataclass
+class FakeStripe:
+    """Sessions by id. `events` are those Stripe would deliver, in the order they happened."""
+
+    now: Callable[[], datetime]
+    steps: Steps = field(default_factory=Steps)
+    sessions: dict[str, CheckoutSession] = field(default_factory=dict)
+    created: dict[str, datetime] = field(default_factory=dict)
+    events: list[StripeEvent] = field(default_factory=list)
+    keys: dict[str, tuple[Mapping[str, Any], CheckoutSession | None]] = field(default_factory=dict)
+    #: What happens to the next creations: "refuse" (400, nothing kept), "fail" (500, kept under the key).
+    creations: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    # ---- what the use cases ask -------------------------------------------------------------------------
+
+    def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> CheckoutSession:
+        number = self.steps.begin("create session")
+        answer = self._created(copy.deepcopy(parameters), idempotency_key)
+        self.steps.end(number)
+        return answer
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        number = self.steps.begin("retrieve session")
+        self._let_time_pass()
+        if session not in self.sessions:
+            message = "Stripe refused the request: resource_missing."
+            raise StripeRejected(message, stripe_code="resource_missing")
+        found = self.sessions[session]
+        self.steps.end(number)
+        return found
+
+    def expire_session(self, session: str) -> CheckoutSession:
+        number = self.steps.begin("expire session")
+        self._let_time_pass()
+        if not self.sessions[session].is_open:
+            message = "The Checkout session is no longer open."
+            raise SessionNotOpen(message, checkout_session=session)
+        self.expires(session)
+        self.steps.end(number)
+        return self.sessions[session]
+
+    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
+        self.steps.end(self.steps.begin("list sessions"))
+        return iter([self.sessions[name] for name, at in reversed(self.created.items()) if at >= since])
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        self.steps.end(self.steps.begin("find session"))
+        return next(
+            (s for s in self.sessions.values() if s.payment_intent and s.payment_intent.id == payment_intent),
+            None,
+        )
+
+    def retrieve_charge(self, charge: str) -> Charge:
+        self.steps.end(self.steps.begin("retrieve charge"))
+        charges = (s.payment_intent.latest_charge for s in self.sessions.values() if s.payment_intent)
+        return next(found for found in charges if found is not None and found.id == charge)
+
+    # ---- what happens at Stripe -------------------------------------------------------------------------
+
+    def pays(self, session: str, *, minor: int | None = None, currency: str | None = None) -> str:
+        """A card pays the open session; gives the payment intent's id."""
+        found = self._open(session)
+        intent = self._intent(
+            found, "succeeded", minor or found.amount_total, currency or found.currency, "card"
+        )
+        self._completed(found, intent, "paid")
+        self._tell("checkout.session.completed", session, "checkout.session", found.metadata)
+        self._tell("payment_intent.succeeded", intent.id, "payment_intent", found.metadata)
+        return intent.id
+
+    def debits(self, session: str) -> str:
+        """A bank debit is begun: the session is complete and unpaid."""
+        found = self._open(session)
+        intent = self._intent(found, "processing", 0, found.currency, "us_bank_account")
+        self._completed(found, intent, "unpaid")
+        self._tell("checkout.session.completed", session, "checkout.session", found.metadata)
+        self._tell("payment_intent.processing", intent.id, "payment_intent", found.metadata)
+        return intent.id
+
+    def settles(self, session: str, *, succeeds: bool) -> None:
+        """The bank debit ends."""
+        found = self.sessions[session]
+        assert found.payment_intent is not None
+        if succeeds:
+            intent = replace(found.payment_intent, status="succeeded", amount_received=found.amount_total)
+            self._completed(found, intent, "paid")
+            self._tell(
+                "checkout.session.async_payment_succeeded", session, "checkout.session", found.metadata
+            )
+            self._tell("payment_intent.succeeded", intent.id, "payment_intent", found.metadata)
+        else:
+            intent = replace(
+                found.payment_intent, status="requires_payment_method", failure_message="No account."
+            )
+            self._completed(found, intent, "unpaid")
+            self._tell("checkout.session.async_payment_failed", session, "checkout.session", found.metadata)
+            self._tell("payment_intent.payment_failed", intent.id, "payment_intent", found.metadata)
+
+    def learns_fee(self, session: str, fee: int, currency: str = "USD") -> None:
+        """The balance transaction appears and `charge.updated` announces it."""
+        found = self.sessions[session]
+        assert found.payment_intent is not None
+        assert found.payment_intent.latest_charge is not None
+        charge = replace(found.payment_intent.latest_charge, fee=fee, fee_currency=currency)
+        self._completed(found, replace(found.payment_intent, latest_charge=charge), found.payment_status)
+        self._tell("charge.updated", charge.id, "charge", found.metadata)
+
+    def expires(self, session: str) -> None:
+        """The session expires, by time or by request."""
+        found = self._open(session)
+        self.sessions[session] = replace(found, status="expired", url=None)
+        self._tell("checkout.session.expired", session, "checkout.session", found.metadata)
+
+    def open_sessions(self) -> list[str]:
+        """Sessions in which somebody could pay now."""
+        self._let_time_pass()
+        return [name for name, session in self.sessions.items() if session.is_open]
+
+    # ---- inside -----------------------------------------------------------------------------------------
+
+    def _created(self, parameters: Mapping[str, Any], key: str) -> CheckoutSession:
+        if key in self.keys:
+            stored, answer = self.keys[key]
+            if stored != parameters:
+                message = "Stripe refused the request: idempotency_error."
+                raise CreationRefused(message, stripe_code="idempotency_error")
+            if answer is None:
+                message = "Stripe failed with status 500."
+                raise CreationRefused(message, replayed=True)
+            return answer
+        expires_at = datetime.fromtimestamp(parameters["expires_at"], UTC)
+        outcome = self.creations.pop(0) if self.creations else "create"
+        if outcome == "refuse" or (expires_at - self.now()).total_seconds() < 30 * 60:
+            message = "Stripe refused the request: parameter_invalid."
+            raise CreationRefused(message, stripe_code="parameter_invalid")
+        if outcome == "fail":
+            self.keys[key] = (parameters, None)
+            message = "Stripe failed with status 500."
+            raise UpstreamUnavailable(message)
+        price = parameters["line_items"][0]["price_data"]
+        name = f"cs_test_{next(self._numbers)}"
+        session = CheckoutSession(
+            id=name,
+            status="open",
+            payment_status="unpaid",
+            amount_total=price["unit_amount"],
+            currency=price["currency"].upper(),
+            expires_at=expires_at,
+            url=f"https://checkout.stripe.test/{name}",
+            metadata=parameters["metadata"],
+        )
+        self.sessions[name], self.created[name] = session, self.now()
+        self.keys[key] = (parameters, session)
+        return session
+
+    def _let_time_pass(self) -> None:
+        for name, session in list(self.sessions.items()):
+            if session.is_open and session.expires_at <= self.now():
+                self.expires(name)
+
+    def _open(self, session: str) -> CheckoutSession:
+        found = self.sessions[session]
+        assert found.is_open
+        return found
+
+    def _intent(
+        self, session: CheckoutSession, status: str, received: int, currency: str, method: str
+    ) -> PaymentIntent:
+        number = session.id.rpartition("_")[2]
+        charge = Charge(
+            id=f"ch_{number}",
+            status="succeeded" if status == "succeeded" else "pending",
+            created=self.now(),
+            payment_intent=f"pi_{number}",
+            method=method,
+            brand="visa" if method == "card" else None,
+            bank_name="STRIPE TEST BANK" if method != "card" else None,
+            account_type="checking" if method != "card" else None,
+            last4="4242" if method == "card" else "6789",
+            metadata=session.metadata,
+        )
+        return PaymentIntent(
+            id=f"pi_{number}",
+            status=status,
+            amount_received=received,
+            currency=currency,
+            latest_charge=charge,
+            metadata=session.metadata,
+        )
+
+    def _completed(self, session: CheckoutSession, intent: PaymentIntent, payment_status: str) -> None:
+        self.sessions[session.id] = replace(
+            session, status="complete", payment_status=payment_status, url=None, payment_intent=intent
+        )
+
+    def _tell(self, kind: str, object_id: str, object_type: str, metadata: Mapping[str, str]) -> None:
+        self.events.append(
+            StripeEvent(
+                id=f"evt_{len(self.events) + 1}",
+                type=kind,
+                object_id=object_id,
+                object_type=object_type,
+                livemode=False,
+                invoice=metadata.get("directus_invoice"),
+                deployment=metadata.get("deployment"),
+            )
+        )
