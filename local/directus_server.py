@@ -98,9 +98,6 @@ class DirectusServer:
             "DB_FILENAME": str(database),
             "KEY": f"string:{credentials.directus_key}",
             "SECRET": f"string:{credentials.directus_secret}",
-            "ADMIN_EMAIL": credentials.admin_email,
-            "ADMIN_PASSWORD": f"string:{credentials.admin_password}",
-            "ADMIN_TOKEN": f"string:{credentials.admin_token}",
             "EXTENSIONS_PATH": str(self.directory / "extensions"),
             "EMAIL_FROM": "directus@example.com",
             "EMAIL_TRANSPORT": "smtp",
@@ -118,11 +115,16 @@ class DirectusServer:
         building = self.directory / "directus.building.sqlite"
         building.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
+        administrator = {
+            "ADMIN_EMAIL": self.credentials.admin_email,
+            "ADMIN_PASSWORD": f"string:{self.credentials.admin_password}",
+            "ADMIN_TOKEN": f"string:{self.credentials.admin_token}",
+        }
         with log.open("ab") as output:
             code = subprocess.run(
                 ["node", _program(), "bootstrap"],
                 cwd=self.directory,
-                env=self.environment(building),
+                env=self.environment(building, administrator),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -89,16 +89,19 @@ class Stack:
     def up(self, fresh: bool = False) -> None:  # noqa: FBT001, FBT002 - the one choice there is
         """Start what does not run, deploy what changed, and return when everything answers.
 
-        `fresh` begins with empty data. A start that fails leaves nothing running.
+        `fresh` begins with empty data. A first start that fails leaves nothing running.
         """
         with self._alone():
             if fresh:
                 self._stop_everything()
                 shutil.rmtree(self._data, ignore_errors=True)
+            was_whole = set(self._supervisor.running()) == set(STOP_ORDER)
             try:
                 self._bring_up()
             except BaseException:
-                self._stop_everything()
+                # A stack that ran before keeps running: a mistake in a template must not cost it.
+                if not was_whole:
+                    self._stop_everything()
                 raise
 
     def down(self) -> None:
@@ -129,6 +132,7 @@ class Stack:
     # ---- up ----------------------------------------------------------------------------------------------------
 
     def _bring_up(self) -> None:
+        self._forget_half_filled_data()
         self._data.mkdir(parents=True, exist_ok=True)
         running = self._supervisor.running()
         owners = {"mail": "mail_catcher", "smtp": "mail_catcher"}
@@ -142,8 +146,7 @@ class Stack:
             )
             directory, _ = _results(building, foundations)
         self._timed("deployment", lambda: self._deploy(directory))
-        restart = self._directus().copy_extensions()
-        if restart:
+        if self._directus().copy_extensions():
             self._supervisor.stop("directus")
         with ThreadPoolExecutor(max_workers=2) as threads:
             simulator = threads.submit(
@@ -153,6 +156,16 @@ class Stack:
             _results(simulator, directus)
         self._timed("model and seed data", self._fill_directus)
         self._write_description()
+
+    def _forget_half_filled_data(self) -> None:
+        """Seed data is written once, into an empty model; where that was interrupted, everything begins anew."""
+        facts = self._facts()
+        if facts.get("seeding") and not facts.get("seeded"):
+            self._say(
+                "  the last start was interrupted while it wrote the seed data; beginning with empty data"
+            )
+            self._stop_everything()
+            shutil.rmtree(self._data, ignore_errors=True)
 
     def _start_foundations(self) -> None:
         self.start_process("mail_catcher")
@@ -191,7 +204,6 @@ class Stack:
         if (key_id, secret) != known:
             changed = replace(credentials, storage_access_key_id=key_id, storage_secret_access_key=secret)
             changed.save(self._credentials_file)
-            self._supervisor.stop("directus")
 
     def _fill_directus(self) -> None:
         credentials = self._credentials()
@@ -201,6 +213,7 @@ class Stack:
             directus_content.install(url, credentials.admin_token, service_token=credentials.service_token)
             self._remember(applied=key)
         if not self._facts().get("seeded"):
+            self._remember(seeding=True)
             logins = directus_content.fill(url, credentials.admin_token)
             write_private(self._data / "logins.json", json.dumps(logins, indent=2))
             self._remember(seeded=True)
@@ -398,7 +411,10 @@ def _digest(*parts: object) -> str:
 def _said(mode: Mode) -> str:
     if mode is Mode.BUBBLEWRAP:
         return "in bubblewrap, /var/task and /opt read-only as in Lambda"
-    return "as plain processes: this kernel forbids namespaces, so paths are not Lambda's"
+    return (
+        "as plain processes without Lambda's /var/task and /opt: bubblewrap is missing, this kernel forbids"
+        " namespaces, or FUNCTIONS_MODE=process asked for it"
+    )
 
 
 def _stripe_document() -> Path:

@@ -6,6 +6,7 @@ reaches its children, and carries a mark in its environment by which strays are 
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from local.problem import Problem
 from local.setup.commands import tail
@@ -41,6 +42,12 @@ class Program:
     ready: Callable[[], bool]
     ready_seconds: float = 60.0
     stop_seconds: float = 20.0
+
+    def digest(self) -> str:
+        """Return a key of how it is started; PATH differs from terminal to terminal and does not count."""
+        environment = {name: value for name, value in self.environment.items() if name != "PATH"}
+        text = json.dumps([list(self.arguments), environment, str(self.directory)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,14 @@ class Supervisor:
         ]
 
     def start(self, program: Program) -> None:
-        """Start the program and return when it is ready; does nothing when it runs and is ready.
+        """Start the program and return when it is ready; does nothing when it runs just so and is ready.
+
+        A program that runs with other arguments or another environment is started anew.
 
         Raises `Problem` with the last log lines when it ends or is not ready in time; it is stopped then.
         """
         if self.is_running(program.name):
-            if program.ready():
+            if self._remembered(program.name).get("digest") == program.digest() and program.ready():
                 return
             self.stop(program.name, program.stop_seconds)
         self._spawn(program)
@@ -156,19 +165,25 @@ class Supervisor:
         if identity is not None:
             path = self._file(program.name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"pid": identity.pid, "started": identity.started, "boot": _boot()}))
+            remembered = {"pid": identity.pid, "started": identity.started, "boot": _boot()}
+            path.write_text(json.dumps({**remembered, "digest": program.digest()}))
 
     def _identity(self, name: str) -> Identity | None:
         child = self._children.get(name)
         if child is not None:
             child.poll()  # reaps it, so that it does not stay a zombie
-        try:
-            remembered = json.loads(self._file(name).read_text())
-            identity = Identity(remembered["pid"], remembered["started"])
-            boot = remembered["boot"]
-        except (OSError, ValueError, KeyError):
+        remembered = self._remembered(name)
+        if remembered.get("boot") != _boot():
             return None
-        return identity if boot == _boot() and identify(identity.pid) == identity else None
+        identity = Identity(remembered["pid"], remembered["started"])
+        return identity if identify(identity.pid) == identity else None
+
+    def _remembered(self, name: str) -> dict[str, Any]:
+        try:
+            remembered: dict[str, Any] = json.loads(self._file(name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return remembered
 
     def _reap(self) -> None:
         """Let go of children that another run of this code stopped."""

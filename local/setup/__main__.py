@@ -16,10 +16,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final
 
+from local.adapter.build import built
 from local.problem import Problem
 from local.setup.commands import run, stop_all
 from local.setup.node import install_directus, install_node
-from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest
+from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest, directus_tree
 from local.setup.progress import Progress
 from local.setup.python_environments import install_environment, install_uv
 from local.setup.system_packages import STACK, TESTS, install_system_packages
@@ -89,7 +90,7 @@ def _foreground(purpose: str) -> list[Step]:
         lambda progress: install_system_packages(packages, progress),
         install_uv,
         *(_environment_step(name) for name in ENVIRONMENTS[purpose]),
-        *([] if purpose == "check" else [fetch_stripe_document]),
+        *([] if purpose == "check" else [fetch_stripe_document, build_functions]),
     ]
 
 
@@ -108,6 +109,13 @@ def fetch_stripe_document(progress: Progress) -> None:
             sentence="Stripe's OpenAPI document could not be fetched.",
         )
     known.write_text(key)
+
+
+def build_functions(progress: Progress) -> None:
+    """Build the functions while Directus is still compiled; otherwise the start of the stack does it."""
+    if not directus_tree().exists():
+        with progress.step("sam build"):
+            built(ROOT)
 
 
 def _environment_step(name: str) -> Step:

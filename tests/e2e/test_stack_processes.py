@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -39,6 +40,51 @@ def test_directus_is_healthy_with_its_bucket_and_its_mail(stack: Stack) -> None:
     health = answer(stack, "/server/health", token=stack.description()["directus"]["admin_token"]).json()
     assert health["checks"]["storage:s3:responseTime"][0]["status"] == "ok"
     assert health["checks"]["email:connection"][0]["status"] == "ok"
+
+
+def messages(stack: Stack, subject_or_recipient: str) -> list[dict[str, Any]]:
+    url = f"{stack.description()['mail']['url']}/messages"
+    caught: list[dict[str, Any]] = urllib3.request("GET", url, retries=False, timeout=10.0).json()
+    return [mail for mail in caught if subject_or_recipient in (mail["subject"], *mail["to"])]
+
+
+def wait_for_message(stack: Stack, subject_or_recipient: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while not (found := messages(stack, subject_or_recipient)):
+        assert time.monotonic() < deadline, "no such e-mail was caught"
+        time.sleep(0.1)
+    return found[-1]
+
+
+def test_mail_from_ses_is_caught(stack: Stack) -> None:
+    subject = f"Reminder {uuid.uuid4()}"
+    stack.emulator().client("sesv2").send_email(
+        FromEmailAddress=stack.parameters()["SenderEmail"],
+        Destination={"ToAddresses": ["client@example.com"]},
+        Content={
+            "Simple": {
+                "Subject": {"Data": subject},
+                "Body": {"Text": {"Data": "Señora Núñez: 1.200,00 €"}, "Html": {"Data": "<p>Señora</p>"}},
+            }
+        },
+    )
+    caught = wait_for_message(stack, subject)
+    assert caught["to"] == ["client@example.com"]
+    assert "Señora Núñez: 1.200,00 €" in caught["text"]
+
+
+def test_mail_from_directus_is_caught(stack: Stack) -> None:
+    directus = stack.description()["directus"]
+    person = directus["staff"][0]["email"]
+    asked = urllib3.request(
+        "POST",
+        f"{directus['url']}/auth/password/request",
+        json={"email": person},
+        retries=False,
+        timeout=10.0,
+    )
+    assert asked.status == 204
+    assert person in wait_for_message(stack, person)["to"]
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:

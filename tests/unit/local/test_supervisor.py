@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,15 @@ def test_a_program_that_does_not_exist_is_one_sentence(supervisor: Supervisor, t
     missing = Program("sleeper", ["/no/such/program"], {}, tmp_path, lambda: True)
     with pytest.raises(Problem, match="sleeper cannot be started"):
         supervisor.start(missing)
+
+
+def test_a_program_that_is_to_run_otherwise_is_started_anew(supervisor: Supervisor, tmp_path: Path) -> None:
+    first = program(tmp_path, SLEEPER)
+    supervisor.start(first)
+    pid = pid_of(tmp_path)
+    supervisor.start(replace(first, environment={"PATH": "/another"}))
+    assert pid_of(tmp_path) == pid
+
+    supervisor.start(replace(first, environment={**first.environment, "BILLING_FUNCTIONS_URL": "http://new"}))
+    assert pid_of(tmp_path) != pid
+    assert identify(pid) is None
