@@ -184,7 +184,7 @@ def _data(answer: HttpResponse, method: str, path: str) -> Any:
 
 
 def _refusal(document: Any, status: int, method: str, path: str) -> DirectusRejected:
-    """Directus's own code and field; never its message, which may repeat the rejected value."""
+    """Directus's own code and field; its sentence only where it names fields and never a value."""
     errors = document.get("errors") if isinstance(document, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else {}
     extensions = first.get("extensions") or {}
@@ -193,7 +193,8 @@ def _refusal(document: Any, status: int, method: str, path: str) -> DirectusReje
         message = f"{collection}.{name} already holds this value."
         return RecordNotUnique(message, collection=collection, field=name)
     where = f" ({collection}.{name})" if name else ""
-    message = f"Directus answered {status} {code or 'without a code'} to {method} {path}{where}."
+    reason = f" {extensions['reason']}" if code == "FORBIDDEN" and extensions.get("reason") else ""
+    message = f"Directus answered {status} {code or 'without a code'} to {method} {path}{where}.{reason}"
     return DirectusRejected(message, directus_code=code or None)
 
 

@@ -116,7 +116,9 @@ def _succeeded(
         note = "Received through a session that does not belong to an open attempt of this invoice."
         extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
         return Booking(created=[extra], flags=[note])
-    row = {"id": attempt.id, "checkout_session": session.id, **columns, "open_claim": None}
+    # A row's currency never changes: the functions' user may not write it.
+    facts = {name: value for name, value in columns.items() if name != "currency"}
+    row = {"id": attempt.id, "checkout_session": session.id, **facts, "open_claim": None}
     if (difference := _difference(attempt, received)) is None:
         return Booking(updated=[row])
     return Booking(updated=[{**row, "note": difference}], flags=[difference])
@@ -189,7 +191,7 @@ def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:
 def _parsed(row: Mapping[str, object], amount: Money) -> dict[str, Any]:
     parsed: dict[str, Any] = {"status": PaymentStatus(str(row["status"]))}
     if "amount" in row:
-        amount = Money.from_directus(row["amount"], str(row["currency"]))
+        amount = Money.from_directus(row["amount"], amount.currency)
     return {**parsed, "amount": amount, "open_claim": row.get("open_claim")}
 
 
