@@ -59,8 +59,7 @@ class ReminderTexts:
 
     def language(self, *tags: str) -> str:
         """The first BCP 47 tag whose language there are texts in, else English."""
-        available = {path.stem for path in self._directory.glob("*.toml")}
-        return next((tag for tag in tags if _primary(tag) in available), "en")
+        return next((tag for tag in tags if _primary(tag) in _languages(self._directory)), "en")
 
     def _text(self, language: str, step: str, values: Mapping[str, str]) -> dict[str, str]:
         """Every sentence of the language and the step, with the values filled in."""
@@ -71,6 +70,11 @@ class ReminderTexts:
 
 def _primary(tag: str) -> str:
     return tag.replace("_", "-").split("-")[0].lower()
+
+
+@cache
+def _languages(directory: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in directory.glob("*.toml"))
 
 
 @cache

@@ -91,10 +91,13 @@ class Policy:
 
     def __post_init__(self) -> None:
         days = [step.days_after_due for step in self.steps]
-        assert self.steps, "a policy has at least one step"
-        assert days == sorted(set(days)), "the steps are in the order of their days, at most one a day"
-        assert len({step.name for step in self.steps}) == len(days), "every step has a name of its own"
-        assert self.send_from < self.send_until, "the window opens before it closes"
+        names = {step.name for step in self.steps}
+        if not days or days != sorted(set(days)) or len(names) != len(days):
+            message = "The reminder policy needs steps with names of their own, in the order of their days."
+            raise ValueError(message)
+        if self.send_from >= self.send_until:
+            message = "The reminder policy's hours must begin before they end."
+            raise ValueError(message)
 
     def latest_due(self, days_overdue: int) -> int | None:
         """The index of the latest step that is due that many days after the due date."""
