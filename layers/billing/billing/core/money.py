@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Self
 
 from billing.errors import Unprocessable
@@ -14,7 +14,8 @@ EXPONENTS: dict[str, int] = {
     "KRW": 0, "MXN": 2, "NOK": 2, "NZD": 2, "PLN": 2, "RON": 2, "SEK": 2, "SGD": 2, "USD": 2, "ZAR": 2,
 }  # fmt: skip
 
-_AMOUNT = re.compile(r"\d{1,12}(\.\d+)?")
+#: ASCII digits only (`\d` knows other scripts' too); no more of them than any amount needs.
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def exponent_of(currency: str) -> int:
@@ -44,16 +45,25 @@ class Money:
     @classmethod
     def from_decimal(cls, amount: Decimal, currency: str) -> Self:
         """An exact amount in major units; more digits than the currency has are `Unprocessable`."""
-        scaled = amount.scaleb(exponent_of(currency))
-        if scaled != scaled.to_integral_value():
+        # Integers, because Decimal rounds to 28 digits without a word.
+        numerator, denominator = amount.as_integer_ratio()
+        minor, rest = divmod(numerator * 10 ** exponent_of(currency), denominator)
+        if rest:
             message = f"{amount} has more decimals than {currency.upper()} allows."
             raise Unprocessable(message, code="invalid_amount")
-        return cls(int(scaled), currency.upper())
+        return cls(minor, currency.upper())
 
     @classmethod
     def from_directus(cls, value: object, currency: str) -> Self:
         """A `decimal(14,2)` of Directus: a string on PostgreSQL, a number (parsed as `Decimal`) on SQLite."""
-        return cls.from_decimal(Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP), currency)
+        try:
+            stored = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        except InvalidOperation:  # no number, or more digits than `decimal(14,2)` can hold
+            stored = Decimal("NaN")
+        if not stored.is_finite():
+            message = "An amount in Directus is not a number of that currency."
+            raise Unprocessable(message, code="invalid_amount")
+        return cls.from_decimal(stored, currency)
 
     @classmethod
     def from_request(cls, text: object, currency: str) -> Self:
