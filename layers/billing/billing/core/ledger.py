@@ -277,7 +277,7 @@ def local_date(now: datetime, *timezones: str | None) -> date:
         try:
             if name:
                 return now.astimezone(ZoneInfo(name)).date()
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "America" is a directory of zones
             continue  # staff may have mistyped it; the next one is the firm's
     return now.astimezone(ZoneInfo("UTC")).date()
 
@@ -288,7 +288,10 @@ def payable(ledger: Ledger, balance: Money) -> Money:
     open_disputes = [dispute for dispute in ledger.disputes if dispute.status == "open"]
     if any(dispute.line_item is None and dispute.amount is None for dispute in open_disputes):
         return nothing
-    held = sum((d.amount for d in open_disputes if d.line_item is None and d.amount is not None), nothing)
+    held = sum(
+        (max(nothing, d.amount) for d in open_disputes if d.line_item is None and d.amount is not None),
+        nothing,
+    )
     for line in ledger.line_items:
         held += _held_on(line, [d for d in open_disputes if d.line_item == line.id], ledger.invoice.tax_rate)
     return max(nothing, balance - held)
@@ -298,5 +301,5 @@ def _held_on(line: LineItem, disputes: Sequence[Dispute], tax_rate: Decimal) -> 
     """Each line counts once and at most its amount with tax."""
     nothing = Money.zero(line.amount.currency)
     whole = max(nothing, line.amount + line.amount.percent(tax_rate))
-    claimed = sum((whole if d.amount is None else d.amount for d in disputes), nothing)
+    claimed = sum((whole if d.amount is None else max(nothing, d.amount) for d in disputes), nothing)
     return min(whole, claimed)
