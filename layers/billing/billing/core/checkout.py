@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -127,25 +128,30 @@ def return_urls(terms: CheckoutTerms, requested: object | None) -> tuple[str, st
     """Success and cancel address: the template's, or the caller's if its origin is one of the portal's."""
     if requested is None:
         return terms.return_url, terms.return_url
-    if isinstance(requested, str) and _origin(requested) in {
-        _origin(allowed) for allowed in terms.portal_origins
-    }:
+    allowed = {_origin(origin) for origin in terms.portal_origins} - {None}
+    if isinstance(requested, str) and _origin(requested) in allowed:
         return requested, requested
     message = "The return_url must have the scheme, host and port of one of the portal's origins."
     raise Unprocessable(message, code="return_url_not_allowed")
 
 
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    if any(character.isspace() or ord(character) < ord(" ") or character in '\\"<>' for character in url):
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None for what is no plain web address: a browser may read such text otherwise."""
+    if len(url) > _LONGEST_URL or not _URL.fullmatch(url):
         return None
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         return None
-    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, {"http": 80, "https": 443}[parts.scheme] if port is None else port
+
+
+#: Printable ASCII without what separates or escapes differently in browsers; Stripe is sent nothing else.
+_URL = re.compile(r"""[!#-;=?-\[\]-~]+""")
+_LONGEST_URL = 2048
 
 
 def new_attempt(
