@@ -116,9 +116,9 @@ class Firm:
 
 
 HAPPENINGS = {
-    Firm.time_passes_and_the_planner_runs: (0, 4, 24, 24, 6 * 24, 14 * 24),  # hours
+    Firm.time_passes_and_the_planner_runs: (0, 0, 4, 24, 24, 24, 6 * 24),  # hours
     Firm.somebody_plans_for_another_day: (1, 7, 8, 21),  # days after the first due date
-    Firm.staff_move_the_due_date: (-20, -6, 0, 6),  # days
+    Firm.staff_move_the_due_date: (-20, -20, -6, -6, 6),  # days
     Firm.messages_come_again: (0, 20, 20, 20),  # minutes
 }
 HISTORIES = st.lists(
