@@ -81,11 +81,13 @@ def verified_event(raw: bytes, signature: str | None, secrets: Iterable[str], no
 
 
 def _parsed_header(signature: str | None) -> tuple[int, list[bytes]]:
-    pairs = [part.partition("=") for part in (signature or "").split(",")]
+    text = signature or ""
+    pairs = [part.partition("=") for part in text.split(",")]
     timestamp = next((value for name, _, value in pairs if name == "t"), "")
-    # Bytes: comparing a string with characters outside ASCII would raise.
-    signatures = [value.encode("utf-8", "replace") for name, _, value in pairs if name == "v1"]
-    if not _TIMESTAMP.fullmatch(timestamp) or not signatures:
+    signatures = [value.encode() for name, _, value in pairs if name == "v1"] if text.isascii() else []
+    # The SDK cannot read a header with a bare `t` or `v1` in it: neither do we.
+    bare = any(name in {"t", "v1"} and not equals for name, equals, _ in pairs)
+    if bare or not _TIMESTAMP.fullmatch(timestamp) or not signatures:
         message = "The Stripe-Signature header is missing or malformed."
         raise SignatureRejected(message)
     return int(timestamp), signatures
@@ -110,34 +112,33 @@ def _snapshot(document: dict[str, Any]) -> StripeEvent | None:
     described = data.get("object") if isinstance(data, dict) else None
     if not isinstance(described, dict):
         return None
-    metadata = described.get("metadata")
-    return _built(document, described.get("id"), described.get("object"), metadata)
+    return _built(document, described.get("id"), described.get("object"), described.get("metadata"))
 
 
 def _thin(document: dict[str, Any]) -> StripeEvent | None:
-    """A v2 thin event names its object and nothing else; the worker fetches it all the same."""
-    related = document.get("related_object")
+    """A v2 thin event names its object (some have none) and nothing else; the worker fetches it all the same."""
+    related = document.get("related_object") or {}
     if document.get("object") != "v2.core.event" or not isinstance(related, dict):
         return None
     return _built(document, related.get("id"), related.get("type"), None)
 
 
 def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata: Any) -> StripeEvent | None:
-    kind = document.get("type")
-    ids = (document.get("id"), object_id)
-    if not all(isinstance(value, str) and _STRIPE_ID.fullmatch(value) for value in ids):
+    kind, event_id = document.get("type"), document.get("id")
+    if not isinstance(kind, str) or not isinstance(event_id, str) or not _STRIPE_ID.fullmatch(event_id):
         return None
-    if not isinstance(kind, str) or not isinstance(object_type, str):
-        return None
+    if not isinstance(object_id, str) or not _STRIPE_ID.fullmatch(object_id):
+        # `balance` has no id, a coupon's is free text: an event about nothing of ours, known by its own id.
+        object_id = event_id
     ours = metadata if isinstance(metadata, dict) else {}
     deployment = ours.get("deployment")
     return StripeEvent(
-        id=str(document["id"]),
+        id=event_id,
         type=kind.removeprefix(
             "v1."
         ),  # thin events of v1 resources are named `v1.checkout.session.completed`
-        object_id=str(object_id),
-        object_type=object_type,
+        object_id=object_id,
+        object_type=object_type if isinstance(object_type, str) else "unknown",
         livemode=document.get("livemode") is True,
         invoice=_uuid(ours.get("directus_invoice")),
         deployment=deployment if isinstance(deployment, str) else None,
