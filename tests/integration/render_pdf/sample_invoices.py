@@ -195,10 +195,10 @@ def yen() -> PrintedInvoice:
 def unwieldy() -> PrintedInvoice:
     """Words that do not break, names that do not end, amounts as large as they get."""
     word = "Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenversicherungsanspruch" * 3
-    big = Money(99_999_999_999, "USD")
+    big = Money(99_999_999_999_999, "USD")  # what decimal(14,2) holds
     line = PrintedLine(
         id="a", kind=LineKind.FEE, description=word, amount=big, date=date(2026, 9, 1), timekeeper=word[:90],
-        task_code="L" * 40, hours=Decimal("12345.67"), rate=Money(99_999_999, "USD"),
+        task_code="L" * 40, hours=Decimal("12345.67"), rate=Money(99_999_999_999, "USD"),
     )  # fmt: skip
     return print_invoice(
         invoice=facts(

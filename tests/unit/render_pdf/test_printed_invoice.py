@@ -261,6 +261,8 @@ def test_the_first_document_decides_which_payments_are_printed_ever_after() -> N
         DocumentRow("0", 0, None, "", "", None),
     )
     assert payments_to_print(record(booked("new"), documents=documents), SENT_AT) == kept
+    without_any = (DocumentRow("a", 1, None, "", "", ()), DocumentRow("b", 2, None, "", "", kept))
+    assert payments_to_print(record(booked("new"), documents=without_any), SENT_AT) == ()
     assert next_version(documents) == 3
     assert next_version(()) == 1
 
