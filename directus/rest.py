@@ -45,8 +45,8 @@ class Directus:
     def answer(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed JSON (or text, or `None`) of one request; numbers with a point as `Decimal`."""
         if body is None:
-            return self._send(method, path, None, {})
-        return self._send(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            return self._parsed(method, path, None, {})
+        return self._parsed(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The `data` of the answer; `DirectusRefused` for every status that is not 2xx."""
@@ -54,25 +54,38 @@ class Directus:
 
     def upload(self, path: str, body: bytes, content_type: str) -> Any:
         """POST a multipart body; the `data` of the answer."""
-        return _data("POST", path, *self._send("POST", path, body, {"Content-Type": content_type}))
+        return _data("POST", path, *self.send("POST", path, body, content_type))
 
-    def _send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+    def send(self, method: str, path: str, body: bytes, content_type: str) -> tuple[int, Any]:
+        """Status and parsed answer of a request with a body of any type."""
+        return self._parsed(method, path, body, {"Content-Type": content_type})
+
+    def raw(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and bytes of an answer that is not JSON, for example a file."""
+        data = None if body is None else json.dumps(body).encode()
+        return self._bytes(method, path, data, {"Content-Type": "application/json"} if data else {})
+
+    def _parsed(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        status, content = self._bytes(method, path, data, headers)
+        text = content.decode("utf-8", "replace")
+        try:
+            return status, json.loads(text, parse_float=Decimal) if text else None
+        except json.JSONDecodeError:
+            return status, text
+
+    def _bytes(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         headers = {**self._headers, **headers}
         try:
-            response = self._pool.request(
-                method, self.url + path, body=data, headers=headers, redirect=False, preload_content=True
-            )
+            response = self._pool.request(method, self.url + path, body=data, headers=headers, redirect=False)
         except urllib3.exceptions.LocationValueError:
             message = f"{self.url!r} is not an address; write it like https://directus.example.com."
             raise InstallerError(message) from None
         except urllib3.exceptions.HTTPError as error:
             message = f"Directus does not answer at {self.url} ({type(error).__name__}). Is it running?"
             raise InstallerError(message) from None
-        text = response.data.decode("utf-8", "replace")
-        try:
-            return response.status, json.loads(text, parse_float=Decimal) if text else None
-        except json.JSONDecodeError:
-            return response.status, text
+        return response.status, response.data
 
     def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All rows of a list; `query` as Directus names it, objects as JSON."""

@@ -1,8 +1,9 @@
 import pytest
 
-from tests.integration.directus.server import RunningDirectus, running
+from tests.security.directus.world import World
+from tests.security.directus.world import world as world_on
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def directus(request: pytest.FixtureRequest) -> RunningDirectus:
-    return running(request.param)
+def world(request: pytest.FixtureRequest) -> World:
+    return world_on(request.param)

@@ -18,26 +18,47 @@ export default ({ init, filter }, { services }) => {
 
 	init('middlewares.after', ({ app }) => closeByQuery(app, VERSION));
 
-	filter('items.create', async (payload, { collection }, context) => {
-		const rules = RULES[collection];
-		if (rules === undefined || isTrusted(context.accountability)) return payload;
-		refuseNobody(context.accountability);
-		await checkLinks(collection, payload, context, ItemsService);
-		return rules.create ? rules.create(payload, context) : payload;
-	});
+	filter('items.create', (payload, { collection }, context) =>
+		checked('create', collection, context, async () => {
+			await checkLinks(collection, payload, context, ItemsService);
+			return RULES[collection].create?.(payload, context);
+		}).then((completed) => completed ?? payload),
+	);
 
-	filter('items.update', async (payload, { collection, keys }, context) => {
-		const rules = RULES[collection];
-		if (rules === undefined || isTrusted(context.accountability)) return payload;
-		refuseNobody(context.accountability);
-		// First of all, so that no refusal below tells anything about a row the caller cannot see.
-		await mustBeReadable(collection, keys, context, ItemsService);
-		await checkLinks(collection, payload, context, ItemsService);
-		return rules.update ? rules.update(payload, keys, context) : payload;
-	});
+	filter('items.update', (payload, { collection, keys }, context) =>
+		checked('update', collection, context, async () => {
+			// First of all, so that no refusal below tells anything about a row the caller cannot see.
+			await mustBeReadable(collection, keys, context, ItemsService);
+			await checkLinks(collection, payload, context, ItemsService);
+			return RULES[collection].update?.(payload, keys, context);
+		}).then((completed) => completed ?? payload),
+	);
 };
 
-/** Filters run before Directus checks permissions: nobody gets as far as the database. */
-function refuseNobody(accountability) {
+/** Run a check for whom it concerns. Filters run before Directus checks permissions. */
+async function checked(action, collection, context, check) {
+	const { accountability } = context;
+	if (!(collection in RULES) || isTrusted(accountability)) return undefined;
 	if (!accountability.user) throw forbidden();
+	try {
+		return await check();
+	} catch (refusal) {
+		// Who may not do this at all is told so, and not what would be wrong with it.
+		if (refusal?.name === 'DirectusError' && !(await mayAtAll(action, collection, context))) throw forbidden();
+		throw refusal;
+	}
+}
+
+/** Whether any policy of the caller allows the action on any row of the collection. */
+async function mayAtAll(action, collection, { database, accountability }) {
+	const policies = database('directus_access')
+		.select('policy')
+		.where({ user: accountability.user })
+		.orWhereIn('role', accountability.roles ?? []);
+	const permission = await database('directus_permissions')
+		.select('id')
+		.where({ collection, action })
+		.whereIn('policy', policies)
+		.first();
+	return permission !== undefined;
 }

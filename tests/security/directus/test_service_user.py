@@ -1,0 +1,183 @@
+"""The functions' service user: what it needs and not a field more."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.directus.server import code_of
+from tests.security.directus.world import World, new, sent_invoice
+
+COLLECTIONS = [
+    "clients", "invoices", "line_items", "payments", "refunds", "payment_disputes", "disputes", "documents",
+    "notices", "stripe_events",
+]  # fmt: skip
+ROWS = {
+    "clients": "client", "invoices": "sent", "line_items": "line", "payments": "payment", "refunds": "refund",
+    "payment_disputes": "payment_dispute", "disputes": "dispute", "documents": "visible", "notices": "notice",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_it_reads_what_it_works_on(world: World, collection: str) -> None:
+    assert world.as_("service").answer("GET", f"/items/{collection}?limit=1")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/items/portal_access", "/roles", "/policies", "/permissions", "/flows", "/settings", "/activity", "/revisions",
+        "/users?fields=password", "/users?fields=token", "/users?fields=role", "/users?fields=first_name",
+        "/items/clients?fields=internal_notes", "/schema/snapshot",
+    ],
+)  # fmt: skip
+def test_it_does_not_read(world: World, path: str) -> None:
+    assert world.as_("service").answer("GET", path)[0] == 403
+
+
+@pytest.mark.parametrize("collection", sorted(ROWS))
+def test_it_deletes_nothing(world: World, collection: str) -> None:
+    row = getattr(world.one, ROWS[collection])
+    assert world.as_("service").answer("DELETE", f"/items/{collection}/{row}")[0] == 403
+    assert world.as_("service").answer("DELETE", f"/items/{collection}", [row])[0] == 403
+
+
+def test_it_deletes_no_file(world: World) -> None:
+    assert world.as_("service").answer("DELETE", f"/files/{world.one.visible_file}")[0] == 403
+    assert world.as_("service").answer("PATCH", f"/files/{world.one.visible_file}", {"title": "x"})[0] == 403
+
+
+@pytest.mark.parametrize(
+    "collection", ["clients", "invoices", "line_items", "disputes", "portal_access", "firm"]
+)
+def test_it_does_not_create(world: World, collection: str) -> None:
+    assert world.as_("service").answer("POST", f"/items/{collection}", {"note": "x"})[0] in {403, 404}
+
+
+@pytest.mark.parametrize(
+    ("collection", "row", "change"),
+    [
+        ("payments", "payment", {"invoice": "two.sent"}),
+        ("payments", "payment", {"client": "two.client"}),
+        ("payments", "payment", {"invoice": None}),
+        ("payments", "payment", {"currency": "EUR"}),
+        ("payments", "payment", {"reference": "x"}),
+        ("invoices", "sent", {"client": "two.client"}),
+        ("invoices", "sent", {"currency": "EUR"}),
+        ("invoices", "sent", {"invoice_number": "X"}),
+        ("invoices", "sent", {"internal_notes": "X"}),
+        ("invoices", "sent", {"tax_rate": "5"}),
+        ("invoices", "sent", {"line_items": {"create": [{"description": "x", "amount": "1"}]}}),
+        ("invoices", "sent", {"disputes": {"create": [{"reason": "x"}]}}),
+        ("invoices", "sent", {"payments": []}),
+        ("line_items", "line", {"amount": "1.00"}),
+        ("clients", "client", {"email": "x@example.com"}),
+        ("clients", "client", {"assigned_staff": None}),
+        ("disputes", "dispute", {"status": "accepted"}),
+        ("portal_access", "portal_access", {"status": "active"}),
+        ("refunds", "refund", {"payment": "two.payment"}),
+        ("payment_disputes", "payment_dispute", {"payment": "two.payment"}),
+        ("documents", "visible", {"client": "two.client"}),
+        ("documents", "visible", {"invoice": "two.sent"}),
+        ("notices", "notice", {"dedupe_key": "x"}),
+    ],
+)
+def test_it_does_not_change(world: World, collection: str, row: str, change: dict[str, Any]) -> None:
+    replaced = {
+        name: getattr(world.two, value[4:]) if isinstance(value, str) and value.startswith("two.") else value
+        for name, value in change.items()
+    }
+    key = getattr(world.one, row)
+    assert world.as_("service").answer("PATCH", f"/items/{collection}/{key}", replaced)[0] == 403
+
+
+@pytest.mark.parametrize("status", ["draft", "void"])
+def test_it_never_drafts_or_voids(world: World, status: str) -> None:
+    assert (
+        world.as_("service").answer("PATCH", f"/items/invoices/{world.one.sent}", {"status": status})[0]
+        == 400
+    )
+
+
+def test_it_changes_no_user(world: World) -> None:
+    user = world.directus.seeded["clients"][0]["user"]
+    for change in ({"client": world.two.client}, {"status": "suspended"}, {"role": None}):
+        assert world.as_("service").answer("PATCH", f"/users/{user}", change)[0] == 403
+    assert world.as_("service").answer("POST", "/users", {"email": "x@example.com"})[0] == 403
+
+
+def test_it_books_a_payment_in_one_nested_change(world: World) -> None:
+    service = world.as_("service")
+    invoice = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
+    attempt = service.call(
+        "POST",
+        "/items/payments",
+        {
+            "invoice": invoice, "client": world.one.client, "amount": "100.00", "currency": "USD", "status": "pending",
+            "open_claim": invoice, "attempt": {"mode": "payment"},
+        },
+    )  # fmt: skip
+    facts = {
+        "id": attempt["id"],
+        "status": "succeeded",
+        "transaction_id": f"pi_{invoice.replace('-', '')}",
+        "open_claim": None,
+    }
+    booked = {
+        "amount_paid": "100.00",
+        "balance_due": "0.00",
+        "status": "paid",
+        "payments": {"update": [facts]},
+    }
+    service.call("PATCH", f"/items/invoices/{invoice}?fields=id", booked)
+    row = world.admin.call("GET", f"/items/payments/{attempt['id']}")
+    assert (row["status"], row["open_claim"], row["invoice"]) == ("succeeded", None, invoice)
+    again = {
+        "payments": {
+            "create": [
+                {
+                    "client": world.one.client,
+                    "amount": "1.00",
+                    "currency": "USD",
+                    "transaction_id": facts["transaction_id"],
+                }
+            ]
+        }
+    }
+    status, answer = service.answer("PATCH", f"/items/invoices/{invoice}", again)
+    assert (status, code_of(answer)) == (400, "RECORD_NOT_UNIQUE")
+
+
+def test_a_second_open_claim_is_refused(world: World) -> None:
+    invoice = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
+    claim = {
+        "invoice": invoice, "client": world.one.client, "amount": "1.00", "currency": "USD", "status": "pending",
+        "open_claim": invoice,
+    }  # fmt: skip
+    assert world.as_("service").answer("POST", "/items/payments", claim)[0] == 200
+    status, answer = world.as_("service").answer("POST", "/items/payments", claim)
+    assert (status, code_of(answer)) == (400, "RECORD_NOT_UNIQUE")
+    assert answer["errors"][0]["extensions"]["field"] == "open_claim"
+
+
+def test_it_registers_a_file_and_its_document(world: World) -> None:
+    import uuid
+
+    key = str(uuid.uuid4())
+    file = {
+        "id": key, "storage": "local", "filename_disk": f"{key}.pdf", "filename_download": "INV.pdf",
+        "type": "application/pdf", "filesize": 10, "title": "INV",
+    }  # fmt: skip
+    assert world.as_("service").answer("POST", "/files", file)[0] == 200
+    document = {
+        "client": world.one.client, "invoice": world.one.sent, "type": "invoice", "file": key, "version": 1,
+        "sha256": "0" * 64, "content_hash": "x", "visible_to_client": True, "title": "INV",
+    }  # fmt: skip
+    assert world.as_("service").answer("POST", "/items/documents", document)[0] == 200
+    assert world.as_("maria").answer("GET", f"/files/{key}")[0] == 200
+    assert world.as_("juergen").answer("GET", f"/files/{key}")[0] == 403
+
+
+@pytest.mark.parametrize("field", ["transaction_id", "checkout_session", "open_claim"])
+def test_an_empty_string_never_enters_a_unique_column(world: World, field: str) -> None:
+    status, _ = world.as_("service").answer("PATCH", f"/items/payments/{world.one.card_payment}", {field: ""})
+    assert status == 400
