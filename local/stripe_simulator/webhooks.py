@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: Seconds before the second, third, … attempt. Stripe's own steps are unpublished and last up to three days; these
 #: begin quickly, because a developer waits, and end after about three days too.
 RETRY_DELAYS: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 1800, 7200, 18000, 36000, *([43200] * 4))
-AT_A_TIME = 4
+AT_A_TIME = 3
 #: With `reorder`, how long events are gathered before they are sent in another order.
 GATHERING_SECONDS = 0.5
 _TIMEOUT = 20.0
