@@ -1,0 +1,246 @@
+"""Reminders and reconciliation as the service user of a real Directus, on both databases."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import Urllib3Transport
+from billing.adapters.notifier import MailPostponed
+from billing.adapters.reconcile_rows import DirectusReconcileRows
+from billing.adapters.reminder_policy import read_policy
+from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
+from billing.adapters.reminder_texts import ReminderTexts
+from billing.application.plan_reminders import PlanReminders, PlanRequest, message_of
+from billing.application.reconcile import Reconcile, ReconcileRequest
+from billing.application.send_reminder import SendReminder
+from billing.core.reminders import Remind, ReminderCase, decide
+from billing.core.stripe_objects import CheckoutSession
+from billing.errors import UpstreamUnavailable
+from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
+from tests.unit.reconcile.support import DeadLetters, Stripe
+from tests.unit.reminders.support import Outbox, Queues
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW = datetime(2026, 3, 3, 17, tzinfo=UTC)
+
+
+class Token:
+    """The service user's token, which is never rotated here."""
+
+    def current(self) -> str:
+        return SERVICE_TOKEN
+
+    refresh = current
+
+
+class House:
+    """A client of the firm with invoices of their own, and our programs around them."""
+
+    def __init__(self, directus: RunningDirectus) -> None:
+        self.admin = directus.admin
+        client = DirectusClient(directus.url, Token(), Urllib3Transport(read_timeout=60))
+        self.cases, self.notices = DirectusReminderCases(client), DirectusNotices(client)
+        self.rows = DirectusReconcileRows(client)
+        self.outbox = Outbox()
+        self.client = self.create(
+            "clients",
+            {
+                "name": "Zoë Núñez",
+                "email": "zoe@client.example",
+                "language": "de-AT",
+                "timezone": "Europe/Vienna",
+                "preferred_communication": "email",
+            },
+        )
+
+    def create(self, collection: str, row: Mapping[str, Any]) -> str:
+        return str(self.admin.call("POST", f"/items/{collection}", dict(row))["id"])
+
+    def invoice(self, *amounts: str, **columns: Any) -> str:
+        return self.create(
+            "invoices",
+            {
+                "invoice_number": f"R-{uuid.uuid4().hex[:12]}",
+                "client": self.client,
+                "currency": "EUR",
+                "status": "sent",
+                "sent_at": "2026-02-01T12:00:00Z",
+                "due_date": "2026-03-02",
+                "line_items": [{"description": "Advice", "amount": amount} for amount in amounts],
+                **columns,
+            },
+        )
+
+    def case(self, invoice: str) -> ReminderCase:
+        (found,) = [case for cases in self.cases.read([invoice], self.cases.firm()) for case in cases]
+        assert isinstance(found, ReminderCase)
+        return found
+
+    def message(self, invoice: str, when: datetime = NOW) -> dict[str, Any]:
+        decision = decide(self.case(invoice), read_policy(), when)
+        assert isinstance(decision, Remind), decision
+        return message_of(decision, when)
+
+    def sender(self, outbox: Outbox | None = None) -> SendReminder:
+        return SendReminder(
+            cases=self.cases,
+            notices=self.notices,
+            notifier=outbox or self.outbox,
+            texts=ReminderTexts(),
+            policy=read_policy(),
+            clock=lambda: datetime.now(UTC),
+        )
+
+    def notices_of(self, invoice: str) -> list[dict[str, Any]]:
+        filters = {"filter[invoice][_eq]": invoice, "sort": "date_created"}
+        return self.admin.rows("/items/notices", **filters)
+
+
+@pytest.fixture
+def house(directus: RunningDirectus) -> House:
+    return House(directus)
+
+
+def test_a_reminder_asks_for_what_the_rows_say_and_is_written_down(house: House) -> None:
+    invoice = house.invoice("1000.00", "234.50", tax_rate="10")
+    payment = house.create(
+        "payments",
+        {
+            "invoice": invoice,
+            "client": house.client,
+            "amount": "300.00",
+            "currency": "EUR",
+            "status": "succeeded",
+            "method": "wire",
+        },
+    )
+    house.create(
+        "refunds", {"payment": payment, "amount": "100.00", "currency": "EUR", "status": "succeeded"}
+    )
+    assert house.sender()(house.message(invoice)).status == "sent"
+    (mail,) = house.outbox.mails
+    assert "€\xa01.157,95" in mail.text  # 1,234.50 + 10 % - (300.00 - 100.00), as Austria writes it
+    assert "2. März 2026" in mail.text
+    (row,) = house.notices_of(invoice)
+    wanted = {
+        "status": "sent",
+        "step": "overdue_1",
+        "recipient": "zoe@client.example",
+        "message_id": "message-1",
+    }
+    assert {name: row[name] for name in wanted} == wanted
+    assert datetime.fromisoformat(row["scheduled_for"]) == NOW
+
+
+def test_every_line_of_a_long_invoice_counts(house: House) -> None:
+    invoice = house.invoice(*["1.00"] * 150)
+    decision = decide(house.case(invoice), read_policy(), NOW)
+    assert isinstance(decision, Remind)
+    assert str(decision.balance_due) == "150.00 EUR"
+
+
+def test_of_many_senders_at_once_one_sends(house: House) -> None:
+    invoice = house.invoice("100.00")
+    message = house.message(invoice)
+
+    def attempt(_: int) -> str:
+        try:
+            return house.sender()(message).status
+        except UpstreamUnavailable as error:  # it lost the race and will look again
+            return error.code
+
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(attempt, range(12)))
+    assert results.count("sent") == 1
+    assert set(results) <= {"sent", "dropped", "claimed_by_another"}
+    assert len(house.outbox.mails) == 1
+    assert len(house.notices_of(invoice)) == 1
+
+
+def test_a_claim_given_back_frees_its_key_for_the_retry(house: House) -> None:
+    invoice = house.invoice("100.00")
+    message = house.message(invoice)
+    slow = house.sender(Outbox(MailPostponed("SES does not take mail now.")))
+    with pytest.raises(MailPostponed):
+        slow(message)
+    assert house.sender()(message).status == "sent"
+    rows = [(row["status"], row["dedupe_key"]) for row in house.notices_of(invoice)]
+    assert rows == [("skipped", None), ("sent", message["dedupe_key"])]
+
+
+def test_the_one_per_day_rule_survives_the_round_trip_through_the_database(house: House) -> None:
+    invoice = house.invoice("100.00")
+    house.sender()(house.message(invoice))
+    house.admin.call("PATCH", f"/items/invoices/{invoice}", {"due_date": "2026-02-20"})
+    later = decide(house.case(invoice), read_policy(), NOW + timedelta(minutes=30))
+    assert later == decide(house.case(invoice), read_policy(), NOW)
+    assert getattr(later, "reason", None) == "one_per_day"
+
+
+def test_a_dry_run_over_the_whole_firm_names_the_invoice_and_writes_nothing(house: House) -> None:
+    invoice = house.invoice("100.00")
+    queues = Queues()
+    planner = PlanReminders(
+        cases=house.cases, invoices=queues, messages=queues, policy=read_policy(), clock=lambda: NOW
+    )
+    plan = planner(PlanRequest(dry_run=True))
+    assert invoice in {entry["invoice"] for entry in plan.plan}
+    assert (queues.messages, queues.recomputed, house.notices_of(invoice)) == ([], [], [])
+
+
+def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
+    wrong = house.invoice("100.00", balance_due="1.00", pdf_status="none")
+    unapplied = house.create(
+        "payments", {"amount": "5.00", "currency": "CHF", "status": "succeeded", "method": "card"}
+    )
+    event = f"evt_{uuid.uuid4().hex}"
+    house.create("stripe_events", {"id": event, "type": "charge.refunded", "status": "parked"})
+    attempt = house.create(
+        "payments",
+        {
+            "invoice": wrong,
+            "client": house.client,
+            "amount": "100.00",
+            "currency": "EUR",
+            "status": "pending",
+            "method": "card",
+            "open_claim": wrong,
+            "attempt": {"amount": 10000},
+        },
+    )
+    paid = CheckoutSession(
+        id=f"cs_{uuid.uuid4().hex}",
+        status="complete",
+        payment_status="paid",
+        amount_total=10000,
+        currency="EUR",
+        expires_at=NOW,
+        metadata={"deployment": "main", "directus_payment": attempt, "directus_invoice": wrong},
+    )
+    reconcile = Reconcile(
+        rows=house.rows,
+        stripe=Stripe([paid]),
+        dead_letters=DeadLetters(),
+        deployment="main",
+        clock=lambda: datetime.now(UTC) + timedelta(hours=1),
+    )
+    report = reconcile(ReconcileRequest()).as_json()
+    found = {(one["kind"], value) for one in report["differences"] for value in one.values()}
+    assert {
+        ("invoice_differs", wrong),
+        ("pdf_missing", wrong),
+        ("payment_unapplied", unapplied),
+        ("event_parked", event),
+        ("attempt_without_session", attempt),
+        ("payment_missing", paid.id),
+    } <= found
+    assert "Zoë" not in str(report)
+    assert "client.example" not in str(report)
