@@ -188,6 +188,7 @@ class FakeStripe:
             id=f"ch_{number}",
             status="succeeded" if status == "succeeded" else "pending",
             created=self.now(),
+            currency=currency,
             payment_intent=f"pi_{number}",
             method=method,
             brand="visa" if method == "card" else None,

@@ -177,8 +177,9 @@ def _translated(error: stripe.StripeError) -> BillingError:
         replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
         return (_Replayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        # A matter for the administrator, but not the request's fault: paid sessions wait until the key is right.
         message = f"Stripe refused the API key in Secrets Manager{where}."
-        return StripeRejected(message, stripe_code=code or "credentials_refused")
+        return UpstreamUnavailable(message, code="stripe_key_refused", retry_after=300)
     message = f"Stripe refused the request: {code or type(error).__name__}{where}."
     return StripeRejected(message, stripe_code=code)
 
@@ -238,6 +239,7 @@ def _charge(found: Mapping[str, Any]) -> Charge:
         id=found["id"],
         status=found["status"],
         created=datetime.fromtimestamp(found["created"], UTC),
+        currency=str(found["currency"]).upper(),
         payment_intent=_id(found.get("payment_intent")),
         method=method,
         brand=specific.get("brand"),

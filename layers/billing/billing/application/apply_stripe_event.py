@@ -50,6 +50,10 @@ class StripeObjects(Protocol):
 class Booker(Protocol):
     """The one writer (`keep_invoice.KeepInvoice`)."""
 
+    def invoice_of(self, session: CheckoutSession) -> str | None:
+        """The invoice whose FIFO group must book the session."""
+        ...
+
     def apply(self, session: CheckoutSession) -> bool:
         """Book a session; False if it is another application's."""
         ...
@@ -119,8 +123,8 @@ class ApplyStripeEvent:
         session = self._session(message)
         if session is None or session.metadata.get("deployment") != self.deployment:
             return "ignored"
-        invoice = session.metadata.get("directus_invoice")
-        if message.invoice is None and invoice:
+        invoice = self.booker.invoice_of(session)
+        if invoice is not None and invoice != message.invoice:
             # Only the worker of the invoice's group may write it.
             self.queue.send(
                 {

@@ -73,6 +73,14 @@ class KeepInvoice:
         """Book what Stripe says of a session; False if the session is another application's."""
         return self.apply(self.stripe.retrieve_session(session_id))
 
+    def invoice_of(self, session: CheckoutSession) -> str | None:
+        """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
+
+        Staff may have assigned an unapplied payment to another invoice since.
+        """
+        row = self._attempt_of(session)
+        return (row.invoice if row is not None else None) or session.metadata.get("directus_invoice")
+
     def apply(self, session: CheckoutSession) -> bool:
         """Book a session as fetched; False if it is another application's."""
         if not is_ours(session.metadata, self.deployment):
@@ -83,13 +91,16 @@ class KeepInvoice:
         booking = book(session, ledger, attempt)
         for flag in booking.flags:
             self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
-        if booking.unapplied is not None:
-            self._create_unapplied(booking.unapplied)
+        # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
         if ledger is not None:
             self._write(ledger, booking)
         else:
             for row in booking.updated:
                 self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
+        if booking.unapplied is not None:
+            self._create_unapplied(booking.unapplied)
+        if ledger is not None:
+            self._end_sibling(ledger, session)
         return True
 
     # ---- steps ------------------------------------------------------------------------------------------
@@ -138,13 +149,20 @@ class KeepInvoice:
         )
         return self._ledger(ledger.invoice.id)
 
+    def _end_sibling(self, ledger: Ledger, session: CheckoutSession) -> None:
+        """Another open session of the invoice may ask for what this one has just paid."""
+        sibling = ledger.open_attempt
+        if sibling is not None and sibling.checkout_session not in {None, session.id}:
+            self.recompute(ledger.invoice.id)
+
     def _create_unapplied(self, row: Changes) -> None:
         """Book money that belongs to no invoice; a row that is there already must say the same."""
         try:
             self.store.create_payment(row)
         except RecordNotUnique:
             existing = self.store.payment_of_transaction(str(row["transaction_id"]))
-            if existing is None or existing.amount.to_directus() != row["amount"]:
+            same = existing and (existing.amount.to_directus(), existing.amount.currency)
+            if same != (row["amount"], row["currency"]):
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
                 raise Parked(message, transaction=str(row["transaction_id"])) from None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.core.checkout import DEAD_INTENT, ended
-from billing.core.ledger import Payment, PaymentStatus
+from billing.core.ledger import Payment, PaymentStatus, local_date
 from billing.core.money import Money
 from billing.errors import Parked
 
@@ -59,7 +59,10 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
             return _end(
                 attempt, session, PaymentStatus.FAILED, intent.failure_message or "The payment failed."
             )
-        return _processing(attempt, session, intent)
+        return _processing(attempt, session, intent, ledger)
+    if intent.amount_received <= 0:
+        message = "A session says that it is paid, its payment intent that nothing was received."
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
     return _succeeded(session, intent, ledger, attempt)
 
 
@@ -72,20 +75,23 @@ def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatu
     return Booking(updated=[{"id": attempt.id, "checkout_session": session.id, **ended(status, reason)}])
 
 
-def _processing(attempt: Payment | None, session: CheckoutSession, intent: PaymentIntent) -> Booking:
-    """A bank debit is under way: the claim is held, nothing is paid."""
+def _processing(
+    attempt: Payment | None, session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None
+) -> Booking:
+    """A bank debit is under way: the claim is held (unless another attempt has it), nothing is paid."""
     if attempt is None or _holds_another(attempt, session):
         message = "A bank debit is under way for which Directus has no payment row."
         raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
     if attempt.status is PaymentStatus.SUCCEEDED:
         return Booking()
+    holder = ledger.open_attempt if ledger is not None else None
     row = {
         "id": attempt.id,
         "checkout_session": session.id,
         "transaction_id": intent.id,
         "status": PaymentStatus.PROCESSING.value,
-        "open_claim": attempt.invoice,
-        **_method_columns(intent.latest_charge),
+        "open_claim": attempt.invoice if holder is None or holder.id == attempt.id else None,
+        **_method_columns(intent.latest_charge, ledger),
     }
     return Booking(updated=[row])
 
@@ -95,18 +101,17 @@ def _succeeded(
 ) -> Booking:
     received = Money(intent.amount_received, intent.currency)
     if attempt is not None and attempt.transaction_id == intent.id and _is_booked(attempt):
-        return _completed(attempt, intent)
+        return _completed(attempt, intent, ledger)
     columns: dict[str, object] = {
         "transaction_id": intent.id,
         "amount": received.to_directus(),
         "currency": received.currency,
         "status": PaymentStatus.SUCCEEDED.value,
         "failure_reason": None,
-        **_method_columns(intent.latest_charge),
+        **_method_columns(intent.latest_charge, ledger),
     }
     if ledger is None:
-        note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
-        return Booking(unapplied=_unapplied(session, columns, note), flags=[note])
+        return _without_invoice(session, intent, attempt, columns)
     if received.currency != ledger.invoice.currency:
         note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
         release = _end(attempt, session, PaymentStatus.CANCELED, note).updated if attempt is not None else ()
@@ -124,13 +129,24 @@ def _succeeded(
     return Booking(updated=[{**row, "note": difference}], flags=[difference])
 
 
+def _without_invoice(
+    session: CheckoutSession, intent: PaymentIntent, attempt: Payment | None, columns: Mapping[str, object]
+) -> Booking:
+    note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
+    if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
+        return Booking(unapplied=_unapplied(session, columns, note), flags=[note])
+    # The attempt has outlived its invoice: it holds the session already and becomes the unapplied row.
+    row = {"id": attempt.id, "checkout_session": session.id, **columns, "open_claim": None, "note": note}
+    return Booking(updated=[row], flags=[note])
+
+
 def _is_booked(attempt: Payment) -> bool:
     return attempt.status is PaymentStatus.SUCCEEDED
 
 
-def _completed(attempt: Payment, intent: PaymentIntent) -> Booking:
+def _completed(attempt: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Booking:
     """Booked before: only what Stripe learned later (the fee) is filled in; amount and owner stay."""
-    columns = _method_columns(intent.latest_charge)
+    columns = _method_columns(intent.latest_charge, ledger)
     return (
         Booking(updated=[{"id": attempt.id, "status": attempt.status.value, **columns}])
         if columns
@@ -161,19 +177,23 @@ def _no_invoice() -> dict[str, object]:
     return {"invoice": None, "client": None}
 
 
-def _method_columns(charge: Charge | None) -> dict[str, object]:
-    """How it was paid; the fee only when Stripe knows it (it comes later, as `charge.updated`)."""
+def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, object]:
+    """How and when (by the firm's calendar) it was paid.
+
+    The fee only when Stripe knows it (it comes later, as `charge.updated`) and in the payment's own currency: the
+    column has no other, and an account may settle in one.
+    """
     if charge is None:
         return {}
     columns: dict[str, Any] = {
         "method": charge.method if charge.method in {"card", "us_bank_account"} else "other",
-        "payment_date": charge.created.date().isoformat(),
+        "payment_date": local_date(charge.created, ledger.firm_timezone if ledger else None).isoformat(),
         "brand": charge.brand,
         "bank_name": charge.bank_name,
         "account_type": charge.account_type,
         "last4": charge.last4,
     }
-    if charge.fee is not None and charge.fee_currency is not None:
+    if charge.fee is not None and charge.fee_currency is not None and charge.fee_currency == charge.currency:
         columns["fee"] = Money(charge.fee, charge.fee_currency).to_directus()
     return columns
 

@@ -17,6 +17,7 @@ class Charge:
     id: str
     status: str
     created: datetime
+    currency: str | None = None
     payment_intent: str | None = None
     method: str | None = None
     brand: str | None = None

@@ -1,0 +1,533 @@
+"""The one writer: whatever Stripe delivers, in whatever order, however often, the rows say the same."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.core.webhook import StripeEvent
+from billing.errors import BillingError, NotFound, UpstreamUnavailable
+from tests.unit.fakes.steps import Crash, crash
+from tests.unit.fakes.world import CLIENT, INVOICE, World
+
+SECOND = "a2000000-0000-4000-8000-000000000002"
+
+
+def opened(amount: str | None = None, *, status: str = "sent") -> tuple[World, str]:
+    """A sent invoice over 100.00 with an open session, and an empty queue."""
+    world = World()
+    world.invoice("100.00", status=status)
+    session = world.pay(amount).checkout_session
+    world.drain()
+    return world, session
+
+
+def summary(world: World) -> dict[str, Any]:
+    """What must not depend on order, repetition or crashes: everything but ids and times of processing."""
+    ours = ("transaction_id", "checkout_session", "amount", "currency", "status", "open_claim", "invoice", "client", "fee",
+            "method", "last4", "bank_name", "note", "failure_reason")  # fmt: skip
+    invoice = world.stored()
+    return {
+        "invoice": {
+            name: invoice[name] for name in ("status", "amount_paid", "balance_due", "total", "sent_at")
+        },
+        "payments": sorted(str({name: row[name] for name in ours}) for row in world.payments()),
+        "events": {key: row["status"] for key, row in world.directus.table("stripe_events").items()},
+    }
+
+
+# ---- stories: what happens at Stripe --------------------------------------------------------------------
+
+
+def a_card_pays(world: World, session: str) -> None:
+    world.stripe.pays(session)
+    world.stripe.learns_fee(session, 320)
+
+
+def a_bank_debit_succeeds(world: World, session: str) -> None:
+    world.stripe.debits(session)
+    world.stripe.settles(session, succeeds=True)
+    world.stripe.learns_fee(session, 80)
+
+
+def a_bank_debit_fails(world: World, session: str) -> None:
+    world.stripe.debits(session)
+    world.stripe.settles(session, succeeds=False)
+
+
+def nobody_pays(world: World, session: str) -> None:
+    world.stripe.expires(session)
+
+
+def less_is_paid(world: World, session: str) -> None:
+    world.stripe.pays(session, minor=4000)
+
+
+def another_currency_is_paid(world: World, session: str) -> None:
+    world.stripe.pays(session, minor=9000, currency="EUR")
+
+
+def the_invoice_is_deleted_before_it_is_paid(world: World, session: str) -> None:
+    world.stripe.pays(session)
+    for row in world.payments(invoice=INVOICE):
+        row["invoice"] = None
+
+
+STORIES: list[Callable[[World, str], None]] = [
+    a_card_pays, a_bank_debit_succeeds, a_bank_debit_fails, nobody_pays, less_is_paid, another_currency_is_paid,
+]  # fmt: skip
+
+
+def told(story: Callable[[World, str], None]) -> World:
+    world, session = opened()
+    world.stripe.events.clear()
+    story(world, session)
+    return world
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_every_order_and_any_repetition_of_the_events_gives_the_same_rows(story: Any) -> None:
+    expected: dict[str, Any] | None = None
+    for order in itertools.permutations(range(len(told(story).stripe.events))):
+        world = told(story)
+        events = [world.stripe.events[number] for number in order]
+        world.deliver([*events, *events[::-1]])
+        found = summary(world)
+        expected = expected or found
+        assert found == expected
+
+
+@pytest.mark.parametrize("story", [*STORIES, the_invoice_is_deleted_before_it_is_paid])
+def test_a_crash_around_any_step_and_a_redelivery_give_the_same_rows(story: Any) -> None:
+    calm = told(story)
+    calm.deliver()
+    expected = summary(calm)
+    for when, number in itertools.product(("before", "after"), range(60)):
+        world = told(story)
+        world.steps.reset()
+        moments = world.steps.before if when == "before" else world.steps.after
+        moments[number] = crash
+        try:
+            world.deliver()
+        except Crash:
+            world.deliver()
+            assert summary(world) == expected, (when, world.steps.names)
+        assert len(world.payments(status="succeeded")) <= 1
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_directus_unreachable_at_any_step_leaves_the_event_to_be_delivered_again(story: Any) -> None:
+    calm = told(story)
+    calm.deliver()
+    expected = summary(calm)
+
+    def unreachable() -> None:
+        message = "Directus cannot be reached."
+        raise UpstreamUnavailable(message)
+
+    for number in range(60):
+        world = told(story)
+        world.steps.reset()
+        world.steps.before[number] = unreachable
+        try:
+            world.deliver()
+        except UpstreamUnavailable:
+            world.steps.reset()
+            world.deliver()
+        assert summary(world) == expected
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_looking_while_it_happens_gives_the_same_rows_as_looking_afterwards(looks: Sequence[int]) -> None:
+    """Events are applied between the steps of the story, when Stripe shows another state than later."""
+    world, session = opened()
+    world.stripe.events.clear()
+    story: list[Callable[[], object]] = [lambda: world.stripe.debits(session), lambda: world.stripe.settles(session, succeeds=True),
+             lambda: world.stripe.learns_fee(session, 80)]  # fmt: skip
+    for look in looks:
+        if look == 3 and story:
+            story.pop(0)()
+        elif world.stripe.events:
+            world.deliver([world.stripe.events[look % len(world.stripe.events)]])
+    for step in story:
+        step()
+    world.deliver()
+    calm = told(a_bank_debit_succeeds)
+    calm.deliver()
+    assert {**summary(world), "events": None} == {**summary(calm), "events": None}
+
+
+# ---- what each story ends with --------------------------------------------------------------------------
+
+
+def test_a_card_payment_is_booked_on_its_attempt() -> None:
+    world = told(a_card_pays)
+    world.deliver()
+    (row,) = world.payments()
+    assert row["status"] == "succeeded"
+    assert row["open_claim"] is None
+    assert (row["amount"], row["currency"], row["fee"], row["last4"], row["brand"]) == ("100.00", "USD", "3.20", "4242", "visa")  # fmt: skip
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("paid", "0.00")
+    assert set(summary(world)["events"].values()) == {"done"}
+
+
+def test_a_bank_debit_under_way_holds_the_claim_and_pays_nothing() -> None:
+    world, session = opened()
+    world.stripe.debits(session)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["status"], row["open_claim"], row["bank_name"]) == ("processing", INVOICE, "STRIPE TEST BANK")
+    assert (world.stored()["status"], world.stored()["amount_paid"]) == ("sent", "0.00")
+    with pytest.raises(BillingError) as refusal:
+        world.pay()
+    assert refusal.value.code == "payment_processing"
+
+
+def test_a_failed_bank_debit_frees_the_invoice_for_a_new_session() -> None:
+    world = told(a_bank_debit_fails)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["status"], row["open_claim"], row["failure_reason"]) == ("failed", None, "No account.")
+    assert world.pay().checkout_session != row["checkout_session"]
+
+
+def test_a_late_expiry_of_a_paid_session_changes_nothing() -> None:
+    world = told(a_card_pays)
+    world.deliver()
+    before = summary(world)
+    late = replace(world.stripe.events[0], id="evt_late", type="checkout.session.expired")
+    world.deliver([late])
+    assert {**summary(world), "events": None} == {**before, "events": None}
+
+
+def test_another_amount_is_booked_as_received_and_flagged() -> None:
+    world = told(less_is_paid)
+    world.deliver()
+    (row,) = world.payments()
+    assert row["amount"] == "40.00"
+    assert row["note"] == "Asked for 100.00 USD, received 40.00 USD."
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("partially_paid", "60.00")
+    assert world.flags
+
+
+def test_another_currency_is_an_unapplied_row_and_the_attempt_is_canceled() -> None:
+    world = told(another_currency_is_paid)
+    world.deliver()
+    (unapplied,) = world.payments(status="succeeded")
+    assert (unapplied["invoice"], unapplied["client"], unapplied["amount"], unapplied["currency"]) == (None, None, "90.00", "EUR")  # fmt: skip
+    (attempt,) = world.payments(status="canceled")
+    assert attempt["open_claim"] is None
+    assert world.stored()["amount_paid"] == "0.00"
+    assert world.flags
+
+
+def test_money_for_an_invoice_that_is_gone_stays_visible_as_unapplied() -> None:
+    world = told(the_invoice_is_deleted_before_it_is_paid)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["status"], row["invoice"], row["amount"], row["open_claim"]) == (
+        "succeeded",
+        None,
+        "100.00",
+        None,
+    )
+    assert "Assign it by hand" in row["note"]
+
+
+def test_money_for_an_attempt_that_is_gone_stays_visible() -> None:
+    world, session = opened()
+    world.directus.table("payments").clear()
+    world.stripe.pays(session)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["invoice"], row["client"], row["amount"]) == (INVOICE, CLIENT, "100.00")
+    assert row["note"]
+    assert world.stored()["status"] == "paid"
+
+
+def test_money_for_an_unknown_invoice_without_an_attempt_is_unapplied() -> None:
+    world, session = opened()
+    world.directus.table("payments").clear()
+    world.directus.table("invoices").clear()
+    world.stripe.pays(session)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["invoice"], row["client"], row["amount"]) == (None, None, "100.00")
+
+
+def test_a_fee_in_another_currency_is_not_stored_as_if_it_were_the_payments() -> None:
+    for currency in ("EUR", "HUF"):
+        world, session = opened()
+        world.stripe.pays(session)
+        world.stripe.learns_fee(session, 9000, currency)
+        world.deliver()
+        (row,) = world.payments()
+        assert (row["status"], row["fee"]) == ("succeeded", None)
+
+
+def test_a_payment_is_dated_by_the_firms_calendar() -> None:
+    world = World(time=datetime(2027, 1, 1, 2, 0, tzinfo=UTC))
+    world.invoice("100.00")
+    world.stripe.pays(world.pay().checkout_session)
+    world.deliver()
+    assert world.payments()[0]["payment_date"] == "2026-12-31"
+
+
+# ---- other people's events ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deployment", [None, "another"])
+def test_another_applications_session_is_ignored(deployment: str | None) -> None:
+    world, session = opened()
+    metadata = {"directus_invoice": INVOICE} | ({"deployment": deployment} if deployment else {})
+    world.stripe.sessions[session] = replace(world.stripe.sessions[session], metadata=metadata)
+    world.stripe.pays(session)
+    before = {key: dict(row) for key, row in world.directus.table("payments").items()}
+    world.deliver()
+    assert world.directus.table("payments") == before
+    assert set(summary(world)["events"].values()) == {"ignored"}
+    assert (world.flags, world.parked) == ([], [])
+
+
+def event(kind: str, object_id: str, **given: Any) -> StripeEvent:
+    return StripeEvent(f"evt_{kind}", kind, object_id, "x", False, **given)
+
+
+@pytest.mark.parametrize("kind", ["refund.created", "charge.refunded", "charge.refund.updated", "charge.dispute.created", "radar.early_fraud_warning.created"])  # fmt: skip
+def test_money_that_moves_back_is_parked_not_swallowed(kind: str) -> None:
+    world, _ = opened()
+    world.deliver([event(kind, "re_1")])
+    (row,) = world.directus.table("stripe_events").values()
+    assert row["status"] == "parked"
+    assert kind in row["error"]
+    assert len(world.parked) == 1
+    world.deliver([event(kind, "re_1")])
+    assert len(world.parked) == 2, "a redelivery looks again"
+
+
+@pytest.mark.parametrize(
+    "kind", ["customer.created", "balance.available", "payout.paid", "payment_link.created"]
+)
+def test_an_event_about_something_else_is_ignored(kind: str) -> None:
+    world, _ = opened()
+    world.deliver([event(kind, "x_1")])
+    assert set(summary(world)["events"].values()) == {"ignored"}
+
+
+def test_an_event_whose_session_stripe_does_not_know_fails_visibly() -> None:
+    world, _ = opened()
+    world.deliver([event("checkout.session.completed", "cs_unknown", deployment="test", invoice=INVOICE)])
+    (row,) = world.directus.table("stripe_events").values()
+    assert row["status"] == "failed"
+
+
+# ---- groups ---------------------------------------------------------------------------------------------
+
+
+def test_an_event_without_the_invoice_is_handed_to_the_invoices_group() -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    anonymous = replace(world.stripe.events[-1], invoice=None, deployment=None)
+    writes = len(world.directus.requests)
+    world.apply_event(_message(anonymous))
+    assert [(group, deduplication) for _, group, deduplication in world.queue.sent] == [(INVOICE, None)]
+    assert not any(method == "PATCH" for method, *_ in world.directus.requests[writes:])
+    assert summary(world)["events"] == {anonymous.id: "received"}
+    world.drain()
+    assert summary(world)["events"] == {anonymous.id: "done"}
+    assert world.stored()["status"] == "paid"
+
+
+def test_a_payment_that_staff_assigned_to_another_invoice_is_written_by_that_invoices_group() -> None:
+    world = told(another_currency_is_paid)
+    world.deliver()
+    world.invoice("90.00", id=SECOND, currency="EUR")
+    (unapplied,) = world.payments(status="succeeded")
+    unapplied.update(invoice=SECOND, client=CLIENT)
+    world.recompute(SECOND)
+    paid = world.stripe.events[0]
+    world.stripe.learns_fee(paid.object_id, 300, "EUR")
+    fee = world.stripe.events[-1]
+    assert fee.invoice == INVOICE
+    world.apply_event(_message(fee))
+    assert [group for _, group, _ in world.queue.sent] == [SECOND]
+    world.drain()
+    assert world.stored(SECOND)["status"] == "paid"
+    assert unapplied["id"] in {row["id"] for row in world.payments(fee="3.00", invoice=SECOND)}
+
+
+def _message(of: StripeEvent) -> Any:
+    from billing.application.apply_stripe_event import EventMessage
+
+    return EventMessage.from_message(of.message())
+
+
+# ---- requests of staff, siblings, surplus ---------------------------------------------------------------
+
+
+def test_a_request_of_staff_to_cancel_expires_the_session() -> None:
+    world, session = opened()
+    world.payments()[0]["status"] = "canceled"
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+    assert world.payments()[0]["open_claim"] is None
+
+
+def test_if_the_client_paid_meanwhile_stripe_wins() -> None:
+    world, session = opened()
+    world.payments()[0]["status"] = "canceled"
+    world.stripe.pays(session)
+    world.recompute()
+    assert world.payments()[0]["status"] == "succeeded"
+    assert world.stored()["status"] == "paid"
+
+
+@pytest.mark.parametrize("status", ["void", "draft"])
+def test_a_session_of_an_invoice_that_is_no_longer_open_is_expired(status: str) -> None:
+    world, session = opened()
+    world.stored()["status"] = status
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+    assert world.stored()["status"] == status
+
+
+def test_a_discount_or_a_wire_expires_a_session_that_asks_for_too_much() -> None:
+    for discount in (True, False):
+        world, session = opened()
+        world.line("-1.00", kind="discount") if discount else world.payment("0.01")
+        world.recompute()
+        assert world.stripe.sessions[session].status == "expired"
+
+
+def test_a_session_that_still_fits_stays_open() -> None:
+    world, session = opened("40.00")
+    world.payment("60.00")
+    world.recompute()
+    assert world.stripe.sessions[session].is_open
+    assert world.stored()["status"] == "partially_paid"
+
+
+def test_a_bank_debit_cannot_be_called_back() -> None:
+    world, session = opened()
+    world.stripe.debits(session)
+    world.deliver()
+    world.stored()["status"] = "void"
+    world.recompute()
+    assert world.payments()[0]["status"] == "processing"
+    world.stripe.settles(session, succeeds=True)
+    world.deliver()
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("void", "-100.00")
+
+
+def test_a_payment_through_an_older_session_expires_the_open_one() -> None:
+    world, first = opened()
+    row = world.payments()[0]
+    row.update(open_claim=None, status="canceled")  # lost by hand: nothing of ours does this
+    second = world.pay().checkout_session
+    world.drain()
+    assert second != first
+    world.stripe.pays(first)
+    world.deliver([found for found in world.stripe.events if found.object_id == first])
+    assert world.stripe.sessions[second].status == "expired"
+    assert world.stored()["balance_due"] == "0.00"
+
+
+def test_a_surplus_that_arrives_anyway_is_credit() -> None:
+    world, first = opened()
+    world.payments()[0].update(open_claim=None, status="canceled")
+    second = world.pay().checkout_session
+    world.stripe.pays(first)
+    world.stripe.pays(second)
+    world.deliver()
+    assert len(world.payments(status="succeeded")) == 2
+    assert (world.stored()["status"], world.stored()["amount_paid"], world.stored()["balance_due"]) == ("paid", "200.00", "-100.00")  # fmt: skip
+
+
+# ---- recompute ------------------------------------------------------------------------------------------
+
+
+def test_first_sight_of_sent_fills_in_totals_and_asks_for_a_document() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, subtotal=None, tax=None, total=None, tax_rate="10")
+    world.recompute()
+    row = world.stored()
+    assert (row["subtotal"], row["tax"], row["total"], row["balance_due"]) == (
+        "100.00",
+        "10.00",
+        "110.00",
+        "110.00",
+    )
+    assert row["sent_at"] == "2026-11-20T15:00:00+00:00"
+    assert world.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": False}]
+
+
+def test_totals_that_do_not_add_up_on_first_sight_are_refused_and_say_why() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, total="99.00")
+    world.payment("10.00")
+    world.recompute()
+    row = world.stored()
+    assert row["sent_at"] is None
+    assert row["pdf_status"] == "failed"
+    assert "99.00 USD" in row["pdf_error"]
+    assert "100.00 USD" in row["pdf_error"]
+    assert world.flags[0][1]["code"] == "totals_do_not_add_up"
+    assert world.rendering.messages == []
+
+
+def test_a_second_recompute_writes_nothing() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, subtotal=None, tax=None, total=None)
+    world.payment("40.00")
+    world.recompute()
+    before = world.directus.snapshot()
+    world.directus.requests.clear()
+    world.recompute()
+    assert world.directus.snapshot() == before
+    assert {method for method, *_ in world.directus.requests} <= {"SEARCH", "GET"}
+
+
+@pytest.mark.parametrize("money_as_numbers", [True, False])
+def test_both_databases_give_the_same_books(*, money_as_numbers: bool) -> None:
+    world, session = opened()
+    world.directus.money_as_numbers = money_as_numbers
+    a_card_pays(world, session)
+    world.deliver()
+    world.directus.requests.clear()
+    world.recompute()
+    assert {method for method, *_ in world.directus.requests} <= {"SEARCH", "GET"}
+    assert world.stored()["balance_due"] == "0.00"
+
+
+def test_refunds_and_lost_chargebacks_are_carried_to_the_payment_row() -> None:
+    world = World()
+    world.invoice("100.00")
+    row = world.payment("100.00")
+    world.directus.put("refunds", payment=row["id"], amount="30.00", status="succeeded")
+    world.directus.put("payment_disputes", payment=row["id"], amount="20.00", status="lost")
+    world.recompute()
+    after = world.payments()[0]
+    assert (after["amount_refunded"], after["amount_disputed_lost"]) == ("30.00", "20.00")
+    assert (world.stored()["amount_paid"], world.stored()["balance_due"]) == ("50.00", "50.00")
+
+
+def test_a_draft_keeps_its_money_for_the_day_it_is_sent() -> None:
+    world = World()
+    world.invoice("100.00", status="draft", sent=False)
+    world.payment("100.00")
+    world.recompute()
+    assert world.stored()["status"] == "draft"
+    world.stored()["status"] = "sent"
+    world.recompute()
+    assert world.stored()["status"] == "paid"
+
+
+def test_there_is_nothing_to_recompute_where_there_is_no_invoice() -> None:
+    with pytest.raises(NotFound):
+        World().recompute()
