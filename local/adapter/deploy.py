@@ -13,9 +13,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.adapter.batch_actions import with_batch_actions
 from local.adapter.http_api import with_routes
 from local.adapter.left_out import without_left_out
+from local.adapter.permissions import with_emulated_permissions
 from local.adapter.sandbox import (
     Function,
     Mode,
@@ -71,7 +71,7 @@ def deploy(emulator: Emulator, *, built: Path, stack_name: str, parameters: Mapp
     Raises `Problem` with the reasons CloudFormation gives when a resource cannot be made.
     """
     answer = translated(built, parameters, region=emulator.region, stack_name=stack_name)
-    template = with_batch_actions(with_routes(without_left_out(answer["template"])))
+    template = with_emulated_permissions(with_routes(without_left_out(answer["template"])))
     mode = available_mode()
     _upload_code(emulator, template, answer["functions"], mode)
     _create_or_update(emulator, template, stack_name, parameters)

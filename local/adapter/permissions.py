@@ -1,0 +1,32 @@
+"""Where the emulator's IAM differs from AWS's; the template says what AWS needs, and static tests hold it to that.
+
+- AWS authorises `SendMessageBatch` by `sqs:SendMessage`; the emulator asks for an action that AWS does not have.
+- AWS authorises `ses:SendEmail` on the identity, under the condition key `ses:FromAddress`; the emulator knows
+  neither and compares with the resource `*`.
+"""
+
+import copy
+from typing import Any, Final
+
+BATCH_ACTION: Final = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+SEND_EMAIL: Final = "ses:SendEmail"
+
+
+def with_emulated_permissions(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the template whose roles the emulator understands."""
+    result = copy.deepcopy(template)
+    for resource in result["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in resource["Properties"].get("Policies", []):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    _adapt(statement)
+    return result
+
+
+def _adapt(statement: dict[str, Any]) -> None:
+    action = statement["Action"]
+    actions = [action] if isinstance(action, str) else list(action)
+    statement["Action"] = actions + [BATCH_ACTION[name] for name in actions if name in BATCH_ACTION]
+    if SEND_EMAIL in actions:
+        statement["Resource"] = "*"
+        statement.pop("Condition", None)

@@ -1,0 +1,39 @@
+from typing import Any
+
+from local.adapter.permissions import with_emulated_permissions
+
+
+def adapted(**statement: Any) -> dict[str, Any]:
+    policy = {"PolicyDocument": {"Statement": [{"Effect": "Allow", "Resource": "arn", **statement}]}}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [policy]}}
+    result = with_emulated_permissions({"Resources": {"Role": role}})
+    (changed,) = result["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert policy["PolicyDocument"]["Statement"][0]["Action"] == statement["Action"], (
+        "the template is left alone"
+    )
+    found: dict[str, Any] = changed
+    return found
+
+
+def test_who_may_send_one_message_may_send_a_batch_on_the_emulator() -> None:
+    assert adapted(Action="sqs:SendMessage")["Action"] == ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
+def test_mail_is_allowed_without_the_condition_that_the_emulator_does_not_know() -> None:
+    statement = adapted(
+        Action="ses:SendEmail", Condition={"StringEquals": {"ses:FromAddress": "a@b.example"}}
+    )
+    assert statement["Resource"] == "*"
+    assert "Condition" not in statement
+
+
+def test_nothing_else_changes() -> None:
+    statement = adapted(
+        Action=["s3:GetObject", "sqs:ChangeMessageVisibility"], Condition={"Bool": {"a": "b"}}
+    )
+    assert statement == {
+        "Effect": "Allow",
+        "Resource": "arn",
+        "Action": ["s3:GetObject", "sqs:ChangeMessageVisibility"],
+        "Condition": {"Bool": {"a": "b"}},
+    }
