@@ -1,0 +1,202 @@
+"""The worker against the real Directus, with the real WeasyPrint; Directus's own storage directory is the bucket."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pytest
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.document_records import DirectusDocumentRecords
+from billing.adapters.document_store import StoredObject
+from billing.adapters.http import Urllib3Transport
+from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.application.render_document import RenderDocument
+from billing.errors import DirectusRejected
+from local.seed import seed_id
+from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
+
+# WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
+
+
+class ServiceToken:
+    """The service user's token, which nobody rotates here."""
+
+    def current(self) -> str:
+        return SERVICE_TOKEN
+
+    refresh = current
+
+
+@dataclass
+class DirectoryStore:
+    """A directory as the bucket; `sha256` plays the objects' metadata."""
+
+    directory: Path
+    sha256: dict[str, str]
+
+    def find(self, key: str) -> StoredObject | None:
+        path = self.directory / key
+        return StoredObject(key, path.stat().st_size, self.sha256[key]) if path.is_file() else None
+
+    def put(self, key: str, content: bytes, sha256: str) -> StoredObject:
+        (self.directory / key).write_bytes(content)
+        self.sha256[key] = sha256
+        return StoredObject(key, len(content), sha256)
+
+
+class NoQueue:
+    """Nothing may be queued: every invoice here is booked."""
+
+    def send(self, message: Any, *, group: str, deduplication_id: str | None = None) -> None:
+        raise AssertionError((message, group, deduplication_id))
+
+    def recompute(self, invoices: Iterable[str]) -> None:
+        raise AssertionError(list(invoices))
+
+
+@dataclass
+class Worker:
+    """The use case on one running Directus."""
+
+    directus: RunningDirectus
+    render: RenderDocument
+    store: DirectoryStore
+
+    def documents(self, invoice: str) -> list[dict[str, Any]]:
+        path = f"/items/documents?filter[invoice][_eq]={invoice}&filter[type][_eq]=invoice&sort=version"
+        found: list[dict[str, Any]] = self.directus.admin.call("GET", path)
+        return found
+
+    def invoice(self, invoice: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.directus.admin.call("GET", f"/items/invoices/{invoice}")
+        return found
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Worker:
+    directus = running(request.param)
+    transport = Urllib3Transport()
+    store = DirectoryStore(directus.directory / "uploads", {})
+    render = RenderDocument(
+        records=DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport)),
+        store=store,
+        renderer=renderer,
+        files=DirectusAssets(directus.url, ServiceToken(), transport),
+        invoice_queue=NoQueue(),
+        storage="local",
+    )
+    return Worker(directus, render, store)
+
+
+def sent_invoices(worker: Worker) -> list[dict[str, Any]]:
+    path = "/items/invoices?filter[status][_nin]=draft,void&filter[sent_at][_nnull]=true&limit=-1&sort=invoice_number"
+    found: list[dict[str, Any]] = worker.directus.admin.call("GET", path)
+    return found
+
+
+def test_every_sent_invoice_of_the_firm_gets_its_document(worker: Worker) -> None:
+    invoices = sent_invoices(worker)
+    assert {invoice["currency"] for invoice in invoices} >= {"USD", "EUR", "JPY"}
+    for invoice in invoices:
+        worker.render.render_invoice(invoice["id"])
+        worker.render.render_invoice(invoice["id"])
+        after = worker.invoice(invoice["id"])
+        assert (after["pdf_status"], after["pdf_error"]) == ("ready", None), after["invoice_number"]
+        (document,) = worker.documents(invoice["id"])
+        assert (document["client"], document["version"]) == (invoice["client"], 1)
+        assert document["sha256"] == worker.store.sha256[f"{document['file']}.pdf"]
+        assert isinstance(document["printed_payments"], list)
+
+
+def test_all_150_lines_come_out_of_directus(worker: Worker) -> None:
+    counted = worker.directus.admin.call(
+        "GET", "/items/line_items?aggregate[count]=*&groupBy[]=invoice&limit=-1"
+    )
+    longest = max(counted, key=lambda row: int(row["count"]))
+    assert int(longest["count"]) >= 150
+    worker.render.render_invoice(longest["invoice"])
+    (document,) = worker.documents(longest["invoice"])
+    pdf = (worker.store.directory / f"{document['file']}.pdf").read_bytes()
+    text = "".join("".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    path = f"/items/line_items?filter[invoice][_eq]={longest['invoice']}&fields=description&limit=-1"
+    for line in worker.directus.admin.call("GET", path):
+        assert "".join(line["description"].split()) in text
+
+
+def test_what_was_lost_in_directus_or_in_the_bucket_comes_back_as_it_was(worker: Worker) -> None:
+    invoice = sent_invoices(worker)[0]["id"]
+    worker.render.render_invoice(invoice)
+    (before,) = worker.documents(invoice)
+    key = f"{before['file']}.pdf"
+    bytes_before = (worker.store.directory / key).read_bytes()
+    worker.directus.admin.call("DELETE", f"/items/documents/{before['id']}")
+    worker.directus.admin.call("DELETE", f"/files/{before['file']}")  # takes the object along
+    assert worker.store.find(key) is None
+    worker.render.render_invoice(invoice)
+    (after,) = worker.documents(invoice)
+    ignored = {"date_created"}
+    assert {k: v for k, v in after.items() if k not in ignored} == {
+        k: v for k, v in before.items() if k not in ignored
+    }
+    assert (worker.store.directory / key).read_bytes() == bytes_before
+
+
+def test_a_file_row_that_another_worker_was_faster_with_is_taken_as_done(worker: Worker) -> None:
+    invoice = sent_invoices(worker)[0]["id"]
+    worker.render.render_invoice(invoice)
+    (document,) = worker.documents(invoice)
+    row = {"id": document["file"], "storage": "local", "filename_disk": f"{document['file']}.pdf",
+           "filename_download": "x.pdf", "type": "application/pdf", "filesize": 1, "title": "x"}  # fmt: skip
+    worker.render.records.register_file(row)
+    worker.render.records.create_document(
+        {"id": document["id"], "client": document["client"], "type": "invoice"}
+    )
+    assert worker.documents(invoice) == [document]
+    with pytest.raises(DirectusRejected):
+        worker.render.records.register_file(row | {"id": seed_id("file", "new"), "type": None})
+
+
+def test_the_client_reads_the_pdf_and_another_client_does_not(worker: Worker) -> None:
+    invoices = {row["client"]: row["id"] for row in sent_invoices(worker)}
+    mine = invoices[worker.directus.as_("maria").call("GET", "/items/clients?fields=id")[0]["id"]]
+    worker.render.render_invoice(mine)
+    (document,) = worker.documents(mine)
+    status, body = worker.directus.as_("maria").answer("GET", f"/assets/{document['file']}")
+    assert status == 200, body
+    assert worker.directus.as_("haruka").answer("GET", f"/assets/{document['file']}")[0] == 403
+    assert worker.directus.nobody.answer("GET", f"/assets/{document['file']}")[0] == 403
+
+
+def test_the_firms_logo_is_read_from_directus_and_a_broken_one_is_said(worker: Worker) -> None:
+    invoice = sent_invoices(worker)[0]["id"]
+    firm = worker.directus.admin.call("GET", "/items/firm")
+    logos = {
+        "good.svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><rect width="90" height="30"/></svg>',
+        "bad.svg": b"<svg",
+    }
+    files = {}
+    for name, content in logos.items():
+        row = {"storage": "local", "filename_disk": name, "filename_download": name, "type": "image/svg+xml",
+               "filesize": len(content)}  # fmt: skip
+        (worker.store.directory / name).write_bytes(content)
+        files[name] = worker.directus.admin.call("POST", "/files", row)["id"]
+    try:
+        worker.directus.admin.call("PATCH", "/items/firm", {"logo": files["good.svg"]})
+        worker.render.render_invoice(invoice)
+        assert worker.invoice(invoice)["pdf_status"] == "ready"
+        versions = len(worker.documents(invoice))
+        assert versions >= 2
+        worker.directus.admin.call("PATCH", "/items/firm", {"logo": files["bad.svg"]})
+        worker.render.render_invoice(invoice)
+        after = worker.invoice(invoice)
+        assert after["pdf_status"] == "failed"
+        assert after["pdf_error"] == "The firm's logo cannot be printed: it is not well-formed SVG."
+        assert len(worker.documents(invoice)) == versions
+    finally:
+        worker.directus.admin.call("PATCH", "/items/firm", {"logo": firm["logo"]})
