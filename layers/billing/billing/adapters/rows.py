@@ -183,17 +183,21 @@ def payment_from_row(row: Row) -> Payment:
 def refund_from_row(row: Row, currency: str) -> Refund:
     """Parse a row read with `REFUND_FIELDS`; `currency` is the payment's, which a refund shares."""
     parsed = _parse(_ReversalRow, row, "refunds")
-    return Refund(
-        parsed.payment, Money.from_directus(parsed.amount, parsed.currency or currency), parsed.status
-    )
+    return Refund(parsed.payment, _reversed(parsed, currency, "refunds"), parsed.status)
 
 
 def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
     """Parse a row read with `PAYMENT_DISPUTE_FIELDS`; `currency` is the payment's."""
     parsed = _parse(_ReversalRow, row, "payment_disputes")
-    return PaymentDispute(
-        parsed.payment, Money.from_directus(parsed.amount, parsed.currency or currency), parsed.status
-    )
+    return PaymentDispute(parsed.payment, _reversed(parsed, currency, "payment_disputes"), parsed.status)
+
+
+def _reversed(parsed: _ReversalRow, currency: str, collection: str) -> Money:
+    """What goes back on a payment goes back in its currency; another would be added up as if it were that one."""
+    if (parsed.currency or currency).upper() != currency:
+        message = f"A row of {collection} is in {parsed.currency}, its payment in {currency}."
+        raise DirectusRejected(message, code="row_unreadable", payment=parsed.payment)
+    return Money.from_directus(parsed.amount, currency)
 
 
 def dispute_from_row(row: Row, currency: str) -> Dispute:
