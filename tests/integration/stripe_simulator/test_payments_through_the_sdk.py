@@ -216,6 +216,20 @@ def test_events_are_listed_with_what_was_not_delivered(
     assert client.v1.events.list().data == []
 
 
+def test_events_are_listed_by_type(simulator: RunningSimulator) -> None:
+    client = simulator.client()
+    session = client.v1.checkout.sessions.create(parameters())
+    simulator.control(f"checkout/sessions/{session.id}/pay", method="card", outcome="fail")
+    client.v1.checkout.sessions.expire(session.id)
+    events = client.v1.events
+    assert [event.type for event in events.list({"type": "charge.*"}).data] == ["charge.failed"]
+    assert [event.type for event in events.list({"type": "payment_intent.created"}).data] == [
+        "payment_intent.created"
+    ]
+    both = events.list({"types": ["checkout.session.expired", "payment_intent.canceled"]})
+    assert [event.type for event in both.data] == ["checkout.session.expired", "payment_intent.canceled"]
+
+
 def test_a_yen_invoice_is_charged_in_whole_yen(simulator: RunningSimulator) -> None:
     session = simulator.client().v1.checkout.sessions.create(parameters(amount=1200, currency="jpy"))
     assert session.url is not None

@@ -131,6 +131,7 @@ def test_it_refuses_to_start_with_one_plain_sentence(
         capture_output=True,
         text=True,
         check=False,
+        timeout=20,
     )
     assert result.returncode == 1
     assert reason in result.stderr
@@ -145,7 +146,7 @@ def test_a_file_that_is_no_state_file_is_left_alone(tmp_path: Path, specificatio
             sys.executable, "-m", "local.stripe_simulator", "--port", "1", "--secret-key", SECRET_KEY,
             "--state-file", str(letter), "--spec", str(specification),
         ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=20,
     )  # fmt: skip
     assert result.returncode == 1
     assert letter.read_text().startswith("Dear client")
