@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ def translated(built: Path, parameters: Mapping[str, str], *, region: str, stack
         )
         if outcome.returncode:
             raise Problem(f"The template could not be translated:\n{outcome.stderr.strip()[-1500:]}")
-        writing = kept.with_suffix(".building")
+        writing = kept.with_suffix(f".{os.getpid()}.building")
         writing.write_text(outcome.stdout)
         writing.rename(kept)
     answer: dict[str, Any] = json.loads(kept.read_text())

@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def merged_layers(layers: Sequence[Path]) -> Path:
     final = build.parent / f"opt-{key}"
     if final.exists():
         return final
-    building = build.parent / f"opt-{key}.{os.getpid()}.building"
+    building = build.parent / f"opt-{key}.{os.getpid()}-{threading.get_ident()}.building"
     for layer in layers:
         shutil.copytree(layer, building, copy_function=_link, dirs_exist_ok=True, symlinks=True)
     # A program of its own: workers of this process would run the caller's main module again.
@@ -203,7 +204,13 @@ def merged_layers(layers: Sequence[Path]) -> Path:
         stdout=subprocess.DEVNULL,
         check=False,  # some packages ship templates that are not Python
     )
-    building.rename(final)
+    try:
+        building.rename(final)
+    except OSError:
+        # Another stack merged the same layers meanwhile; theirs is the same.
+        if not final.exists():
+            raise
+        shutil.rmtree(building)
     return final
 
 

@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,11 @@ def test_later_layers_lie_over_earlier_ones(function: Function) -> None:
     assert list(merged.glob("python/__pycache__/only_first.*.pyc"))
     assert not list(first.rglob("*.pyc"))
     assert merged_layers(function.layers) == merged
+
+
+def test_two_stacks_may_merge_the_same_layers_at_once(function: Function) -> None:
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        # Two processes in life; a thread is enough, because the second rename finds the first one's result.
+        merged = set(threads.map(merged_layers, [function.layers, function.layers]))
+    (result,) = merged
+    assert not list(result.parent.glob("*.building"))
