@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,3 +244,16 @@ def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
     } <= found
     assert "Zoë" not in str(report)
     assert "client.example" not in str(report)
+
+
+def test_no_invoice_is_missed_because_the_server_is_not_on_utc(house: House) -> None:
+    """On SQLite a server on New York's time stores 2 March as 05:00 UTC, after the midnight a filter means."""
+    invoice = house.invoice("100.00", due_date="2026-03-02")
+    assert house.case(invoice).ledger.invoice.due_date == date(2026, 3, 2)
+    assert invoice in house.cases.open_invoices(date(2026, 3, 2))
+    assert invoice not in house.cases.open_invoices(date(2026, 2, 28))
+
+
+@pytest.mark.parametrize("status", ["draft", "void", "paid"])
+def test_what_is_no_open_invoice_is_not_looked_at(house: House, status: str) -> None:
+    assert house.invoice("100.00", status=status) not in house.cases.open_invoices(date(2026, 12, 31))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.adapters.bulk_ledgers import CHUNK, BulkLedgers, UnreadableInvoice
@@ -29,7 +29,7 @@ class ReminderCases(Protocol):
         ...
 
     def open_invoices(self, latest_due_date: date) -> list[str]:
-        """The ids of sent, unpaid invoices due on or before that day."""
+        """The ids of sent, unpaid invoices due on or before that day; a few later ones do no harm."""
         ...
 
     def read(self, invoices: Sequence[str], firm: Firm) -> Iterator[list[ReminderCase | UnreadableCase]]:
@@ -74,13 +74,18 @@ class DirectusReminderCases:
         )
 
     def open_invoices(self, latest_due_date: date) -> list[str]:
-        """One answer holds all ids: pages by offset would miss rows while the one writer changes them."""
+        """The ids of sent, unpaid invoices due on or before that day, and perhaps of some due a day later.
+
+        One answer holds all ids: pages by offset would miss rows while the one writer changes them. A day more
+        is asked for because on SQLite a server that is not on UTC stores dates as its own midnight.
+        """
+        day_after = latest_due_date + timedelta(days=1)
         rows = self._client.read_many(
             "invoices",
             filter={
                 "_and": [
                     {"status": {"_in": list(_OPEN_STATUSES)}},
-                    {"due_date": {"_lte": latest_due_date.isoformat()}},
+                    {"due_date": {"_lte": day_after.isoformat()}},
                 ]
             },
             fields=("id",),
