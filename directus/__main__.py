@@ -1,10 +1,12 @@
-"""`python -m directus plan|apply|doctor`: the installer's command line."""
+"""`python -m directus plan|apply|doctor|docs`: the installer's command line."""
 
 import argparse
 import os
 import sys
 
+from directus import documentation
 from directus.access import unknown_permissions
+from directus.doctor import Deployment, deployment_from_environment, examine
 from directus.installer import apply, plan, target_from_environment
 from directus.rest import Directus, InstallerError
 
@@ -12,13 +14,18 @@ from directus.rest import Directus, InstallerError
 def main(arguments: list[str]) -> int:
     """Run one command; 0 when all is well, 1 with one plain reason otherwise."""
     parser = argparse.ArgumentParser(prog="python -m directus", description=__doc__)
-    parser.add_argument("command", choices=["plan", "apply", "doctor"])
+    parser.add_argument("command", choices=["plan", "apply", "doctor", "docs"])
     command = parser.parse_args(arguments).command
+    if command == "docs":
+        documentation.write()
+        return 0
     try:
         url, token = target_from_environment()
         service_token = os.environ.get("BILLING_SERVICE_TOKEN") or None
         if command == "plan":
             return _plan(url, token, service_token)
+        if command == "doctor":
+            return _doctor(deployment_from_environment(url, token))
         return _apply(url, token, service_token)
     except InstallerError as error:
         print(f"directus {command}: {error}", file=sys.stderr)
@@ -41,6 +48,15 @@ def _apply(url: str, token: str, service_token: str | None) -> int:
     print(f"{len(changes)} changes made at {url}." if changes else f"Nothing to do at {url}.")
     _warn(url, token)
     return 0
+
+
+def _doctor(deployment: Deployment) -> int:
+    findings = examine(deployment)
+    for finding in findings:
+        print(f"  {finding.state:<10}{finding.what}")
+    wrong = sum(finding.state == "wrong" for finding in findings)
+    print(f"{wrong} to mend at {deployment.url}." if wrong else f"Nothing wrong found at {deployment.url}.")
+    return 1 if wrong else 0
 
 
 def _warn(url: str, token: str) -> None:

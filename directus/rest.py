@@ -1,6 +1,7 @@
 """A small REST client for the installer: an administrator's or nobody's requests to one Directus."""
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -26,10 +27,17 @@ class DirectusRefused(InstallerError):
 class Directus:
     """One Directus, spoken to with one token (or none). Never repeats a request that may have acted."""
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = 120.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 120.0,
+    ) -> None:
         """`url` without a path; `token` a static token; `timeout` in seconds for one request."""
         self.url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
 
     def close(self) -> None:

@@ -83,6 +83,12 @@ def running(database: str) -> RunningDirectus:
     return server
 
 
+@cache
+def unguarded() -> RunningDirectus:
+    """An empty Directus on SQLite without the guard extension."""
+    return start("sqlite", extensions=False)
+
+
 def start(database: str, *, extensions: bool = True) -> RunningDirectus:
     """Bootstrap and start an empty Directus; with `extensions=False` without the guard."""
     directory = Path(tempfile.mkdtemp(prefix="billing-directus-"))

@@ -9,7 +9,7 @@ from directus import access, flows, model
 from directus.installer import apply, plan
 from directus.rest import Directus, InstallerError
 from tests.integration.directus.functions_stub import free_port
-from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, start
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, unguarded
 
 
 def test_a_second_apply_finds_nothing_to_do(directus: RunningDirectus) -> None:
@@ -115,16 +115,12 @@ def test_something_that_is_not_directus_is_said_plainly(directus: RunningDirectu
         plan(directus.stub.url, ADMIN_TOKEN)
 
 
-@pytest.fixture(scope="module")
-def unguarded() -> RunningDirectus:
-    return start("sqlite", extensions=False)
-
-
-def test_a_target_without_the_guard_is_refused_and_left_as_it_was(unguarded: RunningDirectus) -> None:
+def test_a_target_without_the_guard_is_refused_and_left_as_it_was() -> None:
+    server = unguarded()
     with pytest.raises(InstallerError, match="billing-guard"):
-        apply(unguarded.url, ADMIN_TOKEN, service_token=None)
+        apply(server.url, ADMIN_TOKEN, service_token=None)
     assert [
-        row for row in unguarded.admin.rows("/collections") if not row["collection"].startswith("directus_")
+        row for row in server.admin.rows("/collections") if not row["collection"].startswith("directus_")
     ] == []
 
 

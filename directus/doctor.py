@@ -1,0 +1,235 @@
+"""What is wrong with a deployment, in plain words, and how to mend it. Changes nothing.
+
+The flow is really called, with an invoice that does not exist: "not found" from the functions proves the address, the flow
+secret and the functions' way back to Directus in one. The webhook secret is proved without an event being stored: a signed
+body that is no event is refused for another reason than a wrong signature.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from directus import access, flows, model
+from directus.installer import plan
+from directus.probe import EXTENSION, probe
+from directus.rest import Directus, InstallerError
+
+#: Directus's own policy of everybody without a login.
+PUBLIC_POLICY = "abf8a154-5b1c-4a46-ac9c-7300570f4f17"
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, `wrong` (with what to do) or `unchecked` (with what is needed to check it)."""
+
+    state: Literal["ok", "wrong", "unchecked"]
+    what: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the doctor is told; all but the first two may be absent."""
+
+    url: str
+    admin_token: str
+    service_token: str | None = None
+    functions_url: str | None = None
+    webhook_secret: str | None = None
+
+
+def deployment_from_environment(url: str, admin_token: str) -> Deployment:
+    """`BILLING_SERVICE_TOKEN`, `BILLING_FUNCTIONS_URL` and `STRIPE_WEBHOOK_SECRET` where they are set."""
+    return Deployment(
+        url,
+        admin_token,
+        os.environ.get("BILLING_SERVICE_TOKEN") or None,
+        os.environ.get("BILLING_FUNCTIONS_URL") or None,
+        os.environ.get("STRIPE_WEBHOOK_SECRET") or None,
+    )
+
+
+def examine(deployment: Deployment) -> list[Finding]:
+    """Everything that was looked at, in the order in which it should be mended."""
+    with Directus(deployment.url, deployment.admin_token) as directus:
+        try:
+            probed = probe(directus)
+        except InstallerError as error:
+            return [Finding("wrong", str(error))]
+        checks: list[Callable[[], Iterator[Finding]]] = [
+            lambda: _guard(probed.version, probed.guard),
+            lambda: _model(deployment),
+            lambda: _roles(directus),
+            lambda: _service_token(deployment),
+            lambda: _flow_call(directus),
+            lambda: _health(directus),
+            lambda: _webhook(deployment),
+        ]
+        return [finding for check in checks for finding in _without_crash(check)]
+
+
+def _without_crash(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return list(check())
+    except InstallerError as error:
+        return [Finding("wrong", str(error))]
+
+
+def _guard(version: str, guard: str) -> Iterator[Finding]:
+    yield Finding("ok", f"Directus {version}, changes by query are refused")
+    ours = json.loads((EXTENSION / "package.json").read_text("utf-8"))["version"]
+    if guard == ours:
+        yield Finding("ok", f"guard extension {guard}")
+    else:
+        yield Finding(
+            "wrong",
+            f"Directus runs version {guard} of the guard extension, this checkout has {ours}: copy "
+            "directus/extensions/billing-guard again and restart Directus.",
+        )
+
+
+def _model(deployment: Deployment) -> Iterator[Finding]:
+    changes = plan(deployment.url, deployment.admin_token)
+    if changes:
+        listed = "; ".join(change.summary for change in changes[:5]) + ("; ..." if len(changes) > 5 else "")  # noqa: PLR2004  a screenful
+        yield Finding("wrong", f"{len(changes)} things differ from the model ({listed}): run make apply.")
+    else:
+        yield Finding("ok", "model, roles and flows are as this checkout says")
+
+
+def _roles(directus: Directus) -> Iterator[Finding]:
+    permissions = directus.rows("/permissions")
+    for sentence in access.unknown_permissions(permissions):
+        yield Finding("wrong", f"{sentence}: move it to a policy of your own or delete it.")
+    ours = {collection.name for collection in model.collections()}
+    public = sorted(
+        {
+            f"{row['action']} {row['collection']}"
+            for row in permissions
+            if row.get("policy") == PUBLIC_POLICY and row["collection"] in ours and row.get("id") is not None
+        }
+    )
+    if public:
+        yield Finding(
+            "wrong", f"Anybody may do this without a login: {', '.join(public)}. Remove it from Public."
+        )
+    else:
+        yield Finding("ok", "without a login nothing of billing is open")
+
+
+def _service_token(deployment: Deployment) -> Iterator[Finding]:
+    if deployment.service_token is None:
+        yield Finding("unchecked", "the service user's token: set BILLING_SERVICE_TOKEN to check it")
+        return
+    with Directus(deployment.url, deployment.service_token) as service:
+        status, answer = service.answer("GET", "/users/me?fields=id")
+    if status == _UNAUTHORIZED or not isinstance(answer, dict) or "data" not in answer:
+        yield Finding(
+            "wrong", "BILLING_SERVICE_TOKEN is not the service user's token: run make apply with it."
+        )
+    elif answer["data"]["id"] != access.service_user()["id"]:
+        yield Finding("wrong", "BILLING_SERVICE_TOKEN belongs to another user; the functions need their own.")
+    else:
+        yield Finding("ok", "the service user logs in")
+
+
+def _flow_call(directus: Directus) -> Iterator[Finding]:
+    pay = flows.flow_ids()["pay_invoice"]
+    status, answer = directus.answer("POST", f"/flows/trigger/{pay}", {"invoice": str(uuid.uuid4())})
+    code = _code(answer)
+    if (status, code) == (_NOT_FOUND, "NOT_FOUND"):
+        yield Finding("ok", "the flow Pay invoice reaches the functions, and they reach Directus")
+    elif status == _UNAUTHORIZED:
+        yield Finding(
+            "wrong",
+            "The functions do not accept the flow secret: BILLING_FLOW_SECRET of Directus must be the secret in "
+            "Secrets Manager (with the prefix string: if it is made of digits).",
+        )
+    elif code == "BILLING_UNAVAILABLE":
+        yield Finding(
+            "wrong",
+            "The flow Pay invoice gets no answer. Check BILLING_FUNCTIONS_URL in Directus's environment, that "
+            "FLOWS_ENV_ALLOW_LIST is BILLING_FUNCTIONS_URL,BILLING_FLOW_SECRET, and that IMPORT_IP_DENY_LIST allows "
+            "the address.",
+        )
+    elif status == _FORBIDDEN:
+        yield Finding("wrong", "The flow Pay invoice is not active: run make apply.")
+    else:
+        yield Finding("wrong", f"The functions answered the flow with {status} {code}: {_message(answer)}")
+
+
+def _health(directus: Directus) -> Iterator[Finding]:
+    status, answer = directus.answer("GET", "/server/health")
+    checks = answer.get("checks", {}) if isinstance(answer, dict) else {}
+    for name, results in sorted(checks.items()):
+        kind, _, rest = name.partition(":")
+        if kind not in {"storage", "email"}:
+            continue
+        if any(result.get("status") == "error" for result in results):
+            hint = "STORAGE_* (key, secret, region, endpoint)" if kind == "storage" else "EMAIL_*"
+            yield Finding(
+                "wrong", f"Directus cannot use its {kind} ({rest.partition(':')[0]}): check {hint}."
+            )
+        else:
+            yield Finding("ok", f"{kind} {rest.partition(':')[0]} works")
+    if not any(name.startswith("storage:") for name in checks):
+        yield Finding("wrong", f"Directus does not tell the health of its storage ({status}).")
+    elif not any(name.startswith("storage:s3:") for name in checks):
+        yield Finding(
+            "wrong", "Directus has no storage location named s3, where the functions put PDFs: see STORAGE_*."
+        )
+
+
+def _webhook(deployment: Deployment) -> Iterator[Finding]:
+    if deployment.functions_url is None or deployment.webhook_secret is None:
+        yield Finding(
+            "unchecked", "the webhook: set BILLING_FUNCTIONS_URL and STRIPE_WEBHOOK_SECRET to check it"
+        )
+        return
+    unknown = _delivered(deployment.functions_url, "whsec_" + secrets.token_hex(16))
+    known = _delivered(deployment.functions_url, deployment.webhook_secret)
+    if unknown != (400, "signature_rejected", unknown[2]):
+        yield Finding(
+            "wrong",
+            f"{deployment.functions_url}/stripe/webhook does not refuse a wrong signature ({unknown[0]}).",
+        )
+    elif known == unknown:
+        yield Finding(
+            "wrong",
+            "The webhook does not accept STRIPE_WEBHOOK_SECRET: copy the endpoint's signing secret from Stripe into "
+            "Secrets Manager.",
+        )
+    else:
+        yield Finding("ok", "the webhook accepts the signing secret and no other")
+
+
+def _delivered(functions_url: str, secret: str) -> tuple[int, str, str]:
+    """Status, code and detail of delivering a signed body that is no event; nothing is stored for it."""
+    body = b"{}"
+    timestamp = int(time.time())
+    signature = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    with Directus(functions_url, headers={"Stripe-Signature": f"t={timestamp},v1={signature}"}) as functions:
+        status, answer = functions.send("POST", "/stripe/webhook", body, "application/json")
+    problem = answer if isinstance(answer, dict) else {}
+    return status, str(problem.get("code")), str(problem.get("detail"))
+
+
+def _first_error(answer: Any) -> dict[str, Any]:
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    return errors[0] if isinstance(errors, list) and errors else {}
+
+
+def _code(answer: Any) -> str | None:
+    code = _first_error(answer).get("extensions", {}).get("code")
+    return None if code is None else str(code)
+
+
+def _message(answer: Any) -> str:
+    return str(_first_error(answer).get("message", "no reason given"))

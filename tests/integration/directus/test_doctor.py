@@ -1,0 +1,162 @@
+"""The doctor names what is wrong and finds nothing wrong where nothing is."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from billing.core.webhook import verified_event
+from billing.errors import SignatureRejected
+from directus.doctor import PUBLIC_POLICY, Deployment, examine
+from directus.flows import flow_ids
+from tests.integration.directus.functions_stub import free_port
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, unguarded
+
+WEBHOOK_SECRET = "whsec_the_right_one"
+
+
+def problem(status: int, code: str) -> dict[str, Any]:
+    return {"status": status, "detail": f"Why: {code}.", "code": code, "flow_code": code.upper()}
+
+
+@pytest.fixture(autouse=True)
+def functions_answer(directus: RunningDirectus) -> Iterator[None]:
+    directus.stub.answer(404, problem(404, "not_found"), "application/problem+json")
+    yield
+    directus.stub.answer(202, {"accepted": 1})
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[str]:
+    """An endpoint that verifies as the receiver does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                verified_event(raw, self.headers["Stripe-Signature"], [WEBHOOK_SECRET], time.time())
+            except SignatureRejected as refused:
+                content = f'{{"code": "{refused.code}", "detail": "{refused.detail}"}}'.encode()
+            self.send_response(400)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  http.server's own name
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def _wrong(directus: RunningDirectus, **told: str) -> list[str]:
+    findings = examine(Deployment(directus.url, ADMIN_TOKEN, **told))
+    # These servers keep files on the local disk and have no mail server: the doctor rightly says so.
+    expected = ("Directus has no storage location named s3", "Directus cannot use its email")
+    return [
+        finding.what
+        for finding in findings
+        if finding.state == "wrong" and not finding.what.startswith(expected)
+    ]
+
+
+def test_nothing_is_wrong(directus: RunningDirectus, receiver: str) -> None:
+    told = {"service_token": SERVICE_TOKEN, "functions_url": receiver, "webhook_secret": WEBHOOK_SECRET}
+    assert _wrong(directus, **told) == []
+    ok = [
+        finding.what
+        for finding in examine(Deployment(directus.url, ADMIN_TOKEN, **told))
+        if finding.state == "ok"
+    ]
+    assert "the flow Pay invoice reaches the functions, and they reach Directus" in ok
+    assert "the webhook accepts the signing secret and no other" in ok
+    assert "the service user logs in" in ok
+
+
+def test_a_wrong_webhook_secret_is_named(directus: RunningDirectus, receiver: str) -> None:
+    [wrong] = _wrong(directus, functions_url=receiver, webhook_secret="whsec_another")
+    assert "does not accept STRIPE_WEBHOOK_SECRET" in wrong
+
+
+def test_an_endpoint_that_takes_everything_is_named(directus: RunningDirectus) -> None:
+    [wrong] = _wrong(directus, functions_url=directus.stub.url, webhook_secret=WEBHOOK_SECRET)
+    assert "does not refuse a wrong signature" in wrong
+
+
+def test_an_unreachable_endpoint_is_named(directus: RunningDirectus) -> None:
+    [wrong] = _wrong(directus, functions_url=f"http://127.0.0.1:{free_port()}", webhook_secret=WEBHOOK_SECRET)
+    assert "does not answer" in wrong
+
+
+def test_a_wrong_flow_secret_is_named(directus: RunningDirectus) -> None:
+    directus.stub.answer(401, problem(401, "unauthenticated"), "application/problem+json")
+    [wrong] = _wrong(directus)
+    assert "do not accept the flow secret" in wrong
+
+
+def test_functions_that_do_not_answer_are_named(directus: RunningDirectus) -> None:
+    with directus.stub.refusing_connections():
+        [wrong] = _wrong(directus)
+    assert "BILLING_FUNCTIONS_URL" in wrong
+
+
+def test_functions_that_cannot_reach_directus_are_named(directus: RunningDirectus) -> None:
+    directus.stub.answer(503, problem(503, "upstream_unavailable"), "application/problem+json")
+    [wrong] = _wrong(directus)
+    assert "503 UPSTREAM_UNAVAILABLE" in wrong
+
+
+def test_a_wrong_service_token_is_named(directus: RunningDirectus) -> None:
+    [wrong] = _wrong(directus, service_token="nonsense")
+    assert "make apply" in wrong
+    [wrong] = _wrong(directus, service_token=ADMIN_TOKEN)
+    assert "another user" in wrong
+
+
+def test_an_inactive_flow_is_named(directus: RunningDirectus) -> None:
+    path = f"/flows/{flow_ids()['pay_invoice']}"
+    directus.admin.call("PATCH", path, {"status": "inactive"})
+    try:
+        assert any("change flow Pay invoice (status)" in wrong for wrong in _wrong(directus))
+    finally:
+        directus.admin.call("PATCH", path, {"status": "active"})
+        _await_active(directus)
+
+
+def _await_active(directus: RunningDirectus) -> None:
+    """Directus loads its flows again a moment after a change."""
+    deadline = time.monotonic() + 20
+    while directus.admin.answer("POST", f"/flows/trigger/{flow_ids()['pay_invoice']}", {})[0] == 403:
+        assert time.monotonic() < deadline
+
+
+def test_a_right_of_everybody_is_named(directus: RunningDirectus) -> None:
+    open_door = {"policy": PUBLIC_POLICY, "collection": "invoices", "action": "read", "fields": ["id"]}
+    key = directus.admin.call("POST", "/permissions", open_door)["id"]
+    try:
+        [wrong] = _wrong(directus)
+        assert "Anybody may do this without a login: read invoices" in wrong
+    finally:
+        directus.admin.call("DELETE", f"/permissions/{key}")
+
+
+def test_what_was_not_told_is_not_called_fine(directus: RunningDirectus) -> None:
+    unchecked = [
+        finding.what
+        for finding in examine(Deployment(directus.url, ADMIN_TOKEN))
+        if finding.state == "unchecked"
+    ]
+    assert len(unchecked) == 2
+
+
+def test_a_missing_guard_comes_first_and_alone() -> None:
+    server = unguarded()
+    [finding] = examine(Deployment(server.url, ADMIN_TOKEN))
+    assert finding.state == "wrong"
+    assert "billing-guard" in finding.what
