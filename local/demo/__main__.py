@@ -20,7 +20,7 @@ from local.problem import Problem
 from local.stack import Stack
 
 DIRECTORY = Path(".local")
-_STEPS = 9
+_STEPS = 8
 
 
 class Demo:
@@ -135,7 +135,10 @@ class Demo:
                 ),
             )
             firm.simulator("POST", "/_test/deliveries", {"duplicate": 0})
-            say("invoice", f"status {row['status']}, paid {row['amount_paid']}, balance {row['balance_due']}")
+            say(
+                "invoice",
+                f"status {row['status']}, paid {money(row['amount_paid'])}, balance {money(row['balance_due'])}",
+            )
         with self.step("Paid once, with one payment row"):
             rows = steps.payments_of(firm, invoice)
             check(len(rows) == 1, f"There are {len(rows)} payment rows.")
@@ -223,6 +226,11 @@ class Demo:
 def say(what: str, value: str) -> None:
     """One line of what a step saw."""
     print(f"     {what + ':':<18}{value}", flush=True)
+
+
+def money(value: object) -> Decimal:
+    """An amount of Directus (a number on SQLite) with its two decimals."""
+    return Decimal(str(value)).quantize(Decimal("0.01"))
 
 
 def check(condition: bool, otherwise: str) -> None:  # noqa: FBT001  # reads as a sentence

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.demo.steps import Firm
 from local.stack import Stack
 
 
@@ -24,3 +25,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield created
     finally:
         created.down()
+
+
+@pytest.fixture(scope="session")
+def firm(stack: Stack) -> Firm:
+    """Return the running stack as its users see it."""
+    return Firm(stack.description())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 MAXIMUM_AGE_SECONDS = 60
-#: A flood of wrong secrets must not become a flood of calls to Secrets Manager.
-_SECONDS_BETWEEN_FRESH_LOOKS = 5.0
+#: A flood of wrong secrets must not become a flood of calls to Secrets Manager; nobody rotates this often.
+FRESH_LOOKS_A_MINUTE = 30
+_MINUTE = 60.0
 
 
 class Secret:
@@ -37,7 +39,7 @@ class Secret:
         self._arn = arn
         self._clock = clock
         self._previous_missing_until = float("-inf")
-        self._next_fresh_look = float("-inf")
+        self._fresh_looks: deque[float] = deque(maxlen=FRESH_LOOKS_A_MINUTE)
 
     def current(self) -> str:
         """The current value, at most 60 s old."""
@@ -51,11 +53,17 @@ class Secret:
         """Current, previous, then both as a fresh look finds them; each is read only when asked for."""
         yield self.current()
         yield from self._read_previous(fresh=False)
-        if self._clock() >= self._next_fresh_look:
-            self._next_fresh_look = self._clock() + _SECONDS_BETWEEN_FRESH_LOOKS
+        if self._may_look_afresh():
             self._previous_missing_until = float("-inf")
             yield self.refresh()
             yield from self._read_previous(fresh=True)
+
+    def _may_look_afresh(self) -> bool:
+        now, looks = self._clock(), self._fresh_looks
+        if len(looks) == FRESH_LOOKS_A_MINUTE and now - looks[0] < _MINUTE:
+            return False
+        looks.append(now)  # forgets the oldest of more than these
+        return True
 
     def _read_current(self, *, fresh: bool) -> str:
         try:
