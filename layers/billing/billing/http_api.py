@@ -72,7 +72,7 @@ def require_flow_secret(event: HttpEvent, secret: SecretReader) -> None:
     if scheme.lower() != "bearer" or not presented:
         message = "Send the flow secret as `Authorization: Bearer <secret>`."
         raise Unauthenticated(message)
-    given = presented.strip().encode()
+    given = presented.strip().encode(errors="surrogatepass")
     if not any(hmac.compare_digest(given, value.encode()) for value in secret.accepted()):
         message = "The flow secret is not the one in Secrets Manager (BILLING_FLOW_SECRET in Directus)."
         raise Unauthenticated(message)
