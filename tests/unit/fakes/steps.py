@@ -8,7 +8,7 @@ class Crash(BaseException):
     """The process dies here: no `except Exception` of ours survives it."""
 
 
-type Happening = Callable[[], None]
+type Happening = Callable[[], object]
 
 
 @dataclass

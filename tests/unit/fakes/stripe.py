@@ -153,7 +153,7 @@ class FakeStripe:
         if outcome == "fail":
             self.keys[key] = (parameters, None)
             message = "Stripe failed with status 500."
-            raise UpstreamUnavailable(message)
+            raise UpstreamUnavailable(message, code="stripe_unavailable")
         price = parameters["line_items"][0]["price_data"]
         name = f"cs_test_{next(self._numbers)}"
         session = CheckoutSession(
