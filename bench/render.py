@@ -20,6 +20,7 @@ OURS, STOCK = "ours", "stock"
 
 
 def main() -> None:
+    sys.path[:0] = [str(ROOT / "layers/billing"), str(ROOT)]
     cold = {kind: [in_a_fresh_process(kind) for _ in range(COLD_ROUNDS)] for kind in (STOCK, OURS)}
     print(f"{'':34}{'ours':>10}{'stock':>10}{'ratio':>8}")
     for name, unit in (("import", "s"), ("first render", "s"), ("memory", "MB")):
@@ -103,5 +104,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         cold_run(sys.argv[1])
     else:
-        sys.path[:0] = [str(ROOT / "layers/billing"), str(ROOT)]
         main()

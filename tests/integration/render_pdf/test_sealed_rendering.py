@@ -220,6 +220,29 @@ def test_weasyprint_is_not_imported_before_it_is_needed() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def test_both_handlers_are_composed_from_the_environment_without_a_network() -> None:
+    program = (
+        "import functions.render_pdf.worker as worker, functions.render_pdf.app as app\n"
+        "render, control = worker.build()\n"
+        "print(render.storage, render.portal_url, type(app.build().queue).__name__, type(control).__name__)\n"
+    )
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
+    settings = {
+        "DIRECTUS_URL": "https://directus.example", "DIRECTUS_TOKEN_SECRET": arn, "FLOW_SECRET": arn,
+        "RENDER_QUEUE_URL": "https://sqs.example/r", "RENDER_DLQ_URL": "https://sqs.example/d",
+        "INVOICE_QUEUE_URL": "https://sqs.example/i", "DOCUMENTS_BUCKET": "documents", "DIRECTUS_STORAGE": "s3",
+        "PORTAL_URL": "https://portal.example", "AWS_DEFAULT_REGION": "eu-west-1",
+    }  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin"} | settings,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout.split() == ["s3", "https://portal.example", "SqsWorkQueue", "SqsMessageControl"], (
+        run.stderr
+    )
+
+
 def test_the_template_needs_no_outside_resource() -> None:
     assert "url(" not in DocumentTemplate().style
     assert "@import" not in DocumentTemplate().style
