@@ -1,0 +1,238 @@
+"""What the emulator cannot show: the template itself, property by property."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from billing import settings
+from tests.unit.template.sam_template import read_template
+
+TEMPLATE = read_template()
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+GLOBAL_VARIABLES = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+SETTINGS: dict[str, Any] = {
+    "CheckoutFunction": settings.CheckoutSettings,
+    "StripeWebhookFunction": settings.WebhookSettings,
+    "StripeWebhookWorkerFunction": settings.InvoiceWorkerSettings,
+    "BillingChangedFunction": settings.BillingChangedSettings,
+    "RenderPdfFunction": settings.RenderAcceptorSettings,
+    "RenderPdfWorkerFunction": settings.RenderWorkerSettings,
+    "RemindersFunction": settings.RemindersSettings,
+    "RemindersSenderFunction": settings.SenderSettings,
+    "ReconcileFunction": settings.ReconcileSettings,
+}
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    return [entry for policy in FUNCTIONS[function]["Policies"] for entry in policy["Statement"]]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def attribute(name: str) -> dict[str, str]:
+    return {"GetAtt": name}
+
+
+def test_every_function_has_settings_and_every_settings_a_function() -> None:
+    assert set(FUNCTIONS) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_is_given_exactly_what_its_settings_read(name: str) -> None:
+    variables = {**GLOBAL_VARIABLES, **FUNCTIONS[name]["Environment"]["Variables"]}
+
+    class Recording(dict[str, str]):
+        asked: set[str] = set()  # noqa: RUF012  # one per test
+
+        def get(self, key: str, default: Any = None) -> Any:
+            self.asked.add(key)
+            return super().get(key, default)
+
+    environment = Recording(dict.fromkeys(variables, "given"))
+    SETTINGS[name].from_environment(environment)
+    assert environment.asked <= variables.keys()
+    shared = {"POWERTOOLS_SERVICE_NAME", *GLOBAL_VARIABLES}
+    assert set(FUNCTIONS[name]["Environment"]["Variables"]) - shared <= environment.asked
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_may_do_nothing_to_everything(name: str) -> None:
+    for statement in statements(name):
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            assert "*" not in action
+        for resource in as_list(statement["Resource"]):
+            assert resource != "*"
+    assert not any("iam:" in action for entry in statements(name) for action in as_list(entry["Action"]))
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_may_read_exactly_the_secrets_it_is_told_of(name: str) -> None:
+    told = [
+        value
+        for variable, value in FUNCTIONS[name]["Environment"]["Variables"].items()
+        if variable.endswith("SECRET")
+    ]
+    allowed = [
+        resource
+        for statement in statements(name)
+        if "secretsmanager:GetSecretValue" in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    ]
+    assert sorted(map(str, allowed)) == sorted(map(str, told))
+    # `Ref` of a secret is its name on the emulator and its ARN on AWS; `Id` is the ARN on both.
+    assert all(value["GetAtt"].endswith(".Id") for value in told)
+
+
+def test_the_receiver_of_webhooks_knows_neither_directus_nor_stripes_key() -> None:
+    (secrets, queue) = statements("StripeWebhookFunction")
+    assert secrets["Resource"] == attribute("WebhookSecret.Id")
+    assert queue == {
+        "Effect": "Allow",
+        "Action": "sqs:SendMessage",
+        "Resource": attribute("StripeEventsQueue.Arn"),
+    }
+
+
+def test_mail_may_only_be_sent_from_the_firms_address() -> None:
+    (mail,) = [entry for entry in statements("RemindersSenderFunction") if entry["Action"] == "ses:SendEmail"]
+    assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderEmail"}}}
+
+
+def test_no_function_may_delete_a_document_or_a_message() -> None:
+    actions = {
+        action for name in FUNCTIONS for entry in statements(name) for action in as_list(entry["Action"])
+    }
+    assert not {action for action in actions if "Delete" in action or "Purge" in action}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_has_an_alarm_and_a_log_that_ends(name: str) -> None:
+    watched = [
+        alarm
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == "Errors" and alarm["Dimensions"][0]["Value"] == {"Ref": name}
+    ]
+    assert len(watched) == 1
+    logs = [
+        group
+        for group in of_type("AWS::Logs::LogGroup").values()
+        if group.get("LogGroupName") == {"Sub": f"/aws/lambda/${{{name}}}"}
+    ]
+    assert [group["RetentionInDays"] for group in logs] == [{"Ref": "LogRetentionDays"}]
+
+
+def test_every_queue_has_a_dead_letter_queue_that_is_watched() -> None:
+    working = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
+    assert set(working) == {"StripeEventsQueue", "RenderQueue", "RemindersQueue"}
+    for queue in working.values():
+        dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["GetAtt"].removesuffix(".Arn")
+        assert QUEUES[dead_letters].get("FifoQueue") == queue.get("FifoQueue")
+        assert QUEUES[dead_letters]["MessageRetentionPeriod"] == 14 * 86_400
+    watched = {
+        alarm["Dimensions"][0]["Value"]["GetAtt"]
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
+    assert watched == {f"{name}.QueueName" for name in QUEUES if name not in working}
+
+
+def test_invoice_work_is_one_at_a_time_per_invoice_and_outlasts_a_day() -> None:
+    queue = QUEUES["StripeEventsQueue"]
+    assert queue["FifoQueue"] is True
+    # A second recompute within five minutes must not be swallowed.
+    assert queue["ContentBasedDeduplication"] is False
+    assert queue["MessageRetentionPeriod"] == 14 * 86_400
+    waits = [min(5 * 2**count, 3600) for count in range(queue["RedrivePolicy"]["maxReceiveCount"] - 1)]
+    assert sum(waits) > 86_400
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "queue"),
+    [
+        ("StripeWebhookWorkerFunction", "InvoiceWork", "StripeEventsQueue"),
+        ("RenderPdfWorkerFunction", "Render", "RenderQueue"),
+        ("RemindersSenderFunction", "Messages", "RemindersQueue"),
+    ],
+)
+def test_a_worker_has_time_for_one_message_and_says_which_failed(
+    function: str, event: str, queue: str
+) -> None:
+    source = FUNCTIONS[function]["Events"][event]["Properties"]
+    assert source["Queue"] == attribute(f"{queue}.Arn")
+    assert source["BatchSize"] == 1
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] >= 2
+    assert QUEUES[queue]["VisibilityTimeout"] > FUNCTIONS[function]["Timeout"]
+
+
+def test_a_function_behind_the_api_answers_before_the_api_gives_up() -> None:
+    default = TEMPLATE["Globals"]["Function"]["Timeout"]
+    for function in FUNCTIONS.values():
+        if any(event["Type"] == "HttpApi" for event in function["Events"].values()):
+            assert function.get("Timeout", default) < 29
+
+
+def test_schedules_follow_the_firms_clock_and_can_be_stopped() -> None:
+    schedules = [
+        event["Properties"]
+        for function in FUNCTIONS.values()
+        for event in function["Events"].values()
+        if event["Type"] == "ScheduleV2"
+    ]
+    assert len(schedules) == 2
+    for schedule in schedules:
+        assert schedule["ScheduleExpressionTimezone"] == {"Ref": "FirmTimezone"}
+        assert schedule["State"] == {"Ref": "ScheduleState"}
+        assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+        assert schedule["DeadLetterConfig"] == {"Arn": attribute("SchedulerDlq.Arn")}
+
+
+def test_the_api_is_throttled_and_logs_without_addresses_of_people() -> None:
+    api = RESOURCES["HttpApi"]["Properties"]
+    assert 0 < api["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 100
+    assert "sourceIp" not in api["AccessLogSettings"]["Format"]
+    assert "CorsConfiguration" not in api
+
+
+def test_documents_are_private_encrypted_and_kept() -> None:
+    bucket = RESOURCES["DocumentsBucket"]
+    properties = bucket["Properties"]
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["VersioningConfiguration"]["Status"] == "Enabled"
+    assert properties["BucketEncryption"]
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 90
+    assert "ExpirationInDays" not in rule
+
+
+def test_secrets_survive_the_stack_and_no_parameter_holds_one() -> None:
+    for name, secret in RESOURCES.items():
+        if secret["Type"] == "AWS::SecretsManager::Secret":
+            assert secret["DeletionPolicy"] == secret["UpdateReplacePolicy"] == "Retain", name
+    assert not any("NoEcho" in parameter for parameter in TEMPLATE["Parameters"].values())
+
+
+def test_everything_is_traced_and_every_parameter_described() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
+    assert all(parameter["Description"] for parameter in TEMPLATE["Parameters"].values())
+    grouped = [
+        name
+        for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"])

@@ -1,0 +1,50 @@
+"""The README's tables say what the code says; `python -m tests.unit.test_readme` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.unit.template.sam_template import read_template
+
+ROOT = Path(__file__).parents[2]
+_TABLE = re.compile(r"(<!-- parameters -->\n).*(<!-- /parameters -->)", re.DOTALL)
+
+
+def parameters_table() -> str:
+    parameters: dict[str, Any] = read_template()["Parameters"]
+    lines = ["| parameter | default | meaning |", "| --- | --- | --- |"]
+    for name, parameter in parameters.items():
+        default = parameter.get("Default")
+        shown = "required" if default is None else f"`{default}`" if default != "" else "empty"
+        lines.append(f"| `{name}` | {shown} | {parameter['Description']} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(readme: str) -> str:
+    return _TABLE.sub(lambda match: match.group(1) + parameters_table() + match.group(2), readme)
+
+
+def test_the_readme_lists_every_parameter_of_the_template() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert readme == with_table(readme), "run: python -m tests.unit.test_readme"
+
+
+def test_every_target_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text()))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+def test_every_file_that_the_documents_link_to_exists() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(with_table(path.read_text()))
+    sys.exit(0)
