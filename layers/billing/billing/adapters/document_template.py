@@ -146,8 +146,10 @@ def _labels(directory: Path, language: str) -> Mapping[str, Any]:
 
 @cache
 def _version(directory: Path) -> str:
+    """Of what invoices are drawn from: other templates beside it (reminders) must not change an invoice's hash."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.suffix in {".html", ".css", ".toml"}):
+    parts = [*directory.glob("invoice.*"), *directory.glob("labels/*.toml")]
+    for path in sorted(parts):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)

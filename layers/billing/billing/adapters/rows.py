@@ -95,7 +95,7 @@ class _PaymentRow(_Row):
     amount: Decimal
     currency: str
     status: PaymentStatus
-    method: str
+    method: str | None = None
     transaction_id: str | None = None
     checkout_session: str | None = None
     open_claim: str | None = None
@@ -168,7 +168,7 @@ def payment_from_row(row: Row) -> Payment:
         id=parsed.id,
         amount=Money.from_directus(parsed.amount, currency),
         status=parsed.status,
-        method=parsed.method,
+        method=parsed.method or "other",
         invoice=parsed.invoice,
         transaction_id=parsed.transaction_id,
         checkout_session=parsed.checkout_session,
