@@ -1,0 +1,51 @@
+"""The use cases of the money path on the real gateway, the SDK and the simulator; Directus is in memory."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from billing.adapters.stripe_gateway import StripeGateway
+from billing.application.apply_stripe_event import EventMessage
+from billing.core.webhook import StripeEvent
+from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator
+from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.world import World
+
+
+class Cashier(World):
+    """A `World` whose Stripe is the running simulator."""
+
+    def __init__(self, simulator: RunningSimulator) -> None:
+        super().__init__(time=datetime.now(UTC).replace(microsecond=0))
+        self.simulator = simulator
+        self.key = FixedToken(SECRET_KEY)
+        self.gateway = StripeGateway(simulator.url, self.key)
+        self.start_checkout = replace(self.start_checkout, stripe=self.gateway)
+        self.keep_invoice = replace(self.keep_invoice, stripe=self.gateway)
+        self.apply_event = replace(self.apply_event, stripe=self.gateway, booker=self.keep_invoice)
+
+    def client_pays(self, session: str, **how: Any) -> Any:
+        """A client pays on the hosted page."""
+        return self.simulator.control(f"checkout/sessions/{session}/pay", **{"method": "card", **how})
+
+    def stripe_delivers(self, *events: str) -> None:
+        """The worker gets these events, as the receiver would have queued them."""
+        for name in events:
+            found = self.simulator.api("GET", f"/v1/events/{name}").json()
+            described = found["data"]["object"]
+            metadata = described.get("metadata") or {}
+            event = StripeEvent(
+                name, found["type"], described["id"], described["object"], False,
+                metadata.get("directus_invoice"), metadata.get("deployment"),
+            )  # fmt: skip
+            self.apply_event(EventMessage.from_message(event.message()))
+        self.drain()
+
+    def fail_next(self, **fault: Any) -> None:
+        """Order a failure of the next session creations."""
+        self.simulator.control("fail_next", **{"operation": "POST /v1/checkout/sessions", **fault})
+
+    def sessions(self) -> list[Any]:
+        """Every session at Stripe, newest first."""
+        data: list[Any] = self.simulator.api("GET", "/v1/checkout/sessions?limit=100").json()["data"]
+        return data
