@@ -6,7 +6,7 @@ import pytest
 
 from billing.adapters.http import HttpResponse
 from billing.adapters.stripe_gateway import CreationRefused
-from billing.errors import BillingError, UpstreamUnavailable
+from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.world import INVOICE, World
 
 
@@ -214,3 +214,24 @@ def test_somebody_who_is_always_faster_is_a_503_not_a_loop(world: World) -> None
         world.pay()
     assert refusal.value.code == "checkout_contended"
     assert world.directus.answers["POST payments"] == []
+
+
+def test_nothing_to_pay_with_a_session_still_open_has_it_expired_though_the_flow_was_lost(
+    world: World,
+) -> None:
+    world.pay()
+    world.drain()
+    world.payment("100.00")
+    assert code(world) == "already_paid"
+    world.drain()
+    assert world.stripe.open_sessions() == []
+
+
+def test_a_session_of_another_mode_blocks_the_invoice_only_until_it_would_have_expired(world: World) -> None:
+    started = world.pay()
+    world.stripe.sessions.clear()
+    with pytest.raises(StripeRejected):
+        world.pay()
+    world.time = started.expires_at + timedelta(seconds=1)
+    assert world.pay().checkout_session == "cs_test_2"
+    assert [row["open_claim"] is None for row in world.payments()] == [True, False]

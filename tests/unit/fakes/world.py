@@ -163,3 +163,12 @@ class World:
                     self.keep_invoice.sync_session(message["checkout_session"])
                 case _:
                     self.apply_event(EventMessage.from_message(message))
+
+
+def opened(amount: str | None = None, *, status: str = "sent") -> tuple[World, str]:
+    """A sent invoice over 100.00 with an open session, and an empty queue."""
+    world = World()
+    world.invoice("100.00", status=status)
+    session = world.pay(amount).checkout_session
+    world.drain()
+    return world, session

@@ -25,7 +25,14 @@ from billing.core.ledger import (
     state_of,
     totals_of,
 )
-from billing.errors import NotFound, Parked, RecordNotUnique, Unprocessable, UpstreamUnavailable
+from billing.errors import (
+    NotFound,
+    Parked,
+    RecordNotUnique,
+    StripeRejected,
+    Unprocessable,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,10 +71,16 @@ class KeepInvoice:
         Raises `NotFound` if there is no such invoice.
         """
         ledger = self._ledger(invoice)
-        attempt = ledger.open_attempt
+        attempt, failure = ledger.open_attempt, None
         if attempt is not None and self._must_end(ledger, attempt):
-            ledger = self._ended(ledger, attempt)
+            try:
+                ledger = self._ended(ledger, attempt)
+            except (StripeRejected, UpstreamUnavailable) as error:
+                failure = error  # the books do not wait for Stripe; the session is tried again
+                ledger = self._ledger(invoice)
         self._write(ledger, Booking())
+        if failure is not None:
+            raise failure
 
     def sync_session(self, session_id: str) -> bool:
         """Book what Stripe says of a session; False if the session is another application's."""

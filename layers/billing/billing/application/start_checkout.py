@@ -27,7 +27,7 @@ from billing.core.checkout import (
     return_urls,
 )
 from billing.core.ledger import Ledger, Payment, PaymentStatus
-from billing.errors import BillingError, Conflict, RecordNotUnique, UpstreamUnavailable
+from billing.errors import BillingError, Conflict, RecordNotUnique, StripeRejected, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -107,7 +107,7 @@ class StartCheckout:
         client = user.client if user is not None and user.active else None
         for _ in range(_ROUNDS):
             ledger = require_visible(self.store.ledger(request.invoice), client, request.invoice)
-            amount = amount_to_charge(ledger, request.amount)
+            amount = self._amount(ledger, request)
             attempt, fresh = ledger.open_attempt, False
             if attempt is None:
                 attempt, fresh = self._claim(ledger, amount, urls), True
@@ -121,6 +121,15 @@ class StartCheckout:
                 return started
         message = "The invoice is being paid by somebody else right now; try again in a moment."
         raise UpstreamUnavailable(message, code="checkout_contended", retry_after=2, invoice=request.invoice)
+
+    def _amount(self, ledger: Ledger, request: CheckoutRequest) -> Money:
+        try:
+            return amount_to_charge(ledger, request.amount)
+        except Conflict:
+            if ledger.open_attempt is not None:
+                # Nothing may be paid, yet a session is open: the flow that should have told the worker was lost.
+                self.queue.recompute([ledger.invoice.id])
+            raise
 
     def _claim(self, ledger: Ledger, amount: Money, urls: tuple[str, str]) -> Payment | None:
         row = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=self.now())
@@ -194,7 +203,7 @@ class StartCheckout:
     def _session_of(self, attempt: Payment, *, fresh: bool) -> CheckoutSession | None:
         """The attempt's session: fetched, or created from what the attempt stored. None: Stripe never will."""
         if attempt.checkout_session is not None:
-            return self.stripe.retrieve_session(attempt.checkout_session)
+            return self._stored_session(attempt, attempt.checkout_session)
         sent: Mapping[str, Any] = attempt.attempt or {}
         try:
             session = self.stripe.create_session(sent["parameters"], sent["idempotency_key"])
@@ -217,6 +226,17 @@ class StartCheckout:
         self.queue.recompute([str(attempt.invoice)])
         # A replayed answer shows the session as it was created, not as it is.
         return session if fresh else self.stripe.retrieve_session(session.id)
+
+    def _stored_session(self, attempt: Payment, checkout_session: str) -> CheckoutSession | None:
+        try:
+            return self.stripe.retrieve_session(checkout_session)
+        except StripeRejected as error:
+            over = attempt.expires_at is not None and attempt.expires_at < self.now()
+            if error.stripe_code != "resource_missing" or not over:
+                raise
+            # Opened with another account's or mode's key (a firm's first day live): nobody can pay in it any more.
+            self._end(attempt, PaymentStatus.CANCELED, "Stripe does not know this session any more.")
+            return None
 
     def _created_before(self, attempt: Payment) -> CheckoutSession | None:
         """Look for a session that an earlier call created for this attempt without learning of it."""

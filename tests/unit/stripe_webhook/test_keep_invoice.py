@@ -1,0 +1,193 @@
+"""What the one writer does when rows change: totals, states, sessions that no longer fit."""
+
+import pytest
+
+from billing.errors import NotFound, UpstreamUnavailable
+from tests.unit.fakes.world import INVOICE, World, opened
+
+# ---- requests of staff, siblings, surplus ---------------------------------------------------------------
+
+
+def test_a_request_of_staff_to_cancel_expires_the_session() -> None:
+    world, session = opened()
+    world.payments()[0]["status"] = "canceled"
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+    assert world.payments()[0]["open_claim"] is None
+
+
+def test_if_the_client_paid_meanwhile_stripe_wins() -> None:
+    world, session = opened()
+    world.payments()[0]["status"] = "canceled"
+    world.stripe.pays(session)
+    world.recompute()
+    assert world.payments()[0]["status"] == "succeeded"
+    assert world.stored()["status"] == "paid"
+
+
+@pytest.mark.parametrize("status", ["void", "draft"])
+def test_a_session_of_an_invoice_that_is_no_longer_open_is_expired(status: str) -> None:
+    world, session = opened()
+    world.stored()["status"] = status
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+    assert world.stored()["status"] == status
+
+
+def test_a_discount_or_a_wire_expires_a_session_that_asks_for_too_much() -> None:
+    for discount in (True, False):
+        world, session = opened()
+        world.line("-1.00", kind="discount") if discount else world.payment("0.01")
+        world.recompute()
+        assert world.stripe.sessions[session].status == "expired"
+
+
+def test_a_session_that_still_fits_stays_open() -> None:
+    world, session = opened("40.00")
+    world.payment("60.00")
+    world.recompute()
+    assert world.stripe.sessions[session].is_open
+    assert world.stored()["status"] == "partially_paid"
+
+
+def test_a_bank_debit_cannot_be_called_back() -> None:
+    world, session = opened()
+    world.stripe.debits(session)
+    world.deliver()
+    world.stored()["status"] = "void"
+    world.recompute()
+    assert world.payments()[0]["status"] == "processing"
+    world.stripe.settles(session, succeeds=True)
+    world.deliver()
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("void", "-100.00")
+
+
+def test_a_payment_through_an_older_session_expires_the_open_one() -> None:
+    world, first = opened()
+    row = world.payments()[0]
+    row.update(open_claim=None, status="canceled")  # lost by hand: nothing of ours does this
+    second = world.pay().checkout_session
+    world.drain()
+    assert second != first
+    world.stripe.pays(first)
+    world.deliver([found for found in world.stripe.events if found.object_id == first])
+    assert world.stripe.sessions[second].status == "expired"
+    assert world.stored()["balance_due"] == "0.00"
+
+
+def test_a_surplus_that_arrives_anyway_is_credit() -> None:
+    world, first = opened()
+    world.payments()[0].update(open_claim=None, status="canceled")
+    second = world.pay().checkout_session
+    world.stripe.pays(first)
+    world.stripe.pays(second)
+    world.deliver()
+    assert len(world.payments(status="succeeded")) == 2
+    assert (world.stored()["status"], world.stored()["amount_paid"], world.stored()["balance_due"]) == ("paid", "200.00", "-100.00")  # fmt: skip
+
+
+# ---- recompute ------------------------------------------------------------------------------------------
+
+
+def test_first_sight_of_sent_fills_in_totals_and_asks_for_a_document() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, subtotal=None, tax=None, total=None, tax_rate="10")
+    world.recompute()
+    row = world.stored()
+    assert (row["subtotal"], row["tax"], row["total"], row["balance_due"]) == (
+        "100.00",
+        "10.00",
+        "110.00",
+        "110.00",
+    )
+    assert row["sent_at"] == "2026-11-20T15:00:00+00:00"
+    assert world.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": False}]
+
+
+def test_totals_that_do_not_add_up_on_first_sight_are_refused_and_say_why() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, total="99.00")
+    world.payment("10.00")
+    world.recompute()
+    row = world.stored()
+    assert row["sent_at"] is None
+    assert row["pdf_status"] == "failed"
+    assert "99.00 USD" in row["pdf_error"]
+    assert "100.00 USD" in row["pdf_error"]
+    assert world.flags[0][1]["code"] == "totals_do_not_add_up"
+    assert world.rendering.messages == []
+
+
+def test_a_second_recompute_writes_nothing() -> None:
+    world = World()
+    world.invoice("100.00", sent=False, subtotal=None, tax=None, total=None)
+    world.payment("40.00")
+    world.recompute()
+    before = world.directus.snapshot()
+    world.directus.requests.clear()
+    world.recompute()
+    assert world.directus.snapshot() == before
+    assert {method for method, *_ in world.directus.requests} <= {"SEARCH", "GET"}
+
+
+@pytest.mark.parametrize("money_as_numbers", [True, False])
+def test_both_databases_give_the_same_books(*, money_as_numbers: bool) -> None:
+    world, session = opened()
+    world.directus.money_as_numbers = money_as_numbers
+    a_card_pays(world, session)
+    world.deliver()
+    world.directus.requests.clear()
+    world.recompute()
+    assert {method for method, *_ in world.directus.requests} <= {"SEARCH", "GET"}
+    assert world.stored()["balance_due"] == "0.00"
+
+
+def test_refunds_and_lost_chargebacks_are_carried_to_the_payment_row() -> None:
+    world = World()
+    world.invoice("100.00")
+    row = world.payment("100.00")
+    world.directus.put("refunds", payment=row["id"], amount="30.00", status="succeeded")
+    world.directus.put("payment_disputes", payment=row["id"], amount="20.00", status="lost")
+    world.recompute()
+    after = world.payments()[0]
+    assert (after["amount_refunded"], after["amount_disputed_lost"]) == ("30.00", "20.00")
+    assert (world.stored()["amount_paid"], world.stored()["balance_due"]) == ("50.00", "50.00")
+
+
+def test_a_draft_keeps_its_money_for_the_day_it_is_sent() -> None:
+    world = World()
+    world.invoice("100.00", status="draft", sent=False)
+    world.payment("100.00")
+    world.recompute()
+    assert world.stored()["status"] == "draft"
+    world.stored()["status"] = "sent"
+    world.recompute()
+    assert world.stored()["status"] == "paid"
+
+
+def test_there_is_nothing_to_recompute_where_there_is_no_invoice() -> None:
+    with pytest.raises(NotFound):
+        World().recompute()
+
+
+def test_the_books_do_not_wait_for_stripe() -> None:
+    world, session = opened()
+    world.payment("100.00")
+    world.steps.reset()
+    world.recompute()
+    expire = world.steps.names.index("expire session")
+
+    def away() -> None:
+        message = "Stripe cannot be reached."
+        raise UpstreamUnavailable(message)
+
+    world, session = opened()
+    world.payment("100.00")
+    world.steps.reset()
+    world.steps.before[expire] = away
+    with pytest.raises(UpstreamUnavailable):
+        world.recompute()
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("paid", "0.00")
+    assert world.stripe.sessions[session].is_open
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
