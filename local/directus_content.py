@@ -1,7 +1,10 @@
 """What the stack puts into Directus: model, roles and flows by the installer, then the seed data, once."""
 
 import hashlib
+from http import HTTPStatus
 from typing import Any
+
+import urllib3
 
 from directus.flows import flow_ids
 from directus.installer import apply
@@ -32,6 +35,29 @@ def fill(url: str, admin_token: str) -> dict[str, Any]:
     """Write the seed data into an empty model; return `{"staff": [...], "clients": [...]}` of the contract."""
     logins: dict[str, Any] = seed(url, admin_token)
     return logins
+
+
+def order_documents(url: str, admin_token: str, *, functions_url: str, flow_secret: str) -> None:
+    """Order the PDFs of the invoices that were sent; they appear in Directus one after another."""
+    sent = {"query": {"filter": {"status": {"_nin": ["draft", "void"]}}, "fields": ["id"], "limit": -1}}
+    found = _answer("SEARCH", f"{url}/items/invoices", admin_token, sent, expected=HTTPStatus.OK)
+    invoices = [row["id"] for row in found["data"]]
+    _answer(
+        "POST",
+        f"{functions_url}/invoices/pdf",
+        flow_secret,
+        {"invoices": invoices},
+        expected=HTTPStatus.ACCEPTED,
+    )
+
+
+def _answer(method: str, url: str, token: str, body: object, *, expected: HTTPStatus) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = urllib3.request(method, url, json=body, headers=headers, retries=False, timeout=60.0)
+    if answer.status != expected:
+        raise Problem(f"The documents of the seed data could not be ordered: {answer.status} from {url}.")
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def flows() -> dict[str, str | None]:

@@ -217,6 +217,15 @@ class Stack:
             logins = directus_content.fill(url, credentials.admin_token)
             write_private(self._data / "logins.json", json.dumps(logins, indent=2))
             self._remember(seeded=True)
+        if not self._facts().get("documents_ordered"):
+            # The seed writes rows as if people had worked for months; their documents are drawn like any other.
+            directus_content.order_documents(
+                url,
+                credentials.admin_token,
+                functions_url=self._api_url(),
+                flow_secret=credentials.flow_secret,
+            )
+            self._remember(documents_ordered=True)
 
     # ---- down --------------------------------------------------------------------------------------------------
 
@@ -279,7 +288,7 @@ class Stack:
             )
         if name == "stripe_simulator":
             return programs.stripe_simulator(
-                self._data / "stripe_simulator.json",
+                self._data / "stripe_simulator.sqlite",
                 port=ports["stripe_simulator"],
                 credentials=self._credentials(),
                 webhook_url=f"{self._api_url()}/stripe/webhook",
