@@ -134,7 +134,7 @@ def test_a_second_recompute_writes_nothing() -> None:
 def test_both_databases_give_the_same_books(*, money_as_numbers: bool) -> None:
     world, session = opened()
     world.directus.money_as_numbers = money_as_numbers
-    a_card_pays(world, session)
+    world.stripe.pays(session)
     world.deliver()
     world.directus.requests.clear()
     world.recompute()

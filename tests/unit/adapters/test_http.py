@@ -1,0 +1,79 @@
+"""urllib3 over loopback: what came back, and whether a request that got no answer may have arrived."""
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from billing.adapters.http import ConnectionFailed, Urllib3Transport
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    seen: list[tuple[str, str, bytes]]
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.seen.append((self.command, self.path, body))
+        if self.path == "/cut":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.send_response(302 if self.path == "/moved" else 503)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"\xff\x00")
+
+    do_GET = do_PATCH = do_SEARCH = _answer  # noqa: N815  # the standard library calls them so
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    _Handler.seen = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_any_status_comes_back_with_its_bytes_and_is_not_repeated(url: str) -> None:
+    answer = Urllib3Transport().send("SEARCH", f"{url}/items", headers={}, body=b"\x00\xff")
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"\xff\x00", "7")
+    assert _Handler.seen == [("SEARCH", "/items", b"\x00\xff")]
+
+
+def test_a_redirect_is_not_followed_with_the_token(url: str) -> None:
+    assert Urllib3Transport().send("GET", f"{url}/moved", headers={"Authorization": "Bearer x"}).status == 302
+    assert [path for _, path, _ in _Handler.seen] == ["/moved"]
+
+
+def test_a_connection_cut_after_the_request_may_have_done_its_work(url: str) -> None:
+    with pytest.raises(ConnectionFailed) as failure:
+        Urllib3Transport().send("PATCH", f"{url}/cut", headers={}, body=b"{}")
+    assert failure.value.maybe_sent
+    assert len(_Handler.seen) == 1
+
+
+def test_a_refused_connection_surely_did_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(ConnectionFailed) as failure:
+        Urllib3Transport().send("PATCH", f"http://127.0.0.1:{port}/items?secret=x", headers={}, body=b"{}")
+    assert not failure.value.maybe_sent
+    assert "secret" not in failure.value.detail
+
+
+def test_an_answer_that_takes_too_long_may_have_done_its_work() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConnectionFailed) as failure:
+            Urllib3Transport(read_timeout=0.05).send("PATCH", url, headers={}, body=b"{}")
+    assert failure.value.maybe_sent
