@@ -68,7 +68,6 @@ def measure(firm: Firm) -> None:
         "stripe_webhook_worker",
         recompute(firm, invoice),
         refused,
-        floor,
     )
 
 
