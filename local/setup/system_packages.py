@@ -46,6 +46,11 @@ STACK: Final = (
     SystemPackage("libharfbuzz-subset0", _library("libharfbuzz-subset.so"), "PDF rendering"),
     SystemPackage("fontconfig", _command("fc-match"), "PDF rendering"),
     SystemPackage("fonts-inter", _file("/usr/share/fonts/*/inter/Inter-*"), "the invoice's typeface"),
+    SystemPackage(
+        "fonts-droid-fallback",
+        _file("/usr/share/fonts/*/droid/DroidSansFallbackFull.ttf"),
+        "names in Chinese, Japanese and Korean",
+    ),
     SystemPackage("fonts-dejavu-core", _file("/usr/share/fonts/*/dejavu/DejaVuSans.ttf"), "PDF rendering"),
 )
 TESTS: Final = (

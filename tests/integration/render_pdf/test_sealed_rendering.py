@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import io
 import subprocess
 import sys
@@ -246,3 +247,20 @@ def test_both_handlers_are_composed_from_the_environment_without_a_network() -> 
 def test_the_template_needs_no_outside_resource() -> None:
     assert "url(" not in DocumentTemplate().style
     assert "@import" not in DocumentTemplate().style
+
+
+def test_what_weasyprint_says_of_a_document_stays_out_of_the_log(
+    renderer: WeasyPrintRenderer, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Cuneiform, which no font here has: WeasyPrint would quote it, and so what the document says.
+    drawn = renderer.render_invoice(
+        dataclasses.replace(ordinary(), client_message="secret \U00012000\U00012001"), LOGO
+    )
+    assert drawn.missing_glyphs == 2
+    assert caplog.records == []
+
+
+def test_names_in_greek_cyrillic_and_japanese_have_their_glyphs(renderer: WeasyPrintRenderer) -> None:
+    message = "Παπαδόπουλος, Достоевский, さくら商事株式会社"
+    drawn = renderer.render_invoice(dataclasses.replace(ordinary(), client_message=message), LOGO)
+    assert drawn.missing_glyphs == 0

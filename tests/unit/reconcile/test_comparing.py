@@ -184,6 +184,12 @@ def test_a_void_invoice_owes_nothing_and_keeps_its_credit() -> None:
     assert kinds(compare_invoice(bad, NOW)) == ["invoice_differs"]
 
 
+@pytest.mark.parametrize("pdf_status", ["none", "pending", "failed"])
+def test_a_void_invoice_needs_no_document(pdf_status: str) -> None:
+    void = ledger(InvoiceStatus.VOID, paid="0.00", balance="0.00", pdf_status=pdf_status)
+    assert compare_invoice(void, NOW) == []
+
+
 def test_a_draft_is_nobodys_business() -> None:
     assert compare_invoice(ledger(InvoiceStatus.DRAFT, pdf_status="none"), NOW) == []
 

@@ -23,9 +23,10 @@ _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
 
 @dataclass(frozen=True)
 class RenderedPdf:
-    """The finished file."""
+    """The finished file. `missing_glyphs` counts the different characters that no font has: they are printed as boxes."""
 
     content: bytes
+    missing_glyphs: int = 0
 
     @property
     def sha256(self) -> str:
@@ -87,7 +88,7 @@ class WeasyPrintRenderer:
         html = self._template.invoice_html(printed)
         self.warm_up()
         assert self._engine is not None
-        return RenderedPdf(self._engine.draw(html, assets, invoice=printed.id))
+        return self._engine.draw(html, assets, invoice=printed.id)
 
 
 class _Engine:
@@ -103,7 +104,7 @@ class _Engine:
         self._fonts = FontConfiguration()
         self._style = self._weasyprint.CSS(string=style, url_fetcher=self._fetcher, font_config=self._fonts)
 
-    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str) -> bytes:
+    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str) -> RenderedPdf:
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         self._fetcher.open_for(assets)
@@ -116,25 +117,37 @@ class _Engine:
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
             failure = f"The document refers to something outside itself: {self._fetcher.refused[0][:200]}"
-        elif complaints and not failure:
-            failure = f"The document could not be drawn completely: {complaints[0][:200]}"
+        elif complaints.errors and not failure:
+            failure = f"The document could not be drawn completely: {complaints.errors[0][:200]}"
         if failure:
             raise Unprocessable(failure, code="rendering_failed", invoice=invoice)
-        return content
+        return RenderedPdf(content, complaints.missing_glyphs)
+
+
+class _Complaints(logging.Handler):
+    """What WeasyPrint reports: an error means that it left something out and went on, which an invoice must not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.errors: list[str] = []
+        self.missing_glyphs = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self.errors.append(record.getMessage())
+        elif str(record.msg).startswith(".notdef glyph"):
+            self.missing_glyphs += 1
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """What WeasyPrint reports as an error: it leaves the thing out and goes on, which an invoice must not."""
-    heard: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            heard.append(record.getMessage())
-
-    listener, source = Listener(logging.ERROR), logging.getLogger("weasyprint")
-    source.addHandler(listener)
+def _complaints() -> Iterator[_Complaints]:
+    """Hear WeasyPrint's reports instead of the log: they quote the document, and logs hold no client's detail."""
+    complaints, source = _Complaints(), logging.getLogger("weasyprint")
+    propagated = source.propagate
+    source.addHandler(complaints)
+    source.propagate = False
     try:
-        yield heard
+        yield complaints
     finally:
-        source.removeHandler(listener)
+        source.propagate = propagated
+        source.removeHandler(complaints)

@@ -107,6 +107,10 @@ class RenderDocument:
         stored = None if force else self.store.find(identity.object_key)
         if stored is None or not stored.sha256:
             pdf = self.renderer.render_invoice(printed, logo)
+            if pdf.missing_glyphs:
+                message = "Characters that no font has were printed as boxes."
+                logger.warning(message, extra={"invoice": printed.id, "missing_glyphs": pdf.missing_glyphs})
+                count("GlyphsMissing", pdf.missing_glyphs)
             stored = self.store.put(identity.object_key, pdf.content, pdf.sha256)
         self._register_file(printed, identity, stored)
         self._register_document(record, printed, identity, stored, document)

@@ -240,6 +240,8 @@ def _compare_unpaid(
 def _compare_document(ledger: Ledger, now: datetime) -> list[Difference]:
     invoice = ledger.invoice
     ids = _ids(invoice=invoice.id)
+    if invoice.status is InvoiceStatus.VOID:
+        return []  # whatever document it has stays; it gets no new one
     if invoice.pdf_status == "failed":
         text = f"The PDF of invoice {invoice.invoice_number} could not be made; pdf_error says why."
         return [Difference("pdf_failed", text, ids)]
