@@ -411,5 +411,8 @@ def _relation_changes(field: Field, relation: Row | None, conflicts: list[str]) 
     meta = {key: value for key, value in wanted["meta"].items() if value and actual.get(key) != value}
     if not meta:
         return []
+    # Directus makes the foreign key anew, so everything is sent; with `collection` and `field` missing from the body
+    # 11.17.4 dies of an uncaught TypeError.
+    body = wanted | {"meta": actual | wanted["meta"]}
     path = f"/relations/{field.collection}/{field.name}"
-    return [Change(f"change relation {name} ({', '.join(meta)})", "PATCH", path, {"meta": meta})]
+    return [Change(f"change relation {name} ({', '.join(meta)})", "PATCH", path, body)]

@@ -54,6 +54,21 @@ def test_what_was_changed_by_hand_is_put_back(directus: RunningDirectus) -> None
     assert plan(directus.url, ADMIN_TOKEN) == []
 
 
+def test_what_was_deleted_is_made_again(directus: RunningDirectus) -> None:
+    admin = directus.admin
+    render = next(flow for flow in flows.flows() if flow.name == "Render again")
+    admin.call("DELETE", f"/flows/{render.id}")
+    admin.call("DELETE", "/fields/invoices/matter_name")
+    admin.call("DELETE", "/fields/directus_files/receipts")
+    admin.call("DELETE", "/fields/portal_access/user")
+    policy = next(role.policy for role in access.roles() if role.name == "Partner")
+    admin.call("DELETE", f"/policies/{policy['id']}")
+    assert apply(directus.url, ADMIN_TOKEN, service_token=None)
+    assert plan(directus.url, ADMIN_TOKEN) == []
+    assert directus.as_("ingrid").answer("GET", "/items/invoices?limit=1")[0] == 200
+    assert directus.admin.answer("GET", "/files?fields=receipts.id&limit=1")[0] == 200
+
+
 def test_a_new_service_token_replaces_the_old_one(directus: RunningDirectus) -> None:
     summaries = [
         change.summary for change in apply(directus.url, ADMIN_TOKEN, service_token="another-token-for-now")
@@ -122,6 +137,59 @@ def test_a_target_without_the_guard_is_refused_and_left_as_it_was() -> None:
     assert [
         row for row in server.admin.rows("/collections") if not row["collection"].startswith("directus_")
     ] == []
+
+
+def _table(**fields: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The target's `/collections` and `/fields` rows for a firm's own table called `clients`."""
+    key = {
+        "collection": "clients",
+        "field": "id",
+        "type": "uuid",
+        "schema": {"is_primary_key": True},
+        "meta": {},
+    }
+    rows = [
+        {"collection": "clients", "field": name, "type": kind, "schema": {}, "meta": {}}
+        for name, kind in fields.items()
+    ]
+    return [{"collection": "clients", "meta": {}}], [
+        rows.pop(0) | {"schema": {"is_primary_key": True}} if "id" in fields else key,
+        *rows,
+    ]
+
+
+def test_a_firms_own_table_of_our_name_gets_the_missing_fields() -> None:
+    changes = model.compare(*_table(name="string", shoe_size="integer"), [])
+    paths = {change.path for change in changes}
+    assert "/fields/clients" in paths
+    assert not any("shoe_size" in change.summary for change in changes)
+    assert not any(change.summary.startswith("create collection clients") for change in changes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"id": "integer"}, "clients.id is integer on the target; uuid is needed"),
+        ({"email": "integer"}, "clients.email is integer on the target; string is needed"),
+        ({"assigned_staff": "integer"}, "clients.assigned_staff is integer on the target; uuid is needed"),
+    ],
+)
+def test_a_table_that_means_something_else_is_refused_before_any_change(
+    fields: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(InstallerError, match=f"Nothing was changed.*{reason}"):
+        model.compare(*_table(**fields), [])
+
+
+def test_a_relation_that_points_elsewhere_is_refused() -> None:
+    relation = {
+        "collection": "clients",
+        "field": "assigned_staff",
+        "related_collection": "people",
+        "meta": {},
+    }
+    with pytest.raises(InstallerError, match="points to people on the target, not directus_users"):
+        model.compare(*_table(assigned_staff="uuid"), [relation])
 
 
 class _Answers(Directus):

@@ -78,7 +78,8 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("payment_disputes", "payment_dispute", {"payment": "two.payment"}),
         ("documents", "visible", {"client": "two.client"}),
         ("documents", "visible", {"invoice": "two.sent"}),
-        ("notices", "notice", {"dedupe_key": "x"}),
+        ("notices", "notice", {"recipient": "x@example.com"}),
+        ("notices", "notice", {"invoice": "two.sent"}),
     ],
 )
 def test_it_does_not_change(world: World, collection: str, row: str, change: dict[str, Any]) -> None:
