@@ -36,6 +36,9 @@ class Directus:
         timeout: float = 120.0,
     ) -> None:
         """`url` without a path; `token` a static token; `timeout` in seconds for one request."""
+        if not url.startswith(("http://", "https://")):
+            message = f"{url!r} is not an address; write it like https://directus.example.com."
+            raise InstallerError(message)
         self.url = url.rstrip("/")
         self._headers = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False)

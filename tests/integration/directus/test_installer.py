@@ -125,6 +125,14 @@ def test_nobody_there_is_said_plainly() -> None:
         plan(url, ADMIN_TOKEN)
 
 
+@pytest.mark.parametrize(
+    "url", ["directus.example.com", "https://", "http://[", "ftp://directus.example.com"]
+)
+def test_what_is_no_address_is_said_plainly(url: str) -> None:
+    with pytest.raises(InstallerError, match="is not an address|does not answer"):
+        plan(url, ADMIN_TOKEN)
+
+
 def test_something_that_is_not_directus_is_said_plainly(directus: RunningDirectus) -> None:
     with pytest.raises(InstallerError, match="not like a Directus"):
         plan(directus.stub.url, ADMIN_TOKEN)
