@@ -235,3 +235,15 @@ def test_a_session_of_another_mode_blocks_the_invoice_only_until_it_would_have_e
     world.time = started.expires_at + timedelta(seconds=1)
     assert world.pay().checkout_session == "cs_test_2"
     assert [row["open_claim"] is None for row in world.payments()] == [True, False]
+
+
+def test_a_session_paid_before_its_claim_learned_of_it_is_not_handed_out_as_open(world: World) -> None:
+    """Stripe's repeated answer shows the session as it was created."""
+    world.steps.after[step("create session")] = lose_answer
+    code(world)
+    world.stripe.pays("cs_test_1")
+    assert code(world) == "payment_processing"
+
+
+def test_the_smallest_charge_may_be_paid(world: World) -> None:
+    assert world.pay("0.50").amount.minor == 50

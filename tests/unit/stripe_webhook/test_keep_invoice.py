@@ -191,3 +191,68 @@ def test_the_books_do_not_wait_for_stripe() -> None:
     assert world.stripe.sessions[session].is_open
     world.recompute()
     assert world.stripe.sessions[session].status == "expired"
+
+
+def test_money_is_booked_though_the_totals_do_not_add_up() -> None:
+    world, session = opened()
+    world.stored().update(sent_at=None, total="99.00")
+    world.stripe.pays(session)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["status"], row["amount"], row["open_claim"]) == ("succeeded", "100.00", None)
+    assert "99.00 USD" in world.stored()["pdf_error"]
+
+
+def test_a_bank_debit_is_not_even_asked_to_expire() -> None:
+    world, session = opened()
+    world.stripe.debits(session)
+    world.deliver()
+    world.stored()["status"] = "void"
+    world.steps.reset()
+    world.recompute()
+    assert "expire session" not in world.steps.names
+
+
+def test_a_session_in_a_currency_the_invoice_left_is_expired() -> None:
+    world, session = opened()
+    world.stored()["currency"] = "EUR"
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+
+
+def test_a_success_clears_the_reason_of_an_earlier_failure() -> None:
+    world, session = opened()
+    world.payments()[0].update(status="failed", failure_reason="No account.", open_claim=None)
+    world.stripe.pays(session)
+    world.deliver()
+    assert (world.payments()[0]["status"], world.payments()[0]["failure_reason"]) == ("succeeded", None)
+
+
+def _booked_meanwhile(amount: str) -> World:
+    """Another worker books the same unapplied payment between the look and the write."""
+    world, session = opened()
+    world.directus.table("payments").clear()
+    world.directus.table("invoices").clear()
+    intent = world.stripe.pays(session)
+    world.steps.reset()
+    world.deliver(world.stripe.events[:1])
+    create = world.steps.names.index("POST payments")
+    world.directus.table("payments").clear()
+    world.directus.table("stripe_events").clear()
+    world.steps.reset()
+    world.steps.before[create] = lambda: world.payment(
+        amount, invoice=None, client=None, transaction_id=intent, method="card"
+    )
+    world.deliver(world.stripe.events[:1])
+    assert len(world.payments()) == 1
+    return world
+
+
+def test_an_unapplied_payment_that_was_booked_meanwhile_is_done_if_it_says_the_same() -> None:
+    (event,) = _booked_meanwhile("100.00").directus.table("stripe_events").values()
+    assert event["status"] == "done"
+
+
+def test_an_unapplied_payment_that_was_booked_meanwhile_with_another_amount_is_parked() -> None:
+    (event,) = _booked_meanwhile("90.00").directus.table("stripe_events").values()
+    assert event["status"] == "parked"
