@@ -8,6 +8,7 @@ import atexit
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -204,7 +205,8 @@ def _spawn(command: list[str], **options: Any) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
+    # SIGINT: PostgreSQL takes SIGTERM as "when the last client has gone".
+    process.send_signal(signal.SIGINT)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from directus.rest import Directus
 from local.seed import seed_id
-from tests.integration.directus.server import RunningDirectus, running
+from tests.integration.directus.server import RunningDirectus, code_of, running
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -164,3 +164,8 @@ def _side(directus: RunningDirectus, key: str, person: str) -> Side:
             directus, "/items/portal_access", {"client": client, "email": f"{uuid.uuid4().hex}@example.com"}
         ),
     )
+
+
+def refused(answer: tuple[int, Any], status: int, code: str) -> None:
+    """Assert that Directus refused so."""
+    assert (answer[0], code_of(answer[1])) == (status, code), answer
