@@ -1,0 +1,77 @@
+"""What a person sees: Stripe's page (the simulator's), the Data Studio, the caught mail, in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from local.demo import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.demo.steps import Firm
+
+#: Nothing of the browser's own may go out: this machine answers for itself only.
+ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium, "the set-up for tests installs Chromium"
+    # Chromium's own sandbox refuses to run as root.
+    arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        opened = browser.new_page()
+        opened.set_default_timeout(60_000)
+        expect.set_options(timeout=30_000)
+        yield opened
+        browser.close()
+
+
+def test_a_client_is_declined_tries_another_card_and_has_paid(page: Page, firm: Firm) -> None:
+    lines = [steps.fee("Advice", "1.00", "300.00", "300.00")]
+    invoice = steps.draft_invoice(firm, firm.staff[0], firm.client_of(0), lines, tax_rate="0")["id"]
+    steps.send_invoice(firm, firm.staff[0], invoice)
+    page.goto(firm.clients[0].pay(firm.flow("pay_invoice"), invoice).json["url"])
+    expect(page.get_by_role("heading", name="300.00 USD")).to_be_visible()
+    page.get_by_label("Card or account number").fill(steps.DECLINED_CARD)
+    page.get_by_role("button", name="Pay by card").click()
+    expect(page.get_by_role("alert")).to_contain_text("declined")
+    page.get_by_label("Card or account number").fill(steps.GOOD_CARD)
+    page.get_by_role("button", name="Pay by card").click()
+    page.wait_for_url("**/paid**")
+    steps.wait_for_invoice(firm, invoice, lambda row: row["status"] == "paid")
+
+
+def test_staff_logs_in_to_the_data_studio_and_sees_only_their_clients_invoices(
+    page: Page, firm: Firm
+) -> None:
+    login = firm.description["directus"]["staff"][0]
+    number = "invoice_number"
+    own = firm.staff[0].list("invoices", {}, number)
+    foreign = [row[number] for row in firm.administrator.list("invoices", {}, number) if row not in own]
+    assert own
+    assert foreign
+    page.goto(f"{firm.directus_url}/admin/login")
+    page.get_by_placeholder("Email").fill(login["email"])
+    page.get_by_placeholder("Password").fill(login["password"])
+    page.get_by_role("button", name="Sign In").click()
+    page.wait_for_url(lambda url: "/login" not in url)
+    page.goto(f"{firm.directus_url}/admin/content/invoices")
+    expect(page.get_by_text(own[0][number]).first).to_be_visible()
+    seen = page.locator("main").inner_text()
+    assert [hidden for hidden in foreign if hidden in seen] == []
