@@ -1,9 +1,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from local.adapter.left_out import LEFT_OUT, without_left_out
+from tests.unit.template.sam_template import read_template
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,24 +35,6 @@ def test_the_template_given_is_not_changed() -> None:
     given = template(statement("TlsOnly"))
     without_left_out(given)
     assert "Policy" in given["Resources"]
-
-
-def read_template() -> Any:
-    """`!Ref A` and its like become `{"Ref": "A"}`."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            return {tag: loader.construct_scalar(node)}
-        if isinstance(node, yaml.SequenceNode):
-            return {tag: loader.construct_sequence(node, deep=True)}
-        assert isinstance(node, yaml.MappingNode)
-        return {tag: loader.construct_mapping(node, deep=True)}
-
-    Loader.add_multi_constructor("!", tagged)
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506 - derived from the safe loader
 
 
 def test_the_template_refuses_requests_to_the_documents_without_tls() -> None:
