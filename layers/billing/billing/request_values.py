@@ -36,11 +36,13 @@ def required_uuid(body: Mapping[str, Any], name: str) -> str:
 
 
 def uuids(body: Mapping[str, Any], name: str) -> list[str]:
-    """One id or a list of up to 1,000, without repetitions, in order; an absent member is an empty list."""
+    """One id or a list of up to 1,000, without repetitions, in order; what is absent is left out.
+
+    Directus renders an absent template as `null` or as the string "undefined", in a list too.
+    """
     value = body.get(name)
-    if value is None:
-        return []
-    values = value if isinstance(value, list) else [value]
+    given = value if isinstance(value, list) else [value]
+    values = [found for found in given if found not in (None, "undefined")]
     if len(values) > MAXIMUM_IDS:
         message = f"{name} holds {len(values)} ids; {MAXIMUM_IDS} are accepted at once."
         raise BadRequest(message, code="too_many_ids")

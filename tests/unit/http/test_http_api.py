@@ -107,7 +107,11 @@ def test_lists_of_ids_lose_repetitions_and_have_a_limit() -> None:
     with pytest.raises(BadRequest):
         uuids({"invoices": [ID] * 1001}, "invoices")
     with pytest.raises(BadRequest):
-        uuids({"invoices": [ID, None]}, "invoices")
+        uuids({"invoices": [ID, 7]}, "invoices")
+
+
+def test_what_directus_renders_for_an_absent_template_is_absent_in_a_list_too() -> None:
+    assert uuids({"invoices": [ID, None, "undefined"]}, "invoices") == [ID]
 
 
 # ---- the flow secret ------------------------------------------------------------------------------------

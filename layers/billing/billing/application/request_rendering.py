@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID
 
 from billing.errors import BadRequest, Conflict, NotFound
+from billing.request_values import MAXIMUM_IDS, uuids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from billing.adapters.directus import Row
     from billing.adapters.queues import WorkQueue
 
-MAXIMUM_INVOICES = 1000
 _NAMED_IN_AN_ERROR = 5
 
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Distinct invoice ids, 1 to `MAXIMUM_INVOICES`, in the caller's order; `force` draws them again."""
+    """Distinct invoice ids, 1 to `MAXIMUM_IDS`, in the caller's order; `force` draws them again."""
 
     invoices: tuple[str, ...]
     force: bool
@@ -46,16 +45,10 @@ class InvoiceRows(Protocol):
 
 def render_request(body: Mapping[str, Any]) -> RenderRequest:
     """Read `{"invoices": id or [id, ...], "force"?: bool}`; `BadRequest` names what is wrong with it."""
-    given = body.get("invoices")
-    if isinstance(given, str):
-        given = [given]
-    if not isinstance(given, list):
-        message = "`invoices` must be an invoice id or a list of them."
-        raise BadRequest(message, code="invalid_invoices")
-    invoices = tuple(dict.fromkeys(_invoice_id(value) for value in given if value not in (None, "undefined")))
-    if not 1 <= len(invoices) <= MAXIMUM_INVOICES:
-        message = f"`invoices` names {len(invoices)} invoices; 1 to {MAXIMUM_INVOICES} are accepted."
-        raise BadRequest(message, code="invalid_invoices")
+    invoices = tuple(uuids(body, "invoices"))
+    if not invoices:
+        message = f"`invoices` must name 1 to {MAXIMUM_IDS} invoices."
+        raise BadRequest(message, code="nothing_to_do")
     force = body.get("force", False)
     if not isinstance(force, bool):
         message = "`force` must be true or false."
@@ -83,18 +76,6 @@ def request_rendering(request: RenderRequest, rows: InvoiceRows, queue: WorkQueu
         [{"type": "invoice", "invoice": invoice, "force": request.force} for invoice in request.invoices]
     )
     return len(request.invoices)
-
-
-def _invoice_id(value: object) -> str:
-    try:
-        return str(UUID(value)) if isinstance(value, str) else _refuse()
-    except ValueError:
-        return _refuse()
-
-
-def _refuse() -> str:
-    message = "`invoices` holds something that is not an invoice id."
-    raise BadRequest(message, code="invalid_invoices")
 
 
 def _some(invoices: Sequence[str]) -> str:
