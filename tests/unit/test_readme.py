@@ -44,6 +44,15 @@ def test_every_file_that_the_documents_link_to_exists() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_the_architecture_names_every_function_and_its_handler() -> None:
+    document = (ROOT / "docs/architecture.md").read_text()
+    for name, resource in read_template()["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = resource["Properties"]
+            module = properties["Handler"].replace(".handler", "")
+            assert f"(`{name}`) | `{properties['CodeUri']}/{module}.handler`" in document
+
+
 if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(with_table(path.read_text()))

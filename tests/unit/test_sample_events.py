@@ -1,0 +1,85 @@
+"""The sample events are what the functions really read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing.application.apply_stripe_event import EventMessage
+from billing.application.plan_reminders import PlanRequest
+from billing.application.reconcile import ReconcileRequest
+from billing.application.request_rendering import render_request
+from billing.core.webhook import verified_event
+from billing.errors import SignatureRejected
+from billing.http_api import header, json_object, raw_body
+from billing.request_values import required_uuid, uuids
+from tests.unit.template.sam_template import ROOT, read_template
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    path.stem: json.loads(path.read_text()) for path in Path(ROOT / "events").glob("*.json")
+}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in read_template()["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+def message(name: str) -> dict[str, Any]:
+    (record,) = SAMPLES[name]["Records"]
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    body: dict[str, Any] = json.loads(record["body"])
+    return body
+
+
+def test_every_function_has_a_sample() -> None:
+    services = {
+        properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for properties in FUNCTIONS.values()
+    }
+    assert set(SAMPLES) == services
+
+
+@pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if "rawPath" in sample])
+def test_a_sample_request_goes_to_a_route_of_the_template(name: str) -> None:
+    (function,) = [
+        properties
+        for properties in FUNCTIONS.values()
+        if properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == name
+    ]
+    (route,) = [event["Properties"]["Path"] for event in function["Events"].values()]
+    assert SAMPLES[name]["rawPath"] == route
+
+
+def test_requests_are_read() -> None:
+    assert required_uuid(json_object(SAMPLES["checkout"]), "user")
+    assert len(uuids(json_object(SAMPLES["billing_changed"]), "invoices")) == 1
+    assert render_request(json_object(SAMPLES["render_pdf"])).invoices
+
+
+def test_the_sample_webhook_lacks_only_its_signature() -> None:
+    sample = SAMPLES["stripe_webhook"]
+    with pytest.raises(SignatureRejected):
+        verified_event(raw_body(sample), header(sample, "stripe-signature"), ["whsec_test"], 0)
+
+
+def test_messages_and_invocations_are_read() -> None:
+    assert message("stripe_webhook_worker")["type"] == "recompute"
+    assert message("render_pdf_worker").keys() == {"type", "invoice", "force"}
+    sent = message("reminders_sender")
+    assert sent["dedupe_key"] == f"reminder:{sent['step']}:{sent['invoice']}:email"
+    assert PlanRequest.from_event(SAMPLES["reminders"]).dry_run is True
+    assert ReconcileRequest.from_event(SAMPLES["reconcile"]).dry_run is True
+
+
+def test_a_stored_event_is_what_the_worker_reads() -> None:
+    stored = {
+        "event": "evt_1",
+        "event_type": "charge.updated",
+        "object": "ch_1",
+        "invoice": None,
+        "deployment": None,
+    }
+    assert EventMessage.from_message(stored).object_id == "ch_1"
