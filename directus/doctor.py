@@ -43,16 +43,18 @@ class Deployment:
     service_token: str | None = None
     functions_url: str | None = None
     webhook_secret: str | None = None
+    storage: str = "s3"
 
 
 def deployment_from_environment(url: str, admin_token: str) -> Deployment:
-    """`BILLING_SERVICE_TOKEN`, `BILLING_FUNCTIONS_URL` and `STRIPE_WEBHOOK_SECRET` where they are set."""
+    """`BILLING_SERVICE_TOKEN`, `BILLING_FUNCTIONS_URL`, `STRIPE_WEBHOOK_SECRET`, `DIRECTUS_STORAGE` where they are set."""
     return Deployment(
         url,
         admin_token,
         os.environ.get("BILLING_SERVICE_TOKEN") or None,
         os.environ.get("BILLING_FUNCTIONS_URL") or None,
         os.environ.get("STRIPE_WEBHOOK_SECRET") or None,
+        os.environ.get("DIRECTUS_STORAGE") or "s3",
     )
 
 
@@ -69,7 +71,7 @@ def examine(deployment: Deployment) -> list[Finding]:
             lambda: _roles(directus),
             lambda: _service_token(deployment),
             lambda: _flow_call(directus),
-            lambda: _health(directus),
+            lambda: _health(directus, deployment.storage),
             lambda: _webhook(deployment),
         ]
         return [finding for check in checks for finding in _without_crash(check)]
@@ -165,7 +167,7 @@ def _flow_call(directus: Directus) -> Iterator[Finding]:
         yield Finding("wrong", f"The functions answered the flow with {status} {code}: {_message(answer)}")
 
 
-def _health(directus: Directus) -> Iterator[Finding]:
+def _health(directus: Directus, storage: str) -> Iterator[Finding]:
     status, answer = directus.answer("GET", "/server/health")
     checks = answer.get("checks", {}) if isinstance(answer, dict) else {}
     for name, results in sorted(checks.items()):
@@ -181,9 +183,11 @@ def _health(directus: Directus) -> Iterator[Finding]:
             yield Finding("ok", f"{kind} {rest.partition(':')[0]} works")
     if not any(name.startswith("storage:") for name in checks):
         yield Finding("wrong", f"Directus does not tell the health of its storage ({status}).")
-    elif not any(name.startswith("storage:s3:") for name in checks):
+    elif not any(name.startswith(f"storage:{storage}:") for name in checks):
         yield Finding(
-            "wrong", "Directus has no storage location named s3, where the functions put PDFs: see STORAGE_*."
+            "wrong",
+            f"Directus has no storage location named {storage}, where the functions put PDFs: see STORAGE_* and the "
+            "parameter DirectusStorage.",
         )
 
 

@@ -53,6 +53,19 @@ def test_the_architecture_names_every_function_and_its_handler() -> None:
             assert f"(`{name}`) | `{properties['CodeUri']}/{module}.handler`" in document
 
 
+def test_every_alarm_has_its_runbook() -> None:
+    headings = [
+        line for line in (ROOT / "docs/runbooks.md").read_text().splitlines() if line.startswith("## ")
+    ]
+    named = set(re.findall(r"\w+Alarm", " ".join(headings)))
+    alarms = {
+        name
+        for name, resource in read_template()["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    assert named == alarms
+
+
 if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(with_table(path.read_text()))
