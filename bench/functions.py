@@ -19,8 +19,8 @@ from pathlib import Path
 from local.demo import steps
 from local.demo.people import send
 from local.demo.steps import Firm
-from local.demo.waiting import wait_for
 from local.stack import Stack
+from local.waiting import wait_for
 
 ROUNDS = 20
 _DURATION = re.compile(r"REPORT .*?Duration: ([0-9.]+) ms")

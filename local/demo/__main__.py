@@ -15,9 +15,9 @@ from pathlib import Path
 from local.demo import steps
 from local.demo.people import pay_on_the_page
 from local.demo.steps import Firm
-from local.demo.waiting import wait_for
 from local.problem import Problem
 from local.stack import Stack
+from local.waiting import wait_for
 
 DIRECTORY = Path(".local")
 _STEPS = 8

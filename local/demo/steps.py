@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 
 from local.demo.people import Answer, Person, send
-from local.demo.waiting import wait_for
+from local.waiting import wait_for
 
 GOOD_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000002"

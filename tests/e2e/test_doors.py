@@ -12,7 +12,7 @@ import pytest
 
 from local.demo import steps
 from local.demo.people import Answer, send
-from local.demo.waiting import wait_for
+from local.waiting import wait_for
 
 if TYPE_CHECKING:
     from local.demo.steps import Firm
