@@ -10,6 +10,7 @@ from billing.core.checkout import (
     MINIMUM_MINOR,
     Attempt,
     CheckoutTerms,
+    InvoiceOwnership,
     amount_to_charge,
     judge_attempt,
     new_attempt,
@@ -159,20 +160,25 @@ def test_every_accepted_currency_has_a_smallest_charge() -> None:
 
 
 def test_unknown_foreign_and_draft_give_the_same_answer() -> None:
-    world = with_invoice("100.00")
-    foreign = world.ledger()
-    world.stored()["status"] = InvoiceStatus.DRAFT.value
     answers = []
-    for ledger, client in (
+    for found, client in (
         (None, CLIENT),
-        (foreign, OTHER_CLIENT),
-        (foreign, None),
-        (world.ledger(), CLIENT),
+        (InvoiceOwnership(CLIENT, "sent"), OTHER_CLIENT),
+        (InvoiceOwnership(CLIENT, "sent"), None),
+        (InvoiceOwnership(None, "sent"), None),
+        (InvoiceOwnership(CLIENT, "draft"), CLIENT),
+        (InvoiceOwnership(CLIENT, None), CLIENT),
+        (InvoiceOwnership(CLIENT, "unheard of"), CLIENT),
     ):
         with pytest.raises(NotFound) as refusal:
-            require_visible(ledger, client, INVOICE)
+            require_visible(found, client, INVOICE)
         answers.append((refusal.value.detail, refusal.value.code, refusal.value.ids))
-    assert answers == [answers[0]] * 4
+    assert answers == [answers[0]] * 7
+
+
+@pytest.mark.parametrize("status", sorted(set(InvoiceStatus) - {InvoiceStatus.DRAFT}))
+def test_every_other_status_is_visible_to_its_client(status: InvoiceStatus) -> None:
+    require_visible(InvoiceOwnership(CLIENT, status.value), CLIENT, INVOICE)
 
 
 # ---- where the client comes back to ---------------------------------------------------------------------

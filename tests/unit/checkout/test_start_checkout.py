@@ -1,5 +1,6 @@
 """One open session per invoice: what a caller meets, and what becomes of it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from billing.adapters.http import HttpResponse
 from billing.adapters.stripe_gateway import CreationRefused
 from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
-from tests.unit.fakes.world import INVOICE, World
+from tests.unit.fakes.world import INVOICE, OTHER_USER, STAFF, USER, World
 
 
 @pytest.fixture
@@ -17,10 +18,51 @@ def world() -> World:
     return made
 
 
-def code(world: World, amount: str | None = None) -> str:
+def code(world: World, amount: str | None = None, *, user: str = USER) -> str:
     with pytest.raises(BillingError) as refusal:
-        world.pay(amount)
+        world.pay(amount, user=user)
     return refusal.value.code
+
+
+def broken_currency(world: World) -> None:
+    world.stored()["currency"] = "KWD"
+
+
+def broken_line(world: World) -> None:
+    next(iter(world.directus.table("line_items").values()))["amount"] = "a lot"
+
+
+def broken_attempt(world: World) -> None:
+    world.payment("5.00", attempt="no json")
+
+
+@pytest.mark.parametrize("broken", [broken_currency, broken_line, broken_attempt])
+def test_what_cannot_be_read_of_an_invoice_tells_only_its_own_client(
+    world: World, broken: Callable[[World], None]
+) -> None:
+    def answer(user: str) -> tuple[int, str, str, dict[str, str]]:
+        with pytest.raises(BillingError) as refusal:
+            world.pay(user=user)
+        return refusal.value.status, refusal.value.code, refusal.value.detail, refusal.value.ids
+
+    foreign = answer(OTHER_USER)
+    assert foreign[:2] == (404, "not_found")
+    broken(world)
+    assert answer(OTHER_USER) == answer(STAFF) == foreign
+    assert answer(USER)[0] in {422, 502}
+    world.stored()["status"] = "draft"
+    assert answer(USER) == answer(OTHER_USER) == foreign
+
+
+def test_whoever_may_not_see_an_invoice_costs_directus_two_small_requests(world: World) -> None:
+    assert code(world, user=OTHER_USER) == "not_found"
+    assert world.steps.names == ["SEARCH directus_users", "SEARCH invoices"]
+
+
+def test_an_invoice_deleted_between_two_looks_is_not_found(world: World) -> None:
+    world.steps.after[1] = lambda: world.directus.table("invoices").clear()
+    assert code(world) == "not_found"
+    assert world.steps.names[:2] == ["SEARCH directus_users", "SEARCH invoices"]
 
 
 def test_a_second_call_gets_the_same_session(world: World) -> None:

@@ -19,6 +19,7 @@ from billing.adapters.rows import (
     payment_from_row,
     refund_from_row,
 )
+from billing.core.checkout import InvoiceOwnership
 from billing.core.ledger import Ledger, Payment
 from billing.errors import RecordNotUnique
 
@@ -41,6 +42,10 @@ class PortalUser:
 
 class BillingStore(Protocol):
     """What the use cases about payments need of the system of record."""
+
+    def ownership(self, invoice: str) -> InvoiceOwnership | None:
+        """Whose the invoice is and its status, as stored; None if there is no such invoice."""
+        ...
 
     def ledger(self, invoice: str) -> Ledger | None:
         """Every row that decides about the invoice; None if there is no such invoice."""
@@ -93,6 +98,11 @@ class DirectusBillingStore:
     def __init__(self, client: DirectusClient) -> None:
         """`client` acts as the functions' service user."""
         self._client = client
+
+    def ownership(self, invoice: str) -> InvoiceOwnership | None:
+        """Whose the invoice is and its status: one request, and nothing of it can be unreadable."""
+        row = self._client.read_one("invoices", invoice, ("client", "status"))
+        return None if row is None else InvoiceOwnership(row["client"], row["status"])
 
     def ledger(self, invoice: str) -> Ledger | None:
         """Every row that decides about the invoice."""

@@ -23,6 +23,7 @@ from billing.core.checkout import (
     ended,
     judge_attempt,
     new_attempt,
+    not_visible,
     require_visible,
     return_urls,
 )
@@ -106,7 +107,7 @@ class StartCheckout:
         user = self.store.portal_user(request.user)
         client = user.client if user is not None and user.active else None
         for _ in range(_ROUNDS):
-            ledger = require_visible(self.store.ledger(request.invoice), client, request.invoice)
+            ledger = self._visible_ledger(request.invoice, client)
             amount = self._amount(ledger, request)
             attempt, fresh = ledger.open_attempt, False
             if attempt is None:
@@ -121,6 +122,14 @@ class StartCheckout:
                 return started
         message = "The invoice is being paid by somebody else right now; try again in a moment."
         raise UpstreamUnavailable(message, code="checkout_contended", retry_after=2, invoice=request.invoice)
+
+    def _visible_ledger(self, invoice: str, client: str | None) -> Ledger:
+        """The invoice's ledger; whose it is comes first, so that rows nobody can read tell a stranger nothing."""
+        require_visible(self.store.ownership(invoice), client, invoice)
+        ledger = self.store.ledger(invoice)
+        if ledger is None:
+            raise not_visible(invoice)  # deleted this moment
+        return ledger
 
     def _amount(self, ledger: Ledger, request: CheckoutRequest) -> Money:
         try:

@@ -55,17 +55,31 @@ class CheckoutTerms:
     portal_origins: Sequence[str] = ()
 
 
-def require_visible(ledger: Ledger | None, client: str | None, invoice: str) -> Ledger:
-    """Unknown, somebody else's and draft invoices give the same answer."""
-    if (
-        ledger is None
-        or client is None
-        or ledger.invoice.client != client
-        or ledger.invoice.status is InvoiceStatus.DRAFT
-    ):
-        message = "There is no such invoice for this user."
-        raise NotFound(message, invoice=invoice)
-    return ledger
+@dataclass(frozen=True)
+class InvoiceOwnership:
+    """Whose an invoice is and its status, both as stored: enough to decide who may know of it."""
+
+    client: str | None
+    status: str | None
+
+
+#: A status that nobody knows is shown to nobody.
+_VISIBLE = frozenset(status.value for status in InvoiceStatus) - {InvoiceStatus.DRAFT.value}
+
+
+def require_visible(found: InvoiceOwnership | None, client: str | None, invoice: str) -> None:
+    """Unknown, somebody else's and draft invoices give the same answer.
+
+    Decided before anything else of the invoice is read: an error about its other columns would tell of it.
+    """
+    if found is None or client is None or found.client != client or found.status not in _VISIBLE:
+        raise not_visible(invoice)
+
+
+def not_visible(invoice: str) -> NotFound:
+    """The one answer to whoever may not know of an invoice."""
+    message = "There is no such invoice for this user."
+    return NotFound(message, invoice=invoice)
 
 
 def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
