@@ -11,6 +11,7 @@ from PIL import Image
 
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.core.document_plan import NotDrawn
 from billing.core.printed_invoice import Logo
 from billing.errors import Unprocessable
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
@@ -50,10 +51,12 @@ OUTSIDE = ["http://127.0.0.1:9/x.png", "https://evil.example/x", "file:///etc/pa
 def test_a_logo_that_refers_outside_fetches_nothing_and_is_said(
     renderer: WeasyPrintRenderer, inside: str, address: str
 ) -> None:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(NotDrawn) as caught:
         renderer.render_invoice(ordinary(), svg(inside.format(address)))
     assert caught.value.code == "rendering_failed"
-    assert caught.value.detail.startswith("The document refers to something outside itself: ")
+    assert caught.value.detail == "The document refers to something outside itself."
+    assert caught.value.for_staff.startswith("The document refers to something outside itself: ")
+    assert address.lstrip("/") in caught.value.for_staff
 
 
 def test_a_style_sheet_of_another_file_is_not_imported(renderer: WeasyPrintRenderer) -> None:
@@ -84,8 +87,9 @@ def test_anything_else_inside_the_logo_is_refused(renderer: WeasyPrintRenderer, 
 def test_a_font_inside_the_logo_never_reaches_the_invoice(renderer: WeasyPrintRenderer) -> None:
     clean = renderer.render_invoice(ordinary(), LOGO).content
     style = "<style>@font-face {font-family: Inter; src: url(data:font/ttf;base64,AAEAAA==)}</style>"
-    with pytest.raises(Unprocessable):
+    with pytest.raises(NotDrawn) as caught:
         renderer.render_invoice(ordinary(), svg(style))
+    assert caught.value.detail == "The document refers to something outside itself."
     assert renderer.render_invoice(ordinary(), LOGO).content == clean
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,7 +9,9 @@ import pytest
 
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.application.render_document import RenderDocument
+from billing.core.document_plan import NotDrawn
 from billing.errors import BadRequest, Conflict, NotFound, Unprocessable, UpstreamUnavailable
+from billing.observability import logger
 from billing.queue_worker import process_batch
 from tests.unit.render_pdf.fakes import (
     Crash,
@@ -308,6 +311,35 @@ def test_the_logo_is_read_and_drawn() -> None:
     assert logo is not None
     assert (logo.content, logo.media_type) == (b"\x89PNG", "image/png")
     assert firm.renderer.drawn[0].logo_sha256 == hashlib.sha256(b"\x89PNG").hexdigest()
+
+
+class Log(logging.Handler):
+    """Everything that was logged, as one text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += repr(vars(record))
+
+
+def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() -> None:
+    firm = office()
+    firm.renderer.error = NotDrawn(
+        "The document could not be drawn completely.", quote="No such thing: Zoë's secret", invoice=INVOICE
+    )
+    log = Log()
+    logger.addHandler(log)
+    try:
+        firm.render.render_invoice(INVOICE)
+    finally:
+        logger.removeHandler(log)
+    assert (
+        firm.invoice["pdf_error"] == "The document could not be drawn completely: No such thing: Zoë's secret"
+    )
+    assert "The document could not be drawn completely." in log.text
+    assert "secret" not in log.text
 
 
 @pytest.mark.parametrize("row", [None, {"id": LOGO, "type": "image/png", "filesize": 5_000_000}])

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.logo_check import checked_logo
 from billing.adapters.weasyprint_start import import_weasyprint
+from billing.core.document_plan import NotDrawn
 from billing.core.printed_invoice import Logo, PrintedInvoice
-from billing.errors import Unprocessable
 
+#: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
+_QUOTED_CHARACTERS = 200
 _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
 
 
@@ -52,7 +54,7 @@ class PdfRenderer(Protocol):
         ...
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Raise `Unprocessable` `rendering_failed` or `bad_logo` with a reason a person can act on."""
+        """Raise `NotDrawn`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
         ...
 
 
@@ -108,7 +110,7 @@ class _Engine:
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         self._fetcher.open_for(assets)
-        content, failure = b"", ""
+        content, failure, quote = b"", "", ""
         with _complaints() as complaints:
             try:
                 document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
@@ -116,11 +118,11 @@ class _Engine:
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
-            failure = f"The document refers to something outside itself: {self._fetcher.refused[0][:200]}"
+            failure, quote = "The document refers to something outside itself.", self._fetcher.refused[0]
         elif complaints.errors and not failure:
-            failure = f"The document could not be drawn completely: {complaints.errors[0][:200]}"
+            failure, quote = "The document could not be drawn completely.", complaints.errors[0]
         if failure:
-            raise Unprocessable(failure, code="rendering_failed", invoice=invoice)
+            raise NotDrawn(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
         return RenderedPdf(content, complaints.missing_glyphs)
 
 

@@ -17,6 +17,7 @@ from billing.adapters.queues import InvoiceQueue
 from billing.core.document_plan import (
     DocumentRow,
     InvoiceRecord,
+    NotDrawn,
     next_version,
     payments_to_print,
     stored_form,
@@ -78,7 +79,8 @@ class RenderDocument:
         except Unprocessable as error:
             log_refusal(error)
             count("DocumentFailed")
-            self.records.set_pdf_status(invoice, "failed", error.detail)
+            reason = error.for_staff if isinstance(error, NotDrawn) else error.detail
+            self.records.set_pdf_status(invoice, "failed", reason)
         else:
             count("DocumentReady")
             self.records.set_pdf_status(invoice, "ready")
