@@ -6,6 +6,7 @@ python -m local.deploy_to_aws
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 from local.adapter.build import sam_environment
@@ -18,13 +19,19 @@ NATIVE_LIBRARIES: Final = ROOT / "layers" / "weasyprint" / "native"
 EMULATOR_ONLY: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 
 
-def refuse_without_native_libraries() -> None:
+def refuse_without_native_libraries(native: Path = NATIVE_LIBRARIES) -> None:
     """Raise `Problem` while WeasyPrint would not find its libraries in Lambda."""
-    if not NATIVE_LIBRARIES.exists():
+    if not native.exists():
+        shown = native.relative_to(ROOT) if native.is_relative_to(ROOT) else native
         raise Problem(
             "Not deployed: the WeasyPrint layer has no native libraries yet"
-            f" ({NATIVE_LIBRARIES.relative_to(ROOT)} is missing), so invoices could not be rendered in AWS."
+            f" ({shown} is missing), so invoices could not be rendered in AWS."
         )
+
+
+def deploy_arguments(samconfig: str) -> list[str]:
+    """Return how to call sam: it asks for the parameters until a first answer has been saved."""
+    return ["deploy"] if "parameter_overrides" in samconfig else ["deploy", "--guided"]
 
 
 def main() -> int:
@@ -36,7 +43,7 @@ def main() -> int:
         return 1
     added = {name: value for name, value in sam_environment().items() if name not in EMULATOR_ONLY}
     sam = python_environment("sam") / "bin" / "sam"
-    for arguments in (["build"], ["deploy"]):
+    for arguments in (["build"], deploy_arguments((ROOT / "samconfig.toml").read_text())):
         code = subprocess.run(
             [sam, *arguments], cwd=ROOT, env={**os.environ, **added}, check=False
         ).returncode

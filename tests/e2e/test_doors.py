@@ -13,9 +13,11 @@ import pytest
 from local.demo import steps
 from local.demo.people import Answer, send
 from local.waiting import wait_for
+from tests.e2e.support import write_behind_directus
 
 if TYPE_CHECKING:
     from local.demo.steps import Firm
+    from local.stack import Stack
 
 ROUTES = ("/checkout", "/invoices/pdf", "/invoices/changed")
 
@@ -179,13 +181,19 @@ def test_an_id_that_is_no_uuid_is_a_400(firm: Firm, user: str, value: Any) -> No
     assert_problem(firm.function("/checkout", {"invoice": value, "user": user}), 400, "invalid_id")
 
 
-def test_an_unsupported_currency_is_refused(firm: Firm) -> None:
+def test_an_unsupported_currency_is_refused_by_directus_and_by_checkout(
+    firm: Firm, stack: Stack, user: str
+) -> None:
     lines = [steps.fee("Advice", "1.00", "100.00", "100.00")]
     row = steps.draft_invoice(firm, firm.administrator, firm.client_of(0), lines, tax_rate="0")
-    # Directus's own validation refuses such a currency from staff; a firm may have imported one.
     refused = firm.administrator.ask("PATCH", f"/items/invoices/{row['id']}", {"currency": "KWD"})
-    assert refused.status == 400
-    assert refused.error_code == "FAILED_VALIDATION"
+    assert (refused.status, refused.error_code) == (400, "FAILED_VALIDATION")
+    # A firm may have imported one past the validation.
+    write_behind_directus(stack, "invoices", str(row["id"]), {"currency": "KWD", "status": "sent"})
+    answer = firm.function("/checkout", {"invoice": row["id"], "user": user})
+    assert_problem(answer, 422, "currency_not_supported")
+    stranger = firm.description["directus"]["staff"][0]["id"]
+    assert_problem(firm.function("/checkout", {"invoice": row["id"], "user": stranger}), 404, "not_found")
 
 
 # ---- /invoices/pdf and /invoices/changed ---------------------------------------------------------------------

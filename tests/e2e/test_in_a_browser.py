@@ -62,9 +62,14 @@ def test_staff_logs_in_to_the_data_studio_and_sees_only_their_clients_invoices(
 ) -> None:
     login = firm.description["directus"]["staff"][0]
     number = "invoice_number"
-    own = firm.staff[0].list("invoices", {}, number)
-    foreign = [row[number] for row in firm.administrator.list("invoices", {}, number) if row not in own]
-    assert own
+    lines = [steps.fee("Advice", "1.00", "300.00", "300.00")]
+    own = steps.draft_invoice(firm, firm.staff[0], firm.client_of(0), lines)[number]
+    seen_by_staff = [row[number] for row in firm.staff[0].list("invoices", {}, number)]
+    foreign = [
+        row[number]
+        for row in firm.administrator.list("invoices", {}, number)
+        if row[number] not in seen_by_staff
+    ]
     assert foreign
     page.goto(f"{firm.directus_url}/admin/login")
     page.get_by_placeholder("Email").fill(login["email"])
@@ -72,6 +77,10 @@ def test_staff_logs_in_to_the_data_studio_and_sees_only_their_clients_invoices(
     page.get_by_role("button", name="Sign In").click()
     page.wait_for_url(lambda url: "/login" not in url)
     page.goto(f"{firm.directus_url}/admin/content/invoices")
-    expect(page.get_by_text(own[0][number]).first).to_be_visible()
-    seen = page.locator("main").inner_text()
-    assert [hidden for hidden in foreign if hidden in seen] == []
+    page.get_by_role("button", name="search").click()
+    page.get_by_placeholder("Search").fill(own)
+    expect(page.get_by_role("cell", name=own)).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(2)  # the heads, and the one invoice
+    page.get_by_placeholder("Search").fill(foreign[0])
+    expect(page.get_by_text("No Results")).to_be_visible()
+    assert foreign[0] not in page.locator("main").inner_text()

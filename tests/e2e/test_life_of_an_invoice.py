@@ -13,6 +13,7 @@ import pytest
 from local.demo import steps
 from local.demo.people import pay_on_the_page
 from local.waiting import wait_for
+from tests.e2e.support import is_empty, write_behind_the_flows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +163,8 @@ def test_everybody_who_presses_pay_at_once_meets_one_session(firm: Firm) -> None
     invoice = sent(firm)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: firm.clients[0].pay(firm.flow("pay_invoice"), invoice), range(6)))
-    # A busy emulator may refuse a call; whoever gets an answer gets the same one.
+    # Whoever loses the race for the claim five times is told to try again in a moment.
+    assert {answer.status for answer in answers} <= {200, 503}
     sessions = {answer.json["checkout_session"] for answer in answers if answer.status == 200}
     assert sessions == {pressed_pay(firm, invoice)["checkout_session"]}
     assert len(steps.payments_of(firm, invoice)) == 1
@@ -259,20 +261,18 @@ def test_an_overdue_invoice_is_marked_and_reminded_of_once_per_step(firm: Firm) 
     for _ in range(2):
         answer = firm.invoke("reminders", {"as_of": today.isoformat()})
         assert set(answer) >= {"overdue_marked", "planned", "queued", "skipped"}
-    mail = wait_for(
-        "the reminder",
-        lambda: [m for m in firm.messages() if row["invoice_number"] in m["subject"] + m["text"]],
-    )
-    wait_for(
+    (notice,) = wait_for(
         "the notice",
         lambda: firm.administrator.list(
             "notices", {"_and": [{"invoice": {"_eq": invoice}}, {"status": {"_eq": "sent"}}]}
         ),
     )
-    assert len(mail) == 1
-    assert "1,000.00" in mail[0]["text"]
-    (notice,) = firm.administrator.list("notices", {"invoice": {"_eq": invoice}})
     assert notice["dedupe_key"] == f"reminder:{notice['step']}:{invoice}:email"
+    wait_for("both runs' messages to be worked off", lambda: is_empty(firm, "reminders"))
+    mails = [mail for mail in firm.messages() if row["invoice_number"] in mail["subject"] + mail["text"]]
+    assert len(mails) == 1
+    assert "1,000.00" in mails[0]["text"]
+    assert len(firm.administrator.list("notices", {"invoice": {"_eq": invoice}})) == 1
 
 
 def test_a_webhook_that_arrives_while_directus_is_away_is_applied_when_it_is_back(
@@ -330,10 +330,19 @@ def test_a_checkout_while_stripe_is_away_can_be_completed_later(firm: Firm, stac
 
 
 def test_reconcile_reports_from_real_data_and_repairs_nothing(firm: Firm) -> None:
+    invoice = sent(firm)
+    # An administrator may write what nobody else may; recompute would mend it, so the flows are not told.
+    broken = write_behind_the_flows(firm, "invoices", invoice, {"amount_paid": "77.00"})
+    assert money(broken["amount_paid"]) == Decimal("77.00")
     answer = firm.invoke("reconcile", {})
     assert answer["repaired"] == []
     assert all({"kind", "detail"} <= difference.keys() for difference in answer["differences"])
-    assert sum(answer["checked"].values()) > 0
+    (found,) = [entry for entry in answer["differences"] if entry.get("invoice") == invoice]
+    assert found["kind"] == "invoice_differs"
+    assert "77.00" in found["detail"]
+    assert money(firm.administrator.read("invoices", invoice)["amount_paid"]) == Decimal("77.00")
+    firm.function("/invoices/changed", {"invoices": invoice})
+    steps.wait_for_invoice(firm, invoice, lambda found: money(found["amount_paid"]) == Decimal("0.00"))
 
 
 def test_yen_and_euro_invoices_are_paid_exactly(firm: Firm) -> None:
