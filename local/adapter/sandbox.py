@@ -60,6 +60,9 @@ VISIBLE_ETC: Final = (
 )
 """What of `/etc` the functions see: name resolution, certificates, and fonts for the machine's pango."""
 
+GUARD: Final = ("/usr/bin/setpriv", "--pdeathsig", "KILL")
+"""Ends the function with bubblewrap."""
+
 TMP_BYTES: Final = 512 * 1024 * 1024
 ZIP_TIME: Final = (2020, 1, 1, 0, 0, 0)
 
@@ -84,18 +87,18 @@ class Function:
 
 
 def available_mode() -> Mode:
-    """Try what the bootstrap needs and return the mode that works here.
+    """Start Python in bubblewrap with the bootstrap's own options and return the mode that works here.
 
     `FUNCTIONS_MODE=process` in the environment asks for plain processes where both would work.
     """
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None or os.environ.get("FUNCTIONS_MODE") == "process":
         return Mode.PROCESS
+    python = Path(sys.base_prefix)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    arguments = [part for row in _isolation(python, version) for part in row]
     trial = subprocess.run(
-        [
-            *(bubblewrap, "--unshare-pid", "--unshare-ipc", "--ro-bind", "/", "/"),
-            *("--proc", "/proc", "--dev", "/dev", "/bin/true"),
-        ],
+        [bubblewrap, *arguments, *GUARD, f"{python}/bin/python{version}", "-c", ""],
         capture_output=True,
         check=False,
     )
@@ -128,7 +131,7 @@ def bootstrap(function: Function, *, opt: Path, endpoint_url: str, mode: Mode) -
     }
     # In the sandbox the parent is bubblewrap. A plain process must not end with its parent, which is a thread of
     # the emulator that ends after each call; and it hides this machine's site-packages by -S.
-    guard, option = ("/usr/bin/setpriv --pdeathsig KILL ", "") if inside else ("", " -S")
+    guard, option = (f"{shlex.join(GUARD)} ", "") if inside else ("", " -S")
     client = f'{guard}{python}/bin/python{version}{option} -m awslambdaric "$_HANDLER"'
     start = _bubblewrap_lines(function, opt, python, runtime) if inside else _process_lines(function)
     lines = [
@@ -155,25 +158,38 @@ def _setting(inside: bool, name: str, quoted: str) -> str:  # noqa: FBT001 - whi
 
 
 def _bubblewrap_lines(function: Function, opt: Path, python: Path, runtime: Path) -> list[str]:
-    """Return the start of the command line.
+    """Return the start of the command line."""
+    mounts = [(str(runtime), "/var/runtime"), (str(function.task), "/var/task"), (str(opt), "/opt")]
+    return [
+        "exec bwrap \\",
+        *(f"  {shlex.join(row)} \\" for row in _isolation(python, function.runtime.removeprefix("python"))),
+        *(f"  {shlex.join(('--ro-bind', *mount))} \\" for mount in mounts),
+        '  --chdir /var/task "${given[@]}" \\',
+    ]
+
+
+def _isolation(python: Path, version: str) -> list[tuple[str, ...]]:
+    """Return bubblewrap's options that are the same for every function, and are tried before it is chosen.
 
     Not `--die-with-parent`: the signal fires when the emulator's spawning *thread* ends, so every call would be
     a cold start. `--as-pid-1` with `setpriv --pdeathsig KILL` inside leaves nothing behind.
     """
-    binds = [(str(runtime), "/var/runtime"), (str(function.task), "/var/task"), (str(opt), "/opt")]
-    if not python.is_relative_to("/usr"):
-        binds.append((str(python), str(python)))
-    site_packages = python / "lib" / f"python{function.runtime.removeprefix('python')}" / "site-packages"
+    roots = [("--symlink", f"usr/{name}", f"/{name}") for name in ("bin", "lib", "lib64")]
+    packages = (
+        python / "lib" / f"python{version}" / "site-packages",
+        Path("/usr/lib/python3/dist-packages"),
+        Path(f"/usr/local/lib/python{version}/dist-packages"),
+    )
     return [
-        "exec bwrap --as-pid-1 --unshare-pid --unshare-ipc --new-session --clearenv \\",
-        "  --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \\",
-        *(f"  --ro-bind-try /etc/{name} /etc/{name} \\" for name in VISIBLE_ETC),
-        "  --ro-bind-try /var/cache/fontconfig /var/cache/fontconfig --proc /proc --dev /dev \\",
-        f"  --size {TMP_BYTES} --tmpfs /tmp \\",
-        *(f"  --ro-bind {shlex.quote(source)} {shlex.quote(target)} \\" for source, target in binds),
+        ("--as-pid-1", "--unshare-pid", "--unshare-ipc", "--new-session", "--clearenv"),
+        ("--ro-bind", "/usr", "/usr"),
+        *roots,
+        *(("--ro-bind-try", f"/etc/{name}", f"/etc/{name}") for name in VISIBLE_ETC),
+        ("--ro-bind-try", "/var/cache/fontconfig", "/var/cache/fontconfig"),
+        ("--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),  # noqa: S108 - inside
+        *([] if python.is_relative_to("/usr") else [("--ro-bind", str(python), str(python))]),
         # Whatever is installed into this machine's Python must not hide a package that the layers lack.
-        f"  --tmpfs {shlex.quote(str(site_packages))} \\",
-        '  --chdir /var/task "${given[@]}" \\',
+        *(("--tmpfs", str(folder)) for folder in packages if folder.is_dir()),
     ]
 
 

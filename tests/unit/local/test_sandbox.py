@@ -1,6 +1,7 @@
 import io
 import os
 import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.adapter.sandbox import Function, Mode, bootstrap, bootstrap_zip, merged_layers
+from local.setup.paths import ROOT
 
 
 @pytest.fixture
@@ -18,6 +20,49 @@ def function(tmp_path: Path) -> Function:
     task = tmp_path / "build" / "CheckoutFunction"
     task.mkdir()
     return Function(task, layers, "app.handler", "python3.13", ("DEPLOYMENT", "RETURN_URL"), "JSON")
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """A directory for PATH with a `bwrap` that writes down what it was asked; it refuses what `$REFUSED` names."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program = programs / "bwrap"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n'
+        'for part in "$@"; do [ "$part" = "${REFUSED:-none}" ] && exit 1; done\nexit 0\n'
+    )
+    program.chmod(0o755)
+    return programs
+
+
+def mode_with(programs: Path, **variables: str) -> str:
+    outcome = subprocess.run(
+        [sys.executable, "-c", "from local.adapter.sandbox import available_mode; print(available_mode())"],
+        cwd=ROOT,
+        env={"PATH": str(programs), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return outcome.stdout.strip()
+
+
+def test_bubblewrap_is_tried_with_the_options_of_the_bootstrap(
+    function: Function, stand_in: Path, tmp_path: Path
+) -> None:
+    assert mode_with(stand_in) == Mode.BUBBLEWRAP
+    tried = (tmp_path / "asked").read_text()
+    script = bootstrap(function, opt=tmp_path / "opt", endpoint_url="http://e", mode=Mode.BUBBLEWRAP)
+    command = script.partition("exec bwrap \\\n")[2].partition("--ro-bind " + str(tmp_path / "build"))[0]
+    wanted = [option for option in command.split() if option.startswith("--")]
+    assert {"--as-pid-1", "--clearenv", "--size", "--tmpfs"} <= set(wanted)
+    assert [option for option in wanted if option not in tried.split()] == []
+
+
+@pytest.mark.parametrize("option", ["--as-pid-1", "--clearenv", "--size", "--tmpfs"])
+def test_a_bubblewrap_that_lacks_an_option_is_not_used(stand_in: Path, option: str) -> None:
+    assert mode_with(stand_in, REFUSED=option) == Mode.PROCESS
 
 
 @pytest.mark.parametrize("mode", list(Mode))
