@@ -20,10 +20,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local.setup.paths import CACHE
+
 WHEEL = "seahaven-stripe-world==0.3.0"
 WHEEL_SHA256 = "f4466fea9dbdb7225ad2de9452b91df5f8b53559edb71b49afe446e1a001307a"
 MEMBER = "seahaven_stripe_world/spec/spec3.json"
 DOCUMENT_SHA256 = "f0e0fc8fffbffda45bf5f3df59846443c1d47a3cfcbfae232eedf4743124ebee"
+
+#: Any pip will do: the wheel is only downloaded.
+OTHER_PYTHONS = ("python3", "python3.12", "python3.11", "python3.10", "python3.9")
 
 #: Part of the cache key: raise it whenever `prune` keeps something else than before.
 PRUNING = 1
@@ -81,16 +86,16 @@ class SpecificationError(Exception):
     """The document cannot be had: no pip, no network, or a file that is not the pinned one."""
 
 
-def cache_directory() -> Path:
+def document_path() -> Path:
     """Where the cut-down document lies; the name changes with the document, the operations and the pruning."""
     key = json.dumps([DOCUMENT_SHA256, OPERATIONS, sorted(RESOURCES), PRUNING], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return Path.home() / ".cache" / "directus-legal-billing" / f"stripe-{digest}"
+    return CACHE / f"stripe-{digest}" / "spec3.pruned.json"
 
 
 def obtain() -> Path:
     """Path of the cut-down document, fetched when it is not in the cache. Raises `SpecificationError`."""
-    path = cache_directory() / "spec3.pruned.json"
+    path = document_path()
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,10 +147,9 @@ def _download(folder: Path) -> Path:
 
 
 def _pips() -> Iterator[list[str]]:
-    """Every pip at hand, nearest first: environments made by uv have none, so look beside and below them."""
+    """Every pip at hand, nearest first: environments made by uv have none, nor has Debian's python3.13."""
     base = Path(sys.base_prefix, "bin", "python3")
-    bootstrap = Path.home() / ".cache" / "directus-legal-billing" / "uv-bootstrap" / "bin" / "python"
-    for interpreter in (Path(sys.executable), base, bootstrap):
+    for interpreter in (sys.executable, base, *OTHER_PYTHONS):
         command = [str(interpreter), "-m", "pip"]
         with contextlib.suppress(OSError):
             if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:

@@ -1,11 +1,14 @@
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.setup.paths import ROOT
 from local.stripe_simulator import specification
 from local.stripe_simulator.openapi import apply_patch
 
@@ -61,9 +64,22 @@ def test_pruning_drops_prose_but_not_a_property_called_description() -> None:
     assert "x-expansionResources" in charge["properties"]["customer"]
 
 
-def test_the_cache_has_another_name_for_every_document() -> None:
-    assert specification.cache_directory().parent.name == "directus-legal-billing"
-    assert specification.cache_directory().name.startswith("stripe-")
+def test_the_document_lies_in_the_cache_the_set_up_uses_under_a_name_of_its_own(tmp_path: Path) -> None:
+    asked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from local.stripe_simulator import specification; print(specification.document_path())",
+        ],
+        cwd=ROOT,
+        env={"DIRECTUS_LEGAL_BILLING_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    path = Path(asked.stdout.strip())
+    assert path.parents[1] == tmp_path
+    assert path.parent.name.startswith("stripe-")
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
