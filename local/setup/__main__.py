@@ -3,7 +3,8 @@
     python3.13 -m local.setup [check | stack | tests]
 
 `check`: what `make check` needs. `stack`: what `make up` and `make demo` need. `tests`: all of it.
-Directus takes longest, so it is begun first and built while the Python environments are made.
+Directus takes longest, so it is built while the Python environments are made; the system packages come before it,
+because its native modules may need the compiler.
 Standard library only.
 """
 
@@ -11,7 +12,7 @@ import argparse
 import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Final
@@ -20,12 +21,20 @@ from local.adapter.build import built
 from local.problem import Problem
 from local.setup.commands import run, stop_all
 from local.setup.node import install_directus, install_node
-from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest, directus_tree
+from local.setup.paths import CACHE, DEVELOPMENT, ROOT, directus_tree
 from local.setup.progress import Progress
-from local.setup.python_environments import install_environment, install_uv
-from local.setup.system_packages import STACK, TESTS, install_system_packages
+from local.setup.python_environments import install_environment
+from local.setup.system_packages import COMPILERS, STACK, TESTS, SystemPackage, install_system_packages
+from local.stripe_simulator.specification import document_path
 
 type Step = Callable[[Progress], None]
+
+
+class AfterPackages:
+    """A place in a chain of steps: here the system packages must be there."""
+
+
+AFTER_PACKAGES: Final = AfterPackages()
 
 ENVIRONMENTS: Final = {
     "check": ("dev", "sam"),
@@ -64,42 +73,51 @@ def _refuse_elsewhere() -> None:
 
 
 def _install(purpose: str, progress: Progress) -> None:
-    background: list[Step] = []
-    if purpose != "check":
-        background = [install_node, install_directus]
-    with ThreadPoolExecutor(max_workers=2) as threads:
-        running: list[Future[None]] = [
-            threads.submit(_in_order, background, progress),
-            threads.submit(_in_order, _foreground(purpose), progress),
-        ]
+    environments = [_environment_step(name) for name in ENVIRONMENTS[purpose]]
+    if purpose == "check":
+        install_side_by_side([*environments], progress=progress)
+        return
+    packages = wanted_packages(purpose, directus_is_built=directus_tree().exists())
+    install_side_by_side(
+        [install_node, AFTER_PACKAGES, install_directus],
+        [*environments, fetch_stripe_document, AFTER_PACKAGES, build_functions],
+        packages=lambda progress: install_system_packages(packages, progress),
+        progress=progress,
+    )
+
+
+def wanted_packages(purpose: str, *, directus_is_built: bool) -> list[SystemPackage]:
+    """Return the system packages for a purpose of `ENVIRONMENTS`; compilers only while Directus is to be built."""
+    if purpose == "check":
+        return []
+    return [*STACK, *(TESTS if purpose == "tests" else ()), *(() if directus_is_built else COMPILERS)]
+
+
+def install_side_by_side(
+    *chains: Sequence[Step | AfterPackages], packages: Step | None = None, progress: Progress
+) -> None:
+    """Run the chains of steps beside one another and beside `packages`, each chain in its order.
+
+    Where a chain says `AFTER_PACKAGES` it goes on only when `packages` is done. The first failure stops all.
+    """
+    with ThreadPoolExecutor(max_workers=len(chains) + 1) as threads:
+        system = threads.submit(packages or _nothing, progress)
+        running = [system, *(threads.submit(_in_order, chain, system, progress) for chain in chains)]
         try:
             wait(running, return_when=FIRST_EXCEPTION)
             for future in running:
                 if future.done():
                     future.result()
         except BaseException:
-            stop_all()  # leaving the block waits for both threads
+            stop_all()  # leaving the block waits for all threads
             raise
         for future in running:
             future.result()
 
 
-def _foreground(purpose: str) -> list[Step]:
-    packages = {"check": (), "stack": STACK, "tests": (*STACK, *TESTS)}[purpose]
-    return [
-        lambda progress: install_system_packages(packages, progress),
-        install_uv,
-        *(_environment_step(name) for name in ENVIRONMENTS[purpose]),
-        *([] if purpose == "check" else [fetch_stripe_document, build_functions]),
-    ]
-
-
 def fetch_stripe_document(progress: Progress) -> None:
-    """Bring Stripe's OpenAPI document into the cache; the simulator's own program knows how."""
-    known = CACHE / "stripe-document"
-    source = ROOT / "local/stripe_simulator/specification.py"
-    key = digest(source)
-    if known.exists() and known.read_text() == key:
+    """Bring Stripe's OpenAPI document into the cache, unless it is there."""
+    if document_path().exists():
         return
     with progress.step("Stripe's OpenAPI document"):
         run(
@@ -108,7 +126,6 @@ def fetch_stripe_document(progress: Progress) -> None:
             log="stripe-document",
             sentence="Stripe's OpenAPI document could not be fetched.",
         )
-    known.write_text(key)
 
 
 def build_functions(progress: Progress) -> None:
@@ -122,9 +139,16 @@ def _environment_step(name: str) -> Step:
     return lambda progress: install_environment(name, progress)
 
 
-def _in_order(steps: list[Step], progress: Progress) -> None:
+def _in_order(steps: Sequence[Step | AfterPackages], packages: Future[None], progress: Progress) -> None:
     for step in steps:
-        step(progress)
+        if isinstance(step, AfterPackages):
+            packages.result()
+        else:
+            step(progress)
+
+
+def _nothing(progress: Progress) -> None:
+    del progress
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +36,14 @@ def lock_file(name: str) -> Path:
 
 
 def python_environment(name: str) -> Path:
-    """Return the directory of the Python environment `name` (`dev` is the checkout's own `.venv`)."""
+    """Return the directory of the Python environment `name` (`dev` is the checkout's own `.venv`).
+
+    Keyed by its lock, the machine and the interpreter it was made with, whose links it holds.
+    """
     if name == "dev":
         return DEVELOPMENT
-    return CACHE / "environments" / f"{name}-{digest(lock_file(name), extra=platform.machine())}"
+    made_with = f"{platform.machine()} {os.path.realpath(sys.base_prefix)}"
+    return CACHE / "environments" / f"{name}-{digest(lock_file(name), extra=made_with)}"
 
 
 def node_directory() -> Path:

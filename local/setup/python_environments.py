@@ -27,28 +27,8 @@ def uv_version() -> str:
 
 
 def uv_program() -> Path:
-    """Return the path of the pinned uv."""
+    """Return the path of the pinned uv; `python.sh` brings it before any of this runs."""
     return CACHE / f"uv-{uv_version()}" / "bin" / "uv"
-
-
-def install_uv(progress: Progress) -> None:
-    """Bring the pinned uv with pip, unless it is there."""
-    program = uv_program()
-    if program.exists():
-        return
-    final = program.parents[1]
-    building = final.with_name(f"{final.name}.building")
-    with progress.step(f"uv {uv_version()}"):
-        shutil.rmtree(building, ignore_errors=True)
-        run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes"),
-                *("--target", building, "-r", lock_file("uv")),
-            ],
-            log="uv",
-            sentence="pip could not install uv.",
-        )
-        building.rename(final)
 
 
 def install_environment(name: str, progress: Progress) -> None:
@@ -57,9 +37,10 @@ def install_environment(name: str, progress: Progress) -> None:
         _synchronise_development(progress)
         return
     final = python_environment(name)
-    if final.exists():
+    if _runs(final):
         return
     with progress.step(f"Python environment {name}"):
+        shutil.rmtree(final, ignore_errors=True)  # of an interpreter that is gone
         building = final.with_name(f"{final.name}.building")
         shutil.rmtree(building, ignore_errors=True)
         building.parent.mkdir(parents=True, exist_ok=True)
@@ -74,15 +55,33 @@ def install_environment(name: str, progress: Progress) -> None:
         building.rename(final)
 
 
+def _runs(environment: Path) -> bool:
+    """Whether the environment is there and its interpreter still is: links dangle after an upgrade of Python."""
+    return os.access(environment / "bin/python", os.X_OK)
+
+
+def _made_with(environment: Path) -> str | None:
+    """Return the prefix of the Python that an environment was made with, as its `pyvenv.cfg` says."""
+    for line in (environment / "pyvenv.cfg").read_text().splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "home":
+            return os.path.realpath(Path(value.strip()).parent)
+    return None
+
+
 def _synchronise_development(progress: Progress) -> None:
-    """`.venv` is changed in place: editors and running programs hold on to it."""
+    """`.venv` is changed in place: editors and running programs hold on to it.
+
+    Only another interpreter makes it anew: the other environments are found by the interpreter `.venv` has.
+    """
     mark = DEVELOPMENT / MARK
     wanted = digest(lock_file("dev"), extra=str(ROOT))
-    if mark.exists() and mark.read_text() == wanted and os.access(DEVELOPMENT / "bin/python", os.X_OK):
+    usable = _runs(DEVELOPMENT) and _made_with(DEVELOPMENT) == os.path.realpath(sys.base_prefix)
+    if usable and mark.exists() and mark.read_text() == wanted:
         return
     with progress.step("Python environment .venv"):
         mark.unlink(missing_ok=True)
-        if not os.access(DEVELOPMENT / "bin/python3.13", os.X_OK):
+        if not usable:
             shutil.rmtree(DEVELOPMENT, ignore_errors=True)
             _uv("venv", "--python", sys.executable, DEVELOPMENT, log="dev")
         _uv(

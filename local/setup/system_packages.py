@@ -1,7 +1,8 @@
-"""Debian packages for what no wheel brings: the sandbox, a browser, PDF programs, fonts, PostgreSQL."""
+"""Debian packages for what no wheel brings: a compiler, the sandbox, a browser, PDF programs, fonts, PostgreSQL."""
 
 import glob
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -53,16 +54,42 @@ STACK: Final = (
     ),
     SystemPackage("fonts-dejavu-core", _file("/usr/share/fonts/*/dejavu/DejaVuSans.ttf"), "PDF rendering"),
 )
+COMPILERS: Final = (
+    SystemPackage("g++", _command("g++"), "Directus's native modules", required=False),
+    SystemPackage("make", _command("make"), "Directus's native modules", required=False),
+    SystemPackage("python3", _command("python3"), "node-gyp, which compiles them", required=False),
+)
+"""Wanted while Directus is not built yet: isolated-vm and sqlite3 are compiled where npm brings no built ones."""
 TESTS: Final = (
     SystemPackage("chromium", _command("chromium", "chromium-browser"), "the browser tests"),
     SystemPackage("poppler-utils", _command("pdftoppm"), "the PDF tests"),
     SystemPackage("qpdf", _command("qpdf"), "the PDF tests"),
     SystemPackage(
-        "postgresql",
-        _file("/usr/lib/postgresql/*/bin/postgres", "/usr/local/pgsql/bin/postgres"),
-        "the tests of Directus on PostgreSQL",
+        "postgresql", lambda: postgresql_programs() is not None, "the tests of Directus on PostgreSQL"
     ),
 )
+
+
+def postgresql_programs() -> Path | None:
+    """Return the directory of `initdb`, `postgres` and `pg_isready`, the newest version's; None where there is none."""
+    # sorted by number: 9.6 is older than 15
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    for folder in (*reversed(versions), Path("/usr/local/pgsql/bin")):
+        if all((folder / name).exists() for name in ("initdb", "postgres", "pg_isready")):
+            return folder
+    return None
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.parent.name.split(".") if part.isdecimal())
+
+
+def unprivileged_user() -> str | None:
+    """Return who runs PostgreSQL, which refuses root: `postgres` if there is one, else `nobody`; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
 
 
 def install_system_packages(wanted: Sequence[SystemPackage], progress: Progress) -> None:
@@ -70,7 +97,7 @@ def install_system_packages(wanted: Sequence[SystemPackage], progress: Progress)
     missing = [package for package in wanted if not package.present()]
     if not missing:
         return
-    names = [package.name for package in missing]
+    names = list(dict.fromkeys(package.name for package in missing))
     prefix = _privilege()
     if prefix is None or not shutil.which("apt-get"):
         _give_up(missing, progress)
