@@ -11,7 +11,7 @@ from billing.adapters.document_rows import (
 )
 from billing.core.ledger import PaymentDispute, Refund
 from billing.core.money import Money
-from billing.errors import Unprocessable
+from billing.errors import DirectusRejected
 from tests.unit.render_pdf.firm_rows import FIRM, line, payment
 
 
@@ -47,13 +47,13 @@ def test_an_address_may_be_parts_text_or_absent() -> None:
 @pytest.mark.parametrize(
     ("row", "place"),
     [
-        ({"name": "A", "address": ["1 Road"]}, "clients cannot be printed: look at address."),
-        ({"name": "A", "address": {"line1": 7}}, "clients cannot be printed: look at line1."),
-        ({}, "clients cannot be printed: look at name."),
+        ({"name": "A", "address": ["1 Road"]}, "A row of clients cannot be read: look at address."),
+        ({"name": "A", "address": {"line1": 7}}, "A row of clients cannot be read: look at line1."),
+        ({}, "A row of clients cannot be read: look at name."),
     ],
 )
 def test_what_cannot_be_read_names_the_place(row: dict[str, object], place: str) -> None:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(DirectusRejected) as caught:
         client_from_row(row)
     assert (caught.value.code, caught.value.detail) == ("row_unreadable", place)
 
@@ -82,6 +82,6 @@ def test_what_was_given_back_is_not_printed_as_paid() -> None:
     "stored", [[{"id": "p"}], "not json", [1], [{"id": "p", "date": "x", "method": "m"}]]
 )
 def test_payments_stored_by_somebody_else_are_not_guessed_at(stored: object) -> None:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(DirectusRejected) as caught:
         document_from_row({"id": "d", "printed_payments": stored})
     assert caught.value.code == "row_unreadable"

@@ -10,7 +10,14 @@ import pytest
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.application.render_document import RenderDocument
 from billing.core.document_plan import NotDrawn
-from billing.errors import BadRequest, Conflict, NotFound, Unprocessable, UpstreamUnavailable
+from billing.errors import (
+    BadRequest,
+    Conflict,
+    DirectusRejected,
+    NotFound,
+    Unprocessable,
+    UpstreamUnavailable,
+)
 from billing.observability import logger
 from billing.queue_worker import process_batch
 from tests.unit.render_pdf.fakes import (
@@ -334,7 +341,7 @@ def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() ->
     try:
         firm.render.render_invoice(INVOICE)
     finally:
-        logger.removeHandler(log)
+        logging.getLogger(logger.name).removeHandler(log)
     assert (
         firm.invoice["pdf_error"] == "The document could not be drawn completely: No such thing: Zoë's secret"
     )
@@ -357,7 +364,27 @@ def test_a_firm_row_without_a_name_is_said_on_the_invoice() -> None:
     firm = office()
     firm.directus.firm["name"] = None
     firm.render.render_invoice(INVOICE)
-    assert firm.invoice["pdf_error"] == "firm cannot be printed: look at name."
+    assert firm.invoice["pdf_error"] == "A row of firm cannot be read: look at name."
+
+
+@pytest.mark.parametrize(
+    ("collection", "row", "column"),
+    [("invoices", INVOICE, "due_date"), ("payments", "p1", "status"), ("line_items", "a", "kind")],
+)
+def test_a_row_that_cannot_be_read_is_said_on_the_invoice(collection: str, row: str, column: str) -> None:
+    firm = office()
+    firm.directus.collections[collection][row][column] = "soon"
+    firm.render.render_invoice(INVOICE)
+    assert (firm.invoice["pdf_status"], firm.documents) == ("failed", [])
+    assert firm.invoice["pdf_error"] == f"A row of {collection} cannot be read: look at {column}."
+
+
+def test_a_refusal_of_directus_is_not_blamed_on_the_invoice() -> None:
+    firm = office()
+    firm.renderer.error = DirectusRejected("Directus answered 403.", directus_code="FORBIDDEN")
+    with pytest.raises(DirectusRejected):
+        firm.render.render_invoice(INVOICE)
+    assert firm.invoice["pdf_status"] == "pending"
 
 
 def test_a_directus_that_is_away_changes_nothing_and_is_retried() -> None:

@@ -13,13 +13,13 @@ from billing.adapters.document_rows import (
     facts_from_row,
     firm_from_row,
     line_from_row,
-    link,
     payment_from_row,
 )
 from billing.adapters.rows import (
     INVOICE_FIELDS,
     PAYMENT_DISPUTE_FIELDS,
     REFUND_FIELDS,
+    key_of,
     payment_dispute_from_row,
     refund_from_row,
 )
@@ -46,7 +46,7 @@ class DocumentRecords(Protocol):
     """What rendering needs of the system of record."""
 
     def invoice(self, invoice: str) -> InvoiceRecord | None:
-        """Everything about one invoice; None if there is none. Raises `Unprocessable` `row_unreadable`."""
+        """Everything about one invoice; None if there is none. Raises `row_unreadable`."""
         ...
 
     def file(self, file: str) -> FileRow | None:
@@ -170,11 +170,11 @@ class DirectusDocumentRecords:
         currencies = {row["id"]: row["currency"] for row in rows}
         of_these = {"payment": {"_in": list(currencies)}}
         refunds = [
-            refund_from_row(row, currencies[link(row["payment"])])
+            refund_from_row(row, currencies[key_of(row["payment"])])
             for row in self._rows.read_many("refunds", filter=of_these, fields=REFUND_FIELDS)
         ]
         disputes = [
-            payment_dispute_from_row(row, currencies[link(row["payment"])])
+            payment_dispute_from_row(row, currencies[key_of(row["payment"])])
             for row in self._rows.read_many(
                 "payment_disputes", filter=of_these, fields=PAYMENT_DISPUTE_FIELDS
             )

@@ -1,22 +1,30 @@
 """Rows that are printed, parsed once at the edge into the values of `core`.
 
 Text is cleaned here: control characters have no place on paper and would break the PDF's metadata.
-What staff typed wrongly is `Unprocessable` `row_unreadable` and names the collection and the field.
+What cannot be read is refused as in `rows`.
 """
 
 import datetime as dt
-import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator
 
 from billing.adapters.directus import Row
-from billing.adapters.rows import Timestamp, invoice_from_row
+from billing.adapters.rows import (
+    Json,
+    Key,
+    RowModel,
+    Timestamp,
+    invoice_from_row,
+    parse,
+    unreadable,
+)
+from billing.adapters.rows import payment_from_row as ledger_payment_from_row
 from billing.core.document_plan import BookedPayment, DocumentRow, printed_form
-from billing.core.ledger import PaymentDispute, Refund
+from billing.core.ledger import PaymentDispute, PaymentStatus, Refund, amount_kept
 from billing.core.money import Money, exponent_of
 from billing.core.printed_invoice import (
     Addressee,
@@ -27,7 +35,6 @@ from billing.core.printed_invoice import (
     PrintedLine,
     envelope_lines,
 )
-from billing.errors import Unprocessable
 
 #: C0 and C1 controls but tab and line feed, lone surrogates, and the marks that reverse the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -40,26 +47,10 @@ def _clean(value: Any) -> Any:
     return _UNPRINTABLE.sub("", value.replace("\r\n", "\n")).strip() if isinstance(value, str) else value
 
 
-def _parsed_json(value: Any) -> Any:
-    """A json field comes parsed; through some drivers as text."""
-    return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
-
-
-def link(value: Any) -> Any:
-    """A link comes as its key, or as an object when a field below it was asked for."""
-    return value.get("id") if isinstance(value, dict) else value
-
-
 type Text = Annotated[str, BeforeValidator(_clean)]
-type Link = Annotated[str, BeforeValidator(link)]
-type Json = Annotated[Any, BeforeValidator(_parsed_json)]
 
 
-class _PrintedRow(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _FactsRow(_PrintedRow):
+class _FactsRow(RowModel):
     issue_date: dt.date | None = None
     matter_number: Text = ""
     matter_name: Text = ""
@@ -67,7 +58,7 @@ class _FactsRow(_PrintedRow):
     client_message: Text = ""
 
 
-class _AddressParts(_PrintedRow):
+class _AddressParts(RowModel):
     line1: Text = ""
     line2: Text = ""
     city: Text = ""
@@ -76,21 +67,21 @@ class _AddressParts(_PrintedRow):
     country: Text = ""
 
 
-class _ClientRow(_PrintedRow):
+class _ClientRow(RowModel):
     name: Text
     address: Json = None
     tax_id: Text = ""
     language: Text = ""
 
 
-class _FirmRow(_PrintedRow):
+class _FirmRow(RowModel):
     name: str
     legal_name: Text = ""
     address: Json = None
     tax_id: Text = ""
     email: Text = ""
     phone: Text = ""
-    logo: Link | None = None
+    logo: Key | None = None
     bank_details: Text = ""
     timezone: str
     currency: str
@@ -98,7 +89,7 @@ class _FirmRow(_PrintedRow):
     footer: Text = ""
 
 
-class _LineRow(_PrintedRow):
+class _LineRow(RowModel):
     id: str
     sort: int | None = None
     kind: LineKind
@@ -111,20 +102,15 @@ class _LineRow(_PrintedRow):
     amount: Decimal
 
 
-class _PaymentRow(_PrintedRow):
-    id: str
-    amount: Decimal
-    currency: str
-    status: str
-    method: str | None = None
+class _PaymentDatesRow(RowModel):
     payment_date: dt.date | None = None
     date_created: Timestamp
 
 
-class _DocumentRow(_PrintedRow):
+class _DocumentRow(RowModel):
     id: str
     version: int | None = None
-    file: Link | None = None
+    file: Key | None = None
     sha256: str | None = None
     content_hash: str | None = None
     printed_payments: Json = None
@@ -133,19 +119,19 @@ class _DocumentRow(_PrintedRow):
 def facts_from_row(row: Row) -> InvoiceFacts:
     """Parse an `invoices` row read with the ledger's fields and the printed ones."""
     ledger = invoice_from_row(row)
-    parsed = _parse(_FactsRow, row, "invoices")
+    parsed = parse(_FactsRow, row, "invoices")
     return InvoiceFacts(ledger=ledger, **{name: getattr(parsed, name) for name in _FactsRow.model_fields})
 
 
 def client_from_row(row: Row) -> Addressee:
     """Parse a `clients` row."""
-    parsed = _parse(_ClientRow, row, "clients")
+    parsed = parse(_ClientRow, row, "clients")
     return Addressee(parsed.name, _address(parsed.address, "clients"), parsed.tax_id, parsed.language)
 
 
 def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
     """Parse the `firm` singleton; also the id of its logo's file, if it has one."""
-    parsed = _parse(_FirmRow, row, "firm")
+    parsed = parse(_FirmRow, row, "firm")
     texts = {
         name: getattr(parsed, name)
         for name in ("legal_name", "tax_id", "email", "phone", "bank_details", "footer")
@@ -164,7 +150,7 @@ def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
 
 def line_from_row(row: Row, currency: str) -> PrintedLine:
     """Parse a `line_items` row; amounts are in the invoice's currency."""
-    parsed = _parse(_LineRow, row, "line_items")
+    parsed = parse(_LineRow, row, "line_items")
     return PrintedLine(
         id=parsed.id,
         kind=parsed.kind,
@@ -183,18 +169,13 @@ def payment_from_row(
     row: Row, refunds: Sequence[Refund], payment_disputes: Sequence[PaymentDispute]
 ) -> BookedPayment:
     """Parse a `payments` row; what refunds and lost disputes of it took back is subtracted."""
-    parsed = _parse(_PaymentRow, row, "payments")
-    nothing = Money.zero(parsed.currency)
-    refunded = (
-        r.amount for r in refunds if r.payment == parsed.id and r.status not in {"failed", "canceled"}
-    )
-    lost = (d.amount for d in payment_disputes if d.payment == parsed.id and d.status == "lost")
-    kept = Money.from_directus(parsed.amount, parsed.currency) - sum(refunded, nothing) - sum(lost, nothing)
+    payment = ledger_payment_from_row(row)
+    parsed = parse(_PaymentDatesRow, row, "payments")
     return BookedPayment(
-        id=parsed.id,
-        kept=max(nothing, kept),
-        succeeded=parsed.status == "succeeded",
-        method=parsed.method if parsed.method in METHODS else "other",
+        id=payment.id,
+        kept=amount_kept(payment, refunds, payment_disputes),
+        succeeded=payment.status is PaymentStatus.SUCCEEDED,
+        method=payment.method if payment.method in METHODS else "other",
         date=parsed.payment_date,
         booked_at=parsed.date_created,
     )
@@ -202,11 +183,11 @@ def payment_from_row(
 
 def document_from_row(row: Row) -> DocumentRow:
     """Parse a `documents` row of an invoice."""
-    parsed = _parse(_DocumentRow, row, "documents")
+    parsed = parse(_DocumentRow, row, "documents")
     try:
         printed = None if parsed.printed_payments is None else printed_form(parsed.printed_payments)
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable("documents", "printed_payments", parsed.id) from error
+        raise unreadable("documents", "printed_payments", parsed.id) from error
     return DocumentRow(
         parsed.id, parsed.version or 0, parsed.file, parsed.sha256 or "", parsed.content_hash or "", printed
     )
@@ -218,21 +199,8 @@ def _address(value: Any, collection: str) -> PostalAddress:
     if isinstance(value, str):
         return PostalAddress(tuple(line for part in value.splitlines() if (line := _clean(part))))
     if isinstance(value, dict):
-        parts = _parse(_AddressParts, value, collection)
+        parts = parse(_AddressParts, value, collection)
         return envelope_lines(
             **{name: " ".join(getattr(parts, name).split()) for name in _AddressParts.model_fields}
         )
-    raise _unreadable(collection, "address")
-
-
-def _parse[Model: _PrintedRow](model: type[Model], row: Row, collection: str) -> Model:
-    try:
-        return model.model_validate(row)
-    except ValidationError as error:
-        fields = sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})
-        raise _unreadable(collection, ", ".join(fields), row.get("id")) from None
-
-
-def _unreadable(collection: str, fields: str, record: object = None) -> Unprocessable:
-    message = f"{collection} cannot be printed: look at {fields}."
-    return Unprocessable(message, code="row_unreadable", record=str(record) if record else None)
+    raise unreadable(collection, "address")

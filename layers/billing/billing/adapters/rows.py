@@ -1,7 +1,7 @@
-"""Directus rows of the ledger, parsed once at the edge; nothing half-parsed gets through.
+"""How Directus rows are parsed, once, at the edge; and the rows of the ledger. Nothing half-parsed gets through.
 
-A row that cannot be read (a client's row edited past the model, an unknown currency) is a `DirectusRejected`
-or an `Unprocessable` that names it, never a KeyError later on.
+A row that cannot be read (a row edited past the model) is a `DirectusRejected` `row_unreadable` that names it,
+never a KeyError later on; an unknown currency is an `Unprocessable`.
 """
 
 from __future__ import annotations
@@ -43,31 +43,53 @@ PAYMENT_DISPUTE_FIELDS = ("payment", "amount", "currency", "status")
 DISPUTE_FIELDS = ("id", "invoice", "line_item", "amount", "status")
 
 
-def _object(value: Any) -> Any:
-    """A json field comes parsed; through some drivers as text."""
-    return json.loads(value) if isinstance(value, str) else value
+def json_value(value: Any) -> Any:
+    """A json field comes parsed; through some drivers as text. Other text is a value of its own."""
+    return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
 
 
-def _key(value: Any) -> Any:
+def key_of(link: Any) -> Any:
     """A link comes as its key, or as an object when a field below it was asked for."""
-    return value.get("id") if isinstance(value, dict) else value
+    return link.get("id") if isinstance(link, dict) else link
 
 
-def _utc(value: Any) -> Any:
-    """Timestamps are UTC; SQLite may hand one out without saying so."""
-    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return parsed.replace(tzinfo=UTC) if isinstance(parsed, datetime) and parsed.tzinfo is None else parsed
+def instant(value: object) -> datetime | None:
+    """Timestamps are UTC; SQLite may hand one out without saying so. None for what is not text."""
+    if not isinstance(value, str):
+        return None
+    parsed = datetime.fromisoformat(value)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-type Key = Annotated[str, BeforeValidator(_key)]
-type Timestamp = Annotated[datetime, BeforeValidator(_utc)]
+type Key = Annotated[str, BeforeValidator(key_of)]
+type Json = Annotated[Any, BeforeValidator(json_value)]
+type Timestamp = Annotated[
+    datetime, BeforeValidator(lambda value: instant(value) if isinstance(value, str) else value)
+]
 
 
-class _Row(BaseModel):
+class RowModel(BaseModel):
+    """The columns of a row that are used, with their types; any others are left out."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _InvoiceRow(_Row):
+def parse[Model: RowModel](model: type[Model], row: Row, collection: str) -> Model:
+    """Raise `DirectusRejected` `row_unreadable`, which names the columns and never their values."""
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        names = sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})
+        raise unreadable(collection, ", ".join(names), row.get("id")) from None
+
+
+def unreadable(collection: str, columns: str, record: object = None) -> DirectusRejected:
+    """The error for a row with columns that cannot be read."""
+    message = f"A row of {collection} cannot be read: look at {columns}."
+    return DirectusRejected(message, code="row_unreadable", record=str(record) if record else None)
+
+
+class _InvoiceRow(RowModel):
     id: str
     invoice_number: str
     client: Key
@@ -84,12 +106,12 @@ class _InvoiceRow(_Row):
     pdf_status: str | None = None
 
 
-class _LineItemRow(_Row):
+class _LineItemRow(RowModel):
     id: str
     amount: Decimal
 
 
-class _PaymentRow(_Row):
+class _PaymentRow(RowModel):
     id: str
     invoice: Key | None = None
     amount: Decimal
@@ -99,33 +121,24 @@ class _PaymentRow(_Row):
     transaction_id: str | None = None
     checkout_session: str | None = None
     open_claim: str | None = None
-    attempt: Annotated[dict[str, Any] | None, BeforeValidator(_object)] = None
+    attempt: Annotated[dict[str, Any] | None, BeforeValidator(json_value)] = None
     expires_at: Timestamp | None = None
     amount_refunded: Decimal | None = None
     amount_disputed_lost: Decimal | None = None
 
 
-class _ReversalRow(_Row):
+class _ReversalRow(RowModel):
     payment: Key
     amount: Decimal
     currency: str | None = None
     status: str
 
 
-class _DisputeRow(_Row):
+class _DisputeRow(RowModel):
     id: str
     line_item: Key | None = None
     amount: Decimal | None = None
     status: str
-
-
-def _parse[Model: _Row](model: type[Model], row: Row, collection: str) -> Model:
-    try:
-        return model.model_validate(row)
-    except ValidationError as error:
-        names = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}))
-        message = f"A row of {collection} cannot be read: look at {names}."
-        raise DirectusRejected(message, code="row_unreadable", record=str(row.get("id"))) from None
 
 
 def _money(value: Decimal | None, currency: str) -> Money | None:
@@ -134,7 +147,7 @@ def _money(value: Decimal | None, currency: str) -> Money | None:
 
 def invoice_from_row(row: Row) -> Invoice:
     """Parse a row read with `INVOICE_FIELDS`; `currency_not_supported` if its currency is not accepted."""
-    parsed = _parse(_InvoiceRow, row, "invoices")
+    parsed = parse(_InvoiceRow, row, "invoices")
     currency = parsed.currency.upper()
     return Invoice(
         id=parsed.id,
@@ -156,13 +169,13 @@ def invoice_from_row(row: Row) -> Invoice:
 
 def line_item_from_row(row: Row, currency: str) -> LineItem:
     """Parse a row read with `LINE_ITEM_FIELDS`; amounts are in the invoice's currency."""
-    parsed = _parse(_LineItemRow, row, "line_items")
+    parsed = parse(_LineItemRow, row, "line_items")
     return LineItem(id=parsed.id, amount=Money.from_directus(parsed.amount, currency))
 
 
 def payment_from_row(row: Row) -> Payment:
     """Parse a row read with `PAYMENT_FIELDS`."""
-    parsed = _parse(_PaymentRow, row, "payments")
+    parsed = parse(_PaymentRow, row, "payments")
     currency = parsed.currency.upper()
     return Payment(
         id=parsed.id,
@@ -182,13 +195,13 @@ def payment_from_row(row: Row) -> Payment:
 
 def refund_from_row(row: Row, currency: str) -> Refund:
     """Parse a row read with `REFUND_FIELDS`; `currency` is the payment's, which a refund shares."""
-    parsed = _parse(_ReversalRow, row, "refunds")
+    parsed = parse(_ReversalRow, row, "refunds")
     return Refund(parsed.payment, _reversed(parsed, currency, "refunds"), parsed.status)
 
 
 def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
     """Parse a row read with `PAYMENT_DISPUTE_FIELDS`; `currency` is the payment's."""
-    parsed = _parse(_ReversalRow, row, "payment_disputes")
+    parsed = parse(_ReversalRow, row, "payment_disputes")
     return PaymentDispute(parsed.payment, _reversed(parsed, currency, "payment_disputes"), parsed.status)
 
 
@@ -202,5 +215,5 @@ def _reversed(parsed: _ReversalRow, currency: str, collection: str) -> Money:
 
 def dispute_from_row(row: Row, currency: str) -> Dispute:
     """Parse a row read with `DISPUTE_FIELDS`; amounts are in the invoice's currency."""
-    parsed = _parse(_DisputeRow, row, "disputes")
+    parsed = parse(_DisputeRow, row, "disputes")
     return Dispute(parsed.id, parsed.status, parsed.line_item, _money(parsed.amount, currency))

@@ -76,7 +76,9 @@ class RenderDocument:
         try:
             record = self._record(invoice)
             self._deliver(record, force=force)
-        except Unprocessable as error:
+        except BillingError as error:
+            if not _lies_in_its_rows(error):
+                raise
             log_refusal(error)
             count("DocumentFailed")
             reason = error.for_staff if isinstance(error, NotDrawn) else error.detail
@@ -209,3 +211,8 @@ class RenderDocument:
             )
         elif (document.sha256, document.file) != (stored.sha256, identity.file_id):
             self.records.update_document(document.id, {"sha256": stored.sha256, "file": identity.file_id})
+
+
+def _lies_in_its_rows(error: BillingError) -> bool:
+    """Whether staff must mend a row first: such a failure is told on the invoice, no repetition would help."""
+    return isinstance(error, Unprocessable) or error.code == "row_unreadable"

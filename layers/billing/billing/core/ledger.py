@@ -211,19 +211,21 @@ def amount_disputed_lost(payment: Payment, disputes: Iterable[PaymentDispute]) -
     return sum(counted, Money.zero(payment.amount.currency))
 
 
+def amount_kept(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[PaymentDispute]) -> Money:
+    """What a payment still holds, never less than nothing."""
+    back = amount_refunded(payment, refunds) + amount_disputed_lost(payment, disputes)
+    return max(Money.zero(payment.amount.currency), payment.amount - back)
+
+
 def amount_paid(ledger: Ledger) -> Money:
     """What the succeeded payments in the invoice's currency still hold."""
-    nothing = Money.zero(ledger.invoice.currency)
-    paid = nothing
-    for payment in ledger.payments:
-        if payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency == ledger.invoice.currency:
-            kept = (
-                payment.amount
-                - amount_refunded(payment, ledger.refunds)
-                - amount_disputed_lost(payment, ledger.payment_disputes)
-            )
-            paid += max(nothing, kept)
-    return paid
+    currency = ledger.invoice.currency
+    kept = (
+        amount_kept(payment, ledger.refunds, ledger.payment_disputes)
+        for payment in ledger.payments
+        if payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency == currency
+    )
+    return sum(kept, Money.zero(currency))
 
 
 def state_of(ledger: Ledger, now: datetime) -> InvoiceState | None:
