@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.application.apply_stripe_event import ApplyStripeEvent, EventMessage
+from billing.application.apply_stripe_event import ApplyStripeEvent
 from billing.application.keep_invoice import KeepInvoice
+from billing.core.webhook import StripeEvent
 from billing.errors import BillingError
 from billing.observability import count, log_refusal, logger, metrics
 from billing.queue_worker import MessageControl, process_batch
@@ -74,7 +75,7 @@ def work(message: dict[str, Any], function: Function) -> None:
     logger.append_keys(work=message.get("type"), invoice=message.get("invoice"), event=message.get("event"))
     match message.get("type"):
         case "stripe_event":
-            function.apply_event(EventMessage.from_message(message))
+            function.apply_event(StripeEvent.from_message(message))
         case "sync_session":
             function.keep_invoice.sync_session(str(message["checkout_session"]))
         case "recompute":

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from billing.application.apply_stripe_event import EventMessage
 from billing.application.plan_reminders import PlanRequest
 from billing.application.reconcile import ReconcileRequest
 from billing.application.request_rendering import render_request
@@ -72,14 +71,3 @@ def test_messages_and_invocations_are_read() -> None:
     assert sent["dedupe_key"] == f"reminder:{sent['step']}:{sent['invoice']}:email"
     assert PlanRequest.from_event(SAMPLES["reminders"]).dry_run is True
     assert ReconcileRequest.from_event(SAMPLES["reconcile"]).dry_run is True
-
-
-def test_a_stored_event_is_what_the_worker_reads() -> None:
-    stored = {
-        "event": "evt_1",
-        "event_type": "charge.updated",
-        "object": "ch_1",
-        "invoice": None,
-        "deployment": None,
-    }
-    assert EventMessage.from_message(stored).object_id == "ch_1"

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billing.adapters.stripe_gateway import StripeGateway
-from billing.application.apply_stripe_event import EventMessage
 from billing.core.webhook import StripeEvent
 from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator
 from tests.unit.fakes.directus import FixedToken
@@ -38,7 +37,7 @@ class Cashier(World):
                 name, found["type"], described["id"], described["object"], False,
                 metadata.get("directus_invoice"), metadata.get("deployment"),
             )  # fmt: skip
-            self.apply_event(EventMessage.from_message(event.message()))
+            self.apply_event(StripeEvent.from_message(event.message()))
         self.drain()
 
     def fail_next(self, **fault: Any) -> None:

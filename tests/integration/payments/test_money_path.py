@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen, StripeGateway
+from billing.core.event_types import Subject
+from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
 from tests.integration.payments.cashier import Cashier
 from tests.unit.fakes.directus import FixedToken
@@ -162,6 +164,41 @@ def test_the_fee_and_the_method_are_read_from_the_charge(invoiced: Cashier) -> N
     assert (charge.method, charge.currency, charge.last4) == ("card", "USD", "4242")
     assert invoiced.gateway.retrieve_charge(charge.id).payment_intent == paid["payment_intent"]
     assert invoiced.gateway.session_of_payment_intent("pi_unknown") is None
+
+
+def test_whose_payment_it_is_stands_on_the_intent_and_on_the_charge(invoiced: Cashier) -> None:
+    paid = invoiced.client_pays(invoiced.pay().checkout_session)
+    found = invoiced.gateway.session_of_payment_intent(paid["payment_intent"])
+    assert found is not None
+    assert found.payment_intent is not None
+    assert found.payment_intent.latest_charge is not None
+    for subject, name in (
+        (Subject.PAYMENT_INTENT, paid["payment_intent"]),
+        (Subject.CHARGE, found.payment_intent.latest_charge.id),
+    ):
+        assert invoiced.gateway.payment_metadata(subject, name)["deployment"] == "test"
+    with pytest.raises(StripeRejected):
+        invoiced.gateway.payment_metadata(Subject.PAYMENT_INTENT, "pi_unknown")
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        (Subject.REFUND, "refund.created"),
+        (Subject.DISPUTE, "charge.dispute.created"),
+        (Subject.EARLY_FRAUD_WARNING, "radar.early_fraud_warning.created"),
+        (Subject.REVIEW, "review.opened"),
+    ],
+)
+def test_what_cannot_be_fetched_is_parked_at_once_and_not_tried_for_a_day(
+    cashier: Cashier, subject: Subject, kind: str
+) -> None:
+    """The simulator does not answer for these (501); the requests themselves are what Stripe's document allows."""
+    with pytest.raises(StripeRejected):
+        cashier.gateway.payment_metadata(subject, "x_unknown")
+    cashier.apply_event(StripeEvent("evt_1", kind, "x_unknown", "refund", livemode=False))
+    assert cashier.directus.table("stripe_events")["evt_1"]["status"] == "parked"
+    assert len(cashier.parked) == 1
 
 
 def test_sessions_are_listed_from_a_moment_on(invoiced: Cashier) -> None:

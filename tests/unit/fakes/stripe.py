@@ -2,16 +2,25 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen
+from billing.core.event_types import Subject
 from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
 from billing.core.webhook import StripeEvent
 from billing.errors import StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.steps import Steps
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """A refund, dispute, warning or review; `metadata` is that of the payment behind it."""
+
+    id: str
+    metadata: Mapping[str, str]
 
 
 @dataclass
@@ -26,6 +35,11 @@ class FakeStripe:
     keys: dict[str, tuple[Mapping[str, Any], CheckoutSession | None]] = field(default_factory=dict)
     #: What happens to the next creations: "refuse" (400, nothing kept), "fail" (500, kept under the key).
     creations: list[str] = field(default_factory=list)
+    #: Payments without a Checkout session: other applications make such, or somebody in the dashboard.
+    foreign_intents: list[PaymentIntent] = field(default_factory=list)
+    foreign_charges: list[Charge] = field(default_factory=list)
+    #: What hangs on payments, with the metadata of the payment behind it.
+    behind: dict[Subject, list[Hanging]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     # ---- what the use cases ask -------------------------------------------------------------------------
@@ -69,8 +83,17 @@ class FakeStripe:
 
     def retrieve_charge(self, charge: str) -> Charge:
         self.steps.end(self.steps.begin("retrieve charge"))
-        charges = (s.payment_intent.latest_charge for s in self.sessions.values() if s.payment_intent)
-        return next(found for found in charges if found is not None and found.id == charge)
+        return self._found(charge, self._charges())
+
+    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
+        self.steps.end(self.steps.begin("find payment"))
+        match subject:
+            case Subject.PAYMENT_INTENT:
+                return self._found(object_id, self._intents()).metadata
+            case Subject.CHARGE:
+                return self._found(object_id, self._charges()).metadata
+            case _:
+                return self._found(object_id, self.behind.get(subject, ())).metadata
 
     # ---- what happens at Stripe -------------------------------------------------------------------------
 
@@ -133,7 +156,26 @@ class FakeStripe:
         self._let_time_pass()
         return [name for name, session in self.sessions.items() if session.is_open]
 
+    def hangs(self, subject: Subject, object_id: str, metadata: Mapping[str, str]) -> None:
+        """A refund, dispute, warning or review appears on a payment with this metadata."""
+        self.behind.setdefault(subject, []).append(Hanging(object_id, metadata))
+
     # ---- inside -----------------------------------------------------------------------------------------
+
+    def _intents(self) -> list[PaymentIntent]:
+        return [s.payment_intent for s in self.sessions.values() if s.payment_intent] + self.foreign_intents
+
+    def _charges(self) -> list[Charge]:
+        charges = [intent.latest_charge for intent in self._intents() if intent.latest_charge]
+        return charges + self.foreign_charges
+
+    @staticmethod
+    def _found[Known: (PaymentIntent, Charge, Hanging)](object_id: str, known: Iterable[Known]) -> Known:
+        for found in known:
+            if found.id == object_id:
+                return found
+        message = "Stripe refused the request: resource_missing."
+        raise StripeRejected(message, stripe_code="resource_missing")
 
     def _created(self, parameters: Mapping[str, Any], key: str) -> CheckoutSession:
         if key in self.keys:

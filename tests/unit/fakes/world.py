@@ -8,7 +8,7 @@ from typing import Any
 
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
-from billing.application.apply_stripe_event import ApplyStripeEvent, EventMessage
+from billing.application.apply_stripe_event import ApplyStripeEvent
 from billing.application.keep_invoice import KeepInvoice
 from billing.application.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.core.checkout import CheckoutTerms
@@ -149,7 +149,7 @@ class World:
     def deliver(self, events: Iterable[StripeEvent] | None = None) -> None:
         """Every event goes through the worker, then the queue is emptied."""
         for event in list(self.stripe.events if events is None else events):
-            self.apply_event(EventMessage.from_message(event.message()))
+            self.apply_event(StripeEvent.from_message(event.message()))
         self.drain()
 
     def drain(self) -> None:
@@ -162,7 +162,7 @@ class World:
                 case "sync_session":
                     self.keep_invoice.sync_session(message["checkout_session"])
                 case _:
-                    self.apply_event(EventMessage.from_message(message))
+                    self.apply_event(StripeEvent.from_message(message))
 
 
 def opened(amount: str | None = None, *, status: str = "sent") -> tuple[World, str]:

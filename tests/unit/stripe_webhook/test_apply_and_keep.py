@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing.core.event_types import subject_of
+from billing.core.stripe_objects import Charge, PaymentIntent
 from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, UpstreamUnavailable
 from tests.unit.fakes.steps import Crash, crash
@@ -111,15 +113,16 @@ def test_a_crash_around_any_step_and_a_redelivery_give_the_same_rows(story: Any)
         assert len(world.payments(status="succeeded")) <= 1
 
 
+def unreachable() -> None:
+    message = "Directus or Stripe cannot be reached."
+    raise UpstreamUnavailable(message)
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_directus_unreachable_at_any_step_leaves_the_event_to_be_delivered_again(story: Any) -> None:
     calm = told(story)
     calm.deliver()
     expected = summary(calm)
-
-    def unreachable() -> None:
-        message = "Directus cannot be reached."
-        raise UpstreamUnavailable(message)
 
     for number in range(60):
         world = told(story)
@@ -290,25 +293,124 @@ def event(kind: str, object_id: str, **given: Any) -> StripeEvent:
     return StripeEvent(f"evt_{kind}", kind, object_id, "x", False, **given)
 
 
-@pytest.mark.parametrize("kind", ["refund.created", "charge.refunded", "charge.refund.updated", "charge.dispute.created", "radar.early_fraud_warning.created"])  # fmt: skip
+MOVES_BACK = ["refund.created", "charge.refund.updated", "charge.dispute.created",
+              "radar.early_fraud_warning.created", "review.opened"]  # fmt: skip
+
+
+def ended(world: World) -> tuple[str, str | None]:
+    """How the only event ended."""
+    (row,) = world.directus.table("stripe_events").values()
+    return row["status"], row["error"]
+
+
+@pytest.mark.parametrize("kind", MOVES_BACK)
 def test_money_that_moves_back_is_parked_not_swallowed(kind: str) -> None:
     world, _ = opened()
-    world.deliver([event(kind, "re_1")])
-    (row,) = world.directus.table("stripe_events").values()
-    assert row["status"] == "parked"
-    assert kind in row["error"]
+    world.stripe.hangs(subject_of(kind), "x_1", {"deployment": "test", "directus_invoice": INVOICE})
+    world.deliver([event(kind, "x_1")])
+    status, error = ended(world)
+    assert status == "parked"
+    assert kind in str(error)
     assert len(world.parked) == 1
-    world.deliver([event(kind, "re_1")])
+    world.deliver([event(kind, "x_1")])
     assert len(world.parked) == 2, "a redelivery looks again"
 
 
+@pytest.mark.parametrize("metadata", [{}, {"deployment": "another"}, {"directus_invoice": INVOICE}])
+@pytest.mark.parametrize("kind", MOVES_BACK)
+def test_another_applications_money_that_moves_back_is_ignored_without_an_alarm(
+    kind: str, metadata: dict[str, str]
+) -> None:
+    world, _ = opened()
+    world.stripe.hangs(subject_of(kind), "x_1", metadata)
+    world.deliver([event(kind, "x_1")])
+    assert (ended(world), world.parked, world.flags) == (("ignored", None), [], [])
+
+
+@pytest.mark.parametrize("kind", MOVES_BACK)
+def test_money_that_moves_back_and_cannot_be_looked_up_stays_visible(kind: str) -> None:
+    world, _ = opened()
+    world.deliver([event(kind, "x_1")])
+    status, error = ended(world)
+    assert (status, len(world.parked)) == ("parked", 1)
+    assert "resource_missing" in str(error)
+
+
+def test_money_that_moves_back_waits_while_stripe_is_away() -> None:
+    world, _ = opened()
+    world.steps.reset()
+    world.steps.before[1] = unreachable
+    with pytest.raises(UpstreamUnavailable):
+        world.deliver([event("refund.created", "x_1")])
+    assert world.steps.names[-1] == "find payment"
+    assert ended(world) == ("received", None)
+
+
 @pytest.mark.parametrize(
-    "kind", ["customer.created", "balance.available", "payout.paid", "payment_link.created"]
+    ("deployment", "status"), [("test", "parked"), ("another", "ignored"), (None, "ignored")]
+)
+def test_a_refunded_charge_is_parked_if_it_is_ours(deployment: str | None, status: str) -> None:
+    world, _ = opened()
+    world.stripe.foreign_charges.append(charge(deployment))
+    world.deliver([event("charge.refunded", "ch_foreign")])
+    assert ended(world)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("deployment", "status"), [("test", "parked"), ("another", "ignored"), (None, "ignored")]
+)
+@pytest.mark.parametrize("kind", ["payment_intent.succeeded", "charge.succeeded"])
+def test_a_payment_without_a_session_is_parked_if_it_is_ours(
+    kind: str, deployment: str | None, status: str
+) -> None:
+    """The event itself does not tell (a thin event carries no metadata): Stripe is asked."""
+    world, _ = opened()
+    world.stripe.foreign_charges.append(charge(deployment))
+    world.stripe.foreign_intents.append(
+        PaymentIntent("pi_foreign", "succeeded", 100, "USD", metadata=metadata_of(deployment))
+    )
+    world.deliver([event(kind, "pi_foreign" if kind.startswith("payment_intent") else "ch_foreign")])
+    assert ended(world)[0] == status
+    assert len(world.parked) == (status == "parked")
+
+
+def metadata_of(deployment: str | None) -> dict[str, str]:
+    return {} if deployment is None else {"deployment": deployment}
+
+
+def charge(deployment: str | None) -> Charge:
+    created = datetime(2026, 11, 20, tzinfo=UTC)
+    return Charge("ch_foreign", "succeeded", created, metadata=metadata_of(deployment))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["customer.created", "balance.available", "payment_link.created", "v2.core.event_destination.ping"],
 )
 def test_an_event_about_something_else_is_ignored(kind: str) -> None:
     world, _ = opened()
+    world.steps.reset()
     world.deliver([event(kind, "x_1")])
     assert set(summary(world)["events"].values()) == {"ignored"}
+    assert world.parked == []
+    assert world.steps.names == ["POST stripe_events", "PATCH stripe_events"], "Stripe is not asked"
+
+
+@pytest.mark.parametrize(
+    "kind", ["payout.paid", "reserve.hold.created", "checkout.basket.left", "unheard.of"]
+)
+def test_an_event_without_a_rule_is_parked_never_dropped(kind: str) -> None:
+    world, _ = opened()
+    world.deliver([event(kind, "x_1")])
+    status, error = ended(world)
+    assert (status, len(world.parked)) == ("parked", 1)
+    assert kind in str(error)
+
+
+def test_an_event_without_a_rule_that_names_another_deployment_is_ignored() -> None:
+    world, _ = opened()
+    world.deliver([event("unheard.of", "x_1", deployment="another")])
+    assert ended(world) == ("ignored", None)
 
 
 def test_an_event_whose_session_stripe_does_not_know_fails_visibly() -> None:
@@ -326,8 +428,8 @@ def test_an_event_without_the_invoice_is_handed_to_the_invoices_group() -> None:
     world.stripe.pays(session)
     anonymous = replace(world.stripe.events[-1], invoice=None, deployment=None)
     writes = len(world.directus.requests)
-    world.apply_event(_message(anonymous))
-    assert [(group, deduplication) for _, group, deduplication in world.queue.sent] == [(INVOICE, None)]
+    world.apply_event(anonymous)
+    assert world.queue.sent == [({**anonymous.message(), "invoice": INVOICE}, INVOICE, None)]
     assert not any(method == "PATCH" for method, *_ in world.directus.requests[writes:])
     assert summary(world)["events"] == {anonymous.id: "received"}
     world.drain()
@@ -346,14 +448,8 @@ def test_a_payment_that_staff_assigned_to_another_invoice_is_written_by_that_inv
     world.stripe.learns_fee(paid.object_id, 300, "EUR")
     fee = world.stripe.events[-1]
     assert fee.invoice == INVOICE
-    world.apply_event(_message(fee))
+    world.apply_event(fee)
     assert [group for _, group, _ in world.queue.sent] == [SECOND]
     world.drain()
     assert world.stored(SECOND)["status"] == "paid"
     assert unapplied["id"] in {row["id"] for row in world.payments(fee="3.00", invoice=SECOND)}
-
-
-def _message(of: StripeEvent) -> Any:
-    from billing.application.apply_stripe_event import EventMessage
-
-    return EventMessage.from_message(of.message())

@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import stripe
 
+from billing.core.event_types import Subject
 from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
 from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from stripe._v1_services import V1Services
+
 STRIPE_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = (2, 6)
 _NETWORK_RETRIES = 2
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
-_SERVER_ERROR = 500
+_EXPAND_PAYMENT = ["charge", "payment_intent"]
+_SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
 
 
 class SessionNotOpen(StripeRejected):
@@ -130,6 +134,16 @@ class StripeGateway:
         """Fetch a charge."""
         return _charge(self._call(lambda client: client.v1.charges.retrieve(charge)))
 
+    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
+        """The metadata of the payment intent and the charge behind an object; empty if there is neither.
+
+        The object's own metadata counts only where it is the payment: who refunds may write what they like.
+        """
+        found = self._call(lambda client: _retrieve(client.v1, subject, object_id))
+        charge = found if subject is Subject.CHARGE else found.get("charge")
+        intent = found if subject is Subject.PAYMENT_INTENT else found.get("payment_intent")
+        return {**_metadata(charge), **_metadata(intent)}
+
     def _call(self, ask: Callable[[stripe.StripeClient], Any]) -> dict[str, Any]:
         try:
             return _plain(ask(self._connected()))
@@ -172,7 +186,8 @@ def _translated(error: stripe.StripeError) -> BillingError:
     if isinstance(error, stripe.RateLimitError) or code == "idempotency_key_in_use":
         message = f"Stripe asks to slow down{where}."
         return UpstreamUnavailable(message, code="stripe_unavailable", retry_after=5)
-    if status is None or status >= _SERVER_ERROR:
+    # 501 is not Stripe's but a simulator's: it will say so tomorrow as well.
+    if status is None or (status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED):
         message = f"Stripe failed with status {status}{where}."
         replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
         return (_Replayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
@@ -193,6 +208,28 @@ def _code_of(error: stripe.StripeError) -> str | None:
     return (
         str(code) if code else ("idempotency_error" if isinstance(error, stripe.IdempotencyError) else None)
     )
+
+
+def _retrieve(stripe_v1: V1Services, subject: Subject, object_id: str) -> Any:
+    match subject:
+        case Subject.PAYMENT_INTENT:
+            return stripe_v1.payment_intents.retrieve(object_id)
+        case Subject.CHARGE:
+            return stripe_v1.charges.retrieve(object_id, {"expand": ["payment_intent"]})
+        case Subject.REFUND:
+            return stripe_v1.refunds.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.DISPUTE:
+            return stripe_v1.disputes.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.EARLY_FRAUD_WARNING:
+            return stripe_v1.radar.early_fraud_warnings.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.REVIEW:
+            return stripe_v1.reviews.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+    message = f"No payment stands behind {subject}."
+    raise AssertionError(message)
+
+
+def _metadata(found: Any) -> Mapping[str, str]:
+    return (found.get("metadata") or {}) if isinstance(found, dict) else {}
 
 
 def _plain(answer: Any) -> dict[str, Any]:

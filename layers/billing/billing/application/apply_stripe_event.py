@@ -1,16 +1,19 @@
 """Use case of the worker: one Stripe event, as a hint to look at Stripe again.
 
-The event's row in `stripe_events` is written first as `received` and last as how it ended, so that a crash in
-between is seen and the next delivery does the work again.
+Whose payment it is comes first: an event about another application's payment is ignored, whatever its type. The
+event's row in `stripe_events` is written first as `received` and last as how it ended, so that a crash in between
+is seen and the next delivery does the work again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from billing.errors import BillingError, Parked
+from billing.core.booking import is_ours
+from billing.core.event_types import Subject, is_applied, subject_of
+from billing.errors import BillingError, Parked, StripeRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,17 +21,7 @@ if TYPE_CHECKING:
     from billing.adapters.billing_store import BillingStore
     from billing.adapters.queues import InvoiceQueue
     from billing.core.stripe_objects import Charge, CheckoutSession
-
-_SESSION_EVENTS = frozenset(
-    {
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.async_payment_failed",
-        "checkout.session.expired",
-    }
-)
-#: Money moves that are planned and not applied yet: they stay visible until they are.
-_NOT_APPLIED_YET = ("refund.", "charge.refund", "charge.dispute.", "radar.early_fraud_warning.")
+    from billing.core.webhook import StripeEvent
 
 
 class StripeObjects(Protocol):
@@ -46,6 +39,10 @@ class StripeObjects(Protocol):
         """Fetch a charge."""
         ...
 
+    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
+        """The metadata of the payment (intent and charge) behind an object."""
+        ...
+
 
 class Booker(Protocol):
     """The one writer (`keep_invoice.KeepInvoice`)."""
@@ -60,29 +57,6 @@ class Booker(Protocol):
 
 
 @dataclass(frozen=True)
-class EventMessage:
-    """A `stripe_event` message; `invoice` is the FIFO group if our metadata named one."""
-
-    event: str
-    event_type: str
-    object_id: str
-    invoice: str | None
-    deployment: str | None
-
-    @classmethod
-    def from_message(cls, message: Mapping[str, object]) -> EventMessage:
-        """Read what `core.webhook.StripeEvent.message` wrote."""
-        invoice, deployment = message.get("invoice"), message.get("deployment")
-        return cls(
-            event=str(message["event"]),
-            event_type=str(message["event_type"]),
-            object_id=str(message["object"]),
-            invoice=None if invoice is None else str(invoice),
-            deployment=None if deployment is None else str(deployment),
-        )
-
-
-@dataclass(frozen=True)
 class ApplyStripeEvent:
     """The use case with what it needs; `parked` is told of every event a person must look at."""
 
@@ -94,66 +68,71 @@ class ApplyStripeEvent:
     parked: Callable[[BillingError], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, message: EventMessage) -> None:
-        """Apply the event; a retryable failure is raised and the row stays `received`."""
-        status = self.store.begin_event(
-            message.event, message.event_type, message.object_id, self.now().isoformat()
-        )
+    def __call__(self, event: StripeEvent) -> None:
+        """Apply the event; `event.invoice` is the FIFO group that it came in, if one is named.
+
+        A retryable failure is raised and the row stays `received`.
+        """
+        status = self.store.begin_event(event.id, event.type, event.object_id, self.now().isoformat())
         if status in {"done", "ignored"}:
             return
         try:
-            outcome = self._outcome(message)
+            outcome = self._outcome(event)
         except BillingError as error:
             if error.retryable:
                 raise
             self.parked(error)
             ended = "parked" if isinstance(error, Parked) else "failed"
-            self.store.finish_event(message.event, ended, self.now().isoformat(), error.detail)
+            self.store.finish_event(event.id, ended, self.now().isoformat(), error.detail)
             return
         if outcome is not None:
-            self.store.finish_event(message.event, outcome, self.now().isoformat())
+            self.store.finish_event(event.id, outcome, self.now().isoformat())
 
-    def _outcome(self, message: EventMessage) -> str | None:
+    def _outcome(self, event: StripeEvent) -> str | None:
         """`done`, `ignored`, or None if the event was handed to its invoice's group."""
-        if message.deployment is not None and message.deployment != self.deployment:
+        if event.deployment is not None and event.deployment != self.deployment:
             return "ignored"
-        if message.event_type.startswith(_NOT_APPLIED_YET):
-            text = f"Events of type {message.event_type} are not applied yet: book it by hand."
-            raise Parked(text, event=message.event, object=message.object_id)
-        session = self._session(message)
-        if session is None or session.metadata.get("deployment") != self.deployment:
+        subject = subject_of(event.type)
+        if subject is Subject.NOTHING_OF_OURS:
+            return "ignored"
+        if subject is Subject.UNKNOWN:
+            text = f"There is no rule for events of type {event.type}: look at it in Stripe's dashboard."
+            raise Parked(text, event=event.id, object=event.object_id)
+        if not is_applied(event.type):
+            return self._left_to_people(event, subject)
+        session = self._session(event, subject)
+        if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"
         invoice = self.booker.invoice_of(session)
-        if invoice is not None and invoice != message.invoice:
+        if invoice is not None and invoice != event.invoice:
             # Only the worker of the invoice's group may write it.
-            self.queue.send(
-                {
-                    "type": "stripe_event",
-                    "event": message.event,
-                    "event_type": message.event_type,
-                    "object": message.object_id,
-                    "invoice": invoice,
-                    "deployment": self.deployment,
-                },
-                group=invoice,
-            )
+            self.queue.send(replace(event, invoice=invoice).message(), group=invoice)
             return None
         return "done" if self.booker.apply(session) else "ignored"
 
-    def _session(self, message: EventMessage) -> CheckoutSession | None:
-        """The session the event is about, fetched now; None if it is about something else."""
-        if message.event_type in _SESSION_EVENTS:
-            return self.stripe.retrieve_session(message.object_id)
-        if message.event_type.startswith("payment_intent."):
-            return self._session_of_intent(message, message.object_id)
-        if message.event_type.startswith("charge."):
-            intent = self.stripe.retrieve_charge(message.object_id).payment_intent
-            return self._session_of_intent(message, intent) if intent else None
-        return None
+    def _left_to_people(self, event: StripeEvent, subject: Subject) -> str:
+        """An event that nothing applies yet: ignored if the payment is another's, else parked."""
+        try:
+            ours = is_ours(self.stripe.payment_metadata(subject, event.object_id), self.deployment)
+        except StripeRejected as error:
+            text = f"An event of type {event.type} came, and whose payment it is cannot be found out. {error.detail}"
+            raise Parked(text, event=event.id, object=event.object_id) from error
+        if not ours:
+            return "ignored"
+        text = f"Events of type {event.type} are not applied yet: book it by hand."
+        raise Parked(text, event=event.id, object=event.object_id)
 
-    def _session_of_intent(self, message: EventMessage, payment_intent: str) -> CheckoutSession | None:
-        session = self.stripe.session_of_payment_intent(payment_intent)
-        if session is None and message.deployment == self.deployment:
-            text = "A payment intent of this deployment has no Checkout session; look at it in Stripe's dashboard."
-            raise Parked(text, event=message.event, payment_intent=payment_intent)
+    def _session(self, event: StripeEvent, subject: Subject) -> CheckoutSession | None:
+        """The session behind the event, fetched now; None if the payment is another application's."""
+        if subject is Subject.SESSION:
+            return self.stripe.retrieve_session(event.object_id)
+        payment_intent: str | None = event.object_id
+        if subject is Subject.CHARGE:
+            payment_intent = self.stripe.retrieve_charge(event.object_id).payment_intent
+        session = self.stripe.session_of_payment_intent(payment_intent) if payment_intent else None
+        if session is None and is_ours(
+            self.stripe.payment_metadata(subject, event.object_id), self.deployment
+        ):
+            text = "A payment of this deployment has no Checkout session; look at it in Stripe's dashboard."
+            raise Parked(text, event=event.id, object=event.object_id)
         return session

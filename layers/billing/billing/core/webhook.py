@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from billing.errors import SignatureRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 TOLERANCE_SECONDS = 300
 #: Stripe's events are a few kilobytes; what is larger is not read.
@@ -60,6 +60,19 @@ class StripeEvent:
             "invoice": self.invoice,
             "deployment": self.deployment,
         }
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> StripeEvent:
+        """Read back what `message` wrote; a KeyError if it was not that."""
+        return cls(
+            id=message["event"],
+            type=message["event_type"],
+            object_id=message["object"],
+            object_type=message["object_type"],
+            livemode=message["livemode"],
+            invoice=message["invoice"],
+            deployment=message["deployment"],
+        )
 
 
 def verified_event(raw: bytes, signature: str | None, secrets: Iterable[str], now: float) -> StripeEvent:

@@ -1,0 +1,66 @@
+"""Every type of event that the pinned SDK knows is decided, and the list of what is left alone is no longer than that."""
+
+from typing import get_args
+
+import pytest
+import stripe
+
+from billing.core import event_types
+from billing.core.event_types import Subject, is_applied, subject_of
+
+KNOWN = get_args(stripe.Event.__annotations__["type"])
+
+#: The firm's own money between Stripe and its bank: without a rule until reconcile compares it.
+WITHOUT_A_RULE = {"payout", "reserve"}
+
+
+def test_the_sdk_still_lists_its_types_where_we_look() -> None:
+    assert len(KNOWN) > 250
+
+
+def test_types_without_a_rule_are_the_ones_we_know_of() -> None:
+    assert {kind.partition(".")[0] for kind in KNOWN if subject_of(kind) is Subject.UNKNOWN} == WITHOUT_A_RULE
+
+
+def test_nothing_about_a_payment_is_left_alone() -> None:
+    ours = ("checkout.", "payment_intent.", "charge.", "refund.", "review.", "radar.")
+    assert not [
+        kind
+        for kind in KNOWN
+        if kind.startswith(ours) and subject_of(kind) in {Subject.NOTHING_OF_OURS, Subject.UNKNOWN}
+    ]
+
+
+@pytest.mark.parametrize(("prefix", "reason"), event_types._NOTHING_OF_OURS)
+def test_what_is_left_alone_exists_and_has_a_reason(prefix: str, reason: str) -> None:
+    assert prefix.endswith((".", "_"))
+    assert reason.endswith(".")
+    assert prefix == "v2.core." or any(kind.startswith(prefix) for kind in KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        ("charge.refunded", Subject.CHARGE),
+        ("charge.refund.updated", Subject.REFUND),
+        ("refund.failed", Subject.REFUND),
+        ("charge.dispute.closed", Subject.DISPUTE),
+        ("radar.early_fraud_warning.updated", Subject.EARLY_FRAUD_WARNING),
+        ("review.closed", Subject.REVIEW),
+    ],
+)
+def test_what_is_not_applied_yet_leads_to_its_payment(kind: str, subject: Subject) -> None:
+    assert subject_of(kind) is subject
+    assert not is_applied(kind)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KNOWN if kind.startswith(("checkout.", "payment_intent."))]
+)
+def test_what_a_session_tells_is_applied(kind: str) -> None:
+    assert subject_of(kind) in {Subject.SESSION, Subject.PAYMENT_INTENT}
+    assert is_applied(kind)
+
+
+def test_a_name_that_only_begins_alike_is_not_left_alone() -> None:
+    assert subject_of("customers") is subject_of("filed.created") is Subject.UNKNOWN
