@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from billing.adapters.chunks import chunks
 from billing.adapters.rows import (
     DISPUTE_FIELDS,
     INVOICE_FIELDS,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     from billing.adapters.directus import DirectusClient, Row
 
-#: Invoices read at a time: their line items fit into memory, and few enough requests for 20,000 invoices.
-CHUNK = 200
-
 
 @dataclass(frozen=True)
 class UnreadableInvoice:
@@ -56,7 +54,7 @@ class BulkLedgers:
         return self._client.read_singleton("firm", ("timezone",)).get("timezone")
 
     def ledgers(self, invoices: Sequence[str], firm_timezone: str | None) -> list[Ledger | UnreadableInvoice]:
-        """The ledgers of at most `CHUNK` invoices, in the order of their ids; ids that do not exist are left out."""
+        """The ledgers of one chunk of invoices, in the order of their ids; ids that do not exist are left out."""
         rows = self._client.read_many(
             "invoices",
             filter={"id": {"_in": list(invoices)}},
@@ -84,10 +82,9 @@ class _Children:
     ) -> Mapping[str, list[Row]]:
         found: defaultdict[str, list[Row]] = defaultdict(list)
         # Payments are not bounded by the chunk of invoices, so their keys are cut again.
-        for start in range(0, len(parents), CHUNK):
-            keys = list(parents[start : start + CHUNK])
+        for keys in chunks(parents):
             for row in self._client.read_many(
-                collection, filter={link: {"_in": keys}}, fields=fields, sort=(link, "id")
+                collection, filter={link: {"_in": list(keys)}}, fields=fields, sort=(link, "id")
             ):
                 found[row[link]].append(row)
         return found

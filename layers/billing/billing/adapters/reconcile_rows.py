@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from billing.adapters.bulk_ledgers import CHUNK, BulkLedgers, UnreadableInvoice
-from billing.adapters.rows import PAYMENT_FIELDS, payment_from_row
+from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
+from billing.adapters.chunks import chunks
+from billing.adapters.rows import PAYMENT_FIELDS, instant, payment_from_row
 from billing.core.reconciliation import Attempt, EventRow, NoticeRow, UnreadableRow
 from billing.core.reminders import NoticeStatus
 from billing.errors import BillingError
@@ -77,8 +78,7 @@ class DirectusReconcileRows:
     def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
         """The payment rows that name one of the sessions, its attempt or its payment intent."""
         found: dict[str, Payment | UnreadableRow] = {}
-        for start in range(0, len(sessions), CHUNK):
-            some = sessions[start : start + CHUNK]
+        for some in chunks(sessions):
             keys = {
                 "checkout_session": [session.id for session in some],
                 "id": [key for s in some if _is_uuid(key := s.metadata.get("directus_payment", ""))],
@@ -118,7 +118,7 @@ class DirectusReconcileRows:
             sort=("id",),
         )
         return [
-            EventRow(row["id"], row.get("type") or "", row["status"], _instant(row.get("received_at")))
+            EventRow(row["id"], row.get("type") or "", row["status"], instant(row.get("received_at")))
             for row in rows
         ]
 
@@ -136,7 +136,7 @@ class DirectusReconcileRows:
                 kind=row["kind"],
                 status=NoticeStatus(row["status"]),
                 invoice=row.get("invoice"),
-                created=_instant(row.get("date_created")),
+                created=instant(row.get("date_created")),
             )
             for row in rows
         ]
@@ -146,14 +146,13 @@ class DirectusReconcileRows:
         rows = self._client.read_many(
             "invoices", filter={"status": {"_neq": "draft"}}, fields=("id",), sort=("id",)
         )
-        keys = [row["id"] for row in rows]
         firm_timezone = self._ledgers.firm_timezone()
-        for start in range(0, len(keys), CHUNK):
+        for keys in chunks(row["id"] for row in rows):
             yield [
                 UnreadableRow("invoices", found.invoice, found.error)
                 if isinstance(found, UnreadableInvoice)
                 else found
-                for found in self._ledgers.ledgers(keys[start : start + CHUNK], firm_timezone)
+                for found in self._ledgers.ledgers(keys, firm_timezone)
             ]
 
 
@@ -185,7 +184,7 @@ def _parsed[Value](collection: str, row: Row, parse: Callable[[Row], Value]) -> 
 
 
 def _attempt(row: Row) -> Attempt:
-    created = _instant(row.get("date_created"))
+    created = instant(row.get("date_created"))
     return Attempt(payment_from_row(row), created or datetime.min.replace(tzinfo=UTC))
 
 
@@ -195,11 +194,3 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _instant(value: Any) -> datetime | None:
-    """Timestamps are UTC, even where a driver does not say so."""
-    if not isinstance(value, str):
-        return None
-    parsed = datetime.fromisoformat(value)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
 
-from billing.adapters.bulk_ledgers import CHUNK, BulkLedgers, UnreadableInvoice
+from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
+from billing.adapters.chunks import chunks
+from billing.adapters.rows import instant
 from billing.core.reminders import Contact, Firm, Notice, NoticeStatus, ReminderCase, UnreadableCase
 
 if TYPE_CHECKING:
@@ -94,9 +96,8 @@ class DirectusReminderCases:
         return [row["id"] for row in rows]
 
     def read(self, invoices: Sequence[str], firm: Firm) -> Iterator[list[ReminderCase | UnreadableCase]]:
-        """The cases of those invoices, `CHUNK` at a time."""
-        for start in range(0, len(invoices), CHUNK):
-            keys = list(invoices[start : start + CHUNK])
+        """The cases of those invoices, a chunk at a time."""
+        for keys in chunks(invoices):
             ledgers = self._ledgers.ledgers(keys, firm.timezone)
             clients = {found.invoice.client for found in ledgers if not isinstance(found, UnreadableInvoice)}
             contacts = self._contacts(sorted(clients))
@@ -168,14 +169,6 @@ def _notice(row: Row) -> Notice:
         step=row.get("step") or "",
         status=NoticeStatus(row["status"]),
         dedupe_key=row.get("dedupe_key"),
-        scheduled_for=_instant(row.get("scheduled_for")),
-        claimed_at=_instant(row.get("date_created")),
+        scheduled_for=instant(row.get("scheduled_for")),
+        claimed_at=instant(row.get("date_created")),
     )
-
-
-def _instant(value: Any) -> datetime | None:
-    """Timestamps are UTC, even where a driver does not say so."""
-    if not isinstance(value, str):
-        return None
-    parsed = datetime.fromisoformat(value)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
