@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing import settings
-from tests.unit.template.sam_template import read_template
+from tests.unit.template.sam_template import ROOT, read_template
 
 TEMPLATE = read_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -133,6 +133,52 @@ def test_a_function_has_an_alarm_and_a_log_that_ends(name: str) -> None:
         if group.get("LogGroupName") == {"Sub": f"/aws/lambda/${{{name}}}"}
     ]
     assert [group["RetentionInDays"] for group in logs] == [{"Ref": "LogRetentionDays"}]
+
+
+def test_a_function_behind_the_api_has_an_alarm_for_the_failures_that_it_answers() -> None:
+    """`Errors` of Lambda cannot see them: the function has answered, with a 500."""
+    behind = {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        for function in FUNCTIONS.values()
+        if any(event["Type"] == "HttpApi" for event in function["Events"].values())
+    }
+    watched = [
+        alarm["Dimensions"]
+        for alarm in ALARMS.values()
+        if (alarm["Namespace"], alarm["MetricName"], alarm["Threshold"])
+        == ("LegalBilling", "RequestFailed", 0)
+    ]
+    assert len(behind) == 4
+    assert sorted(watched, key=str) == [[{"Name": "service", "Value": name}] for name in sorted(behind)]
+
+
+def test_every_server_error_of_the_api_raises_an_alarm_whoever_answered_it() -> None:
+    (alarm,) = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == "AWS/ApiGateway"]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("5xx", "Sum", 0)
+    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "HttpApi"}}]
+    # The metric has one value for each route as well; without these the API's own is still there.
+    assert RESOURCES["HttpApi"]["Properties"]["DefaultRouteSettings"]["DetailedMetricsEnabled"] is True
+
+
+def test_an_alarm_on_a_metric_of_ours_watches_one_that_the_function_counts() -> None:
+    assert GLOBAL_VARIABLES["POWERTOOLS_METRICS_NAMESPACE"] == "LegalBilling"
+    folders = {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: ROOT / function["CodeUri"]
+        for function in FUNCTIONS.values()
+    }
+    answers = (ROOT / "layers/billing/billing/http_api.py").read_text()
+    for name, alarm in ALARMS.items():
+        if alarm["Namespace"] == "LegalBilling":
+            ((dimension),) = alarm["Dimensions"]
+            assert dimension["Name"] == "service"
+            sources = "".join(path.read_text() for path in folders[dimension["Value"]].glob("*.py")) + answers
+            assert f'"{alarm["MetricName"]}"' in sources, name
+
+
+def test_every_alarm_is_silent_without_traffic_and_told_to_the_firm() -> None:
+    for name, alarm in ALARMS.items():
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmActions"] == {"If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}, name
 
 
 def test_every_queue_has_a_dead_letter_queue_that_is_watched() -> None:
