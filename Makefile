@@ -24,7 +24,9 @@ up: ## start the local stack in the background (FRESH=1: with empty data)
 	@$(PYTHON) -m local up $(if $(filter 1,$(FRESH)),--fresh)
 
 down: ## stop what `make up` started; the data stays
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; else echo "Nothing was running."; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; \
+	elif [ -e .local/lock ]; then echo "$(PYTHON) is missing, so it cannot be told whether the stack in .local still runs; make up brings it back, then make down." >&2; exit 1; \
+	else echo "Nothing was running: no stack was ever started here."; fi
 
 plan: ## show what would change in the Directus at DIRECTUS_URL
 	@sh local/setup/run.sh check

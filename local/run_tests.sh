@@ -13,10 +13,9 @@ clean_up() {
         "$python" -m local down --directory "$BILLING_TEST_DIRECTORY/stack" || true
     fi
     if [ "$code" -ne 0 ] && [ -d "$BILLING_TEST_DIRECTORY/stack/logs" ]; then
-        rm -rf .local/test-logs
-        mkdir -p .local
-        cp -R "$BILLING_TEST_DIRECTORY/stack/logs" .local/test-logs
-        echo "The logs of the tests' stack were kept in .local/test-logs." >&2
+        rm -rf .test-logs
+        cp -R "$BILLING_TEST_DIRECTORY/stack/logs" .test-logs
+        echo "The logs of the tests' stack were kept in .test-logs." >&2
     fi
     rm -rf "$BILLING_TEST_DIRECTORY"
     exit "$code"
