@@ -10,6 +10,7 @@ import urllib3
 from local.credentials import Credentials
 from local.ports import HOST
 from local.setup.paths import ROOT, python_environment
+from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.supervisor import Program
 
 REGION: Final = "us-east-1"
@@ -79,8 +80,6 @@ def stripe_simulator(
     options = {
         "--host": HOST,
         "--port": str(port),
-        "--secret-key": credentials.stripe_secret_key,
-        "--webhook-secret": credentials.webhook_secret,
         "--webhook-url": webhook_url,
         "--state-file": str(state_file),
         "--spec": str(document),
@@ -89,7 +88,12 @@ def stripe_simulator(
     return Program(
         name="stripe_simulator",
         arguments=[sys.executable, "-m", "local.stripe_simulator", *arguments],
-        environment=_plain_environment(),
+        # Not as arguments, which every user of the machine sees.
+        environment={
+            **_plain_environment(),
+            SECRET_KEY_VARIABLE: credentials.stripe_secret_key,
+            WEBHOOK_SECRETS_VARIABLE: credentials.webhook_secret,
+        },
         directory=ROOT,
         ready=lambda: answers(f"http://{HOST}:{port}/_test/health"),
     )

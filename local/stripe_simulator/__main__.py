@@ -1,9 +1,11 @@
 """`python -m local.stripe_simulator`: the simulator as a program; see its README for the options."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.stripe_simulator.application import Configuration, InvalidConfiguration, server
 from local.stripe_simulator.specification import SpecificationError, obtain
 from local.stripe_simulator.store import StoreError
@@ -16,14 +18,12 @@ def _seconds(text: str) -> list[float]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m local.stripe_simulator", description="A simulator of Stripe."
+        prog="python -m local.stripe_simulator",
+        description=f"A simulator of Stripe. Reads {SECRET_KEY_VARIABLE} (sk_test_…, the only key accepted) and"
+        f" {WEBHOOK_SECRETS_VARIABLE} (whsec_…; two by a comma while one is rolled) from the environment.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--secret-key", required=True, help="sk_test_…, the only key accepted")
-    parser.add_argument(
-        "--webhook-secret", action="append", default=[], help="whsec_…; twice while one is rolled"
-    )
     parser.add_argument("--webhook-url", help="where events go; without it there is no endpoint")
     parser.add_argument("--webhook-events", help="event types the endpoint wants, by commas; default all")
     parser.add_argument("--state-file", type=Path, required=True, help="holds everything; created if missing")
@@ -49,10 +49,10 @@ def main() -> int:
         configuration = Configuration(
             host=given.host,
             port=given.port,
-            secret_key=given.secret_key,
+            secret_key=os.environ.get(SECRET_KEY_VARIABLE, ""),
             state_file=given.state_file,
             specification=given.spec or obtain(),
-            webhook_secrets=tuple(given.webhook_secret),
+            webhook_secrets=tuple(filter(None, os.environ.get(WEBHOOK_SECRETS_VARIABLE, "").split(","))),
             webhook_url=given.webhook_url,
             webhook_events=frozenset(given.webhook_events.split(",")) if given.webhook_events else None,
             retry_delays=given.retry_delays,

@@ -4,7 +4,6 @@ import http.server
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,11 @@ import stripe
 import urllib3
 
 from local.stripe_simulator.application import Configuration, server
+from local.waiting import wait_for
 
 SECRET_KEY = "sk_test_51simulator"
 WEBHOOK_SECRET = "whsec_simulator"
 DEADLINE = 10.0
-
-
-def eventually[T](find: Callable[[], T | None], what: str) -> T:
-    """What `find` gives once it gives something; fails after the deadline."""
-    end = time.monotonic() + DEADLINE
-    pause = threading.Event()
-    while time.monotonic() < end:
-        found = find()
-        if found:
-            return found
-        pause.wait(0.01)
-    raise AssertionError(f"not within {DEADLINE} s: {what}")
 
 
 class Receiver:
@@ -101,7 +89,7 @@ class RunningSimulator:
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         self.pool = urllib3.PoolManager()
-        eventually(lambda: self._server.started, "the simulator has started")
+        wait_for("the simulator to start", lambda: self._server.started)
 
     def close(self) -> None:
         self.pool.clear()
@@ -138,7 +126,7 @@ class RunningSimulator:
 
     def settled(self) -> None:
         """Returns when no delivery waits."""
-        eventually(lambda: not self.call("GET", "/_test/deliveries").json()["waiting"], "nothing waits")
+        wait_for("all deliveries", lambda: not self.call("GET", "/_test/deliveries").json()["waiting"])
 
     def post_form(self, url: str, **fields: str) -> urllib3.BaseHTTPResponse:
         return self.pool.request(

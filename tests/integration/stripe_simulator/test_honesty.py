@@ -12,7 +12,8 @@ import pytest
 import stripe
 
 from local.stripe_simulator.openapi import StripeDocument
-from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator, eventually, parameters
+from local.waiting import wait_for
+from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator, parameters
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +257,7 @@ def test_what_goes_wrong_in_the_background_makes_the_health_check_fail(
     honest.close()
     running = RunningSimulator(altered, state, None)
     try:
-        failed = eventually(lambda: failing_health(running), "the health check fails")
+        failed = wait_for("the health check to fail", lambda: failing_health(running))
         assert "event" in failed["error"]["message"]
     finally:
         running.close()

@@ -3,7 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stripe
 
-from tests.integration.stripe_simulator.support import RunningSimulator, eventually, parameters
+from local.waiting import wait_for
+from tests.integration.stripe_simulator.support import RunningSimulator, parameters
 
 
 def test_the_same_key_gives_the_same_session(simulator: RunningSimulator) -> None:
@@ -114,8 +115,9 @@ def test_a_key_in_use_is_a_conflict(simulator: RunningSimulator) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(create)
-        eventually(
-            lambda: not simulator.call("GET", "/_test/fail_next").json()["data"], "the slow call is under way"
+        wait_for(
+            "the slow call to be under way",
+            lambda: not simulator.call("GET", "/_test/fail_next").json()["data"],
         )
         with pytest.raises(stripe.APIError) as conflict:
             create()

@@ -3,11 +3,11 @@
 import pytest
 import stripe
 
+from local.waiting import wait_for
 from tests.integration.stripe_simulator.support import (
     Receiver,
     RunningSimulator,
     Start,
-    eventually,
     parameters,
 )
 
@@ -30,7 +30,7 @@ def test_a_card_pays_by_the_form_of_the_hosted_page(simulator: RunningSimulator,
     assert answer.status == 303
     assert answer.headers["location"] == f"https://portal.example/paid?sid={session.id}"
     simulator.settled()
-    eventually(lambda: "charge.updated" in receiver.types(), "the fee is announced")
+    wait_for("the fee to be announced", lambda: "charge.updated" in receiver.types())
     paid = client.v1.checkout.sessions.retrieve(
         session.id, {"expand": ["payment_intent.latest_charge.balance_transaction", "line_items"]}
     )
@@ -78,7 +78,7 @@ def test_the_fee_is_unknown_until_it_is_announced(start: Start, receiver: Receiv
     assert isinstance(intent.latest_charge, stripe.Charge)
     assert intent.latest_charge.balance_transaction is None
     simulator.control("advance", seconds=3600)
-    eventually(lambda: "charge.updated" in receiver.types(), "the fee is announced")
+    wait_for("the fee to be announced", lambda: "charge.updated" in receiver.types())
     assert client.v1.charges.retrieve(intent.latest_charge.id).balance_transaction is not None
 
 
@@ -145,7 +145,7 @@ def test_ageing_expires_a_session_and_announces_it(simulator: RunningSimulator, 
     assert (younger.status, younger.created) == ("open", session.created - 24 * 60 * 60 + 60)
     simulator.control("advance", seconds=61)
     assert client.v1.checkout.sessions.retrieve(session.id).status == "expired"
-    eventually(lambda: receiver.types() == ["checkout.session.expired"], "the expiry is announced")
+    wait_for("the expiry to be announced", lambda: receiver.types() == ["checkout.session.expired"])
     new = client.v1.checkout.sessions.create(parameters())
     assert new.created > younger.created  # the clock itself did not move back
 

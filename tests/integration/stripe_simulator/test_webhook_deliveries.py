@@ -4,12 +4,12 @@ from collections import Counter
 import pytest
 import stripe
 
+from local.waiting import wait_for
 from tests.integration.stripe_simulator.support import (
     WEBHOOK_SECRET,
     Receiver,
     RunningSimulator,
     Start,
-    eventually,
     parameters,
 )
 
@@ -95,7 +95,7 @@ def test_a_refusing_endpoint_is_tried_again_with_a_fresh_signature(
 ) -> None:
     receiver.status = 503
     expire_one(simulator)
-    eventually(lambda: len(receiver.events) >= 2, "the second attempt")
+    wait_for("the second attempt", lambda: len(receiver.events) >= 2)
     receiver.status = 200
     simulator.settled()
     assert [entry["outcome"] for entry in simulator.deliveries()][:2] == ["refused", "refused"]
@@ -113,7 +113,7 @@ def test_a_waiting_retry_comes_when_time_passes(start: Start, receiver: Receiver
     simulator = start(retry_delays=(7200.0,))
     receiver.status = 500
     expire_one(simulator)
-    eventually(lambda: len(simulator.deliveries()) == 1, "the first attempt")
+    wait_for("the first attempt", lambda: len(simulator.deliveries()) == 1)
     receiver.status = 200
     simulator.control("advance", seconds=7200)
     simulator.settled()
