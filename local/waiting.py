@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-PAUSE_SECONDS: Final = 0.1
+PAUSE_SECONDS: Final = 0.05
 
 
 class NeverHappened(AssertionError):

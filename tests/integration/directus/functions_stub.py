@@ -3,12 +3,13 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from local.waiting import NeverHappened, wait_for
 
 SECONDS = 10.0
 
@@ -87,14 +88,16 @@ class FunctionsStub:
 
     def wait_for(self, path: str, count: int = 1) -> list[Recorded]:
         """The requests for a path, once there are at least `count`."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            found = [request for request in list(self.requests) if request.path == path]
-            if len(found) >= count:
-                return found
-            threading.Event().wait(0.02)
-        message = f"{path} was called {len(found)} times in {SECONDS} s, not {count}; all: {self.requests}"
-        raise AssertionError(message)
+
+        def calls() -> list[Recorded]:
+            return [request for request in list(self.requests) if request.path == path]
+
+        try:
+            wait_for(f"{count} calls of {path}", lambda: len(calls()) >= count, seconds=SECONDS, pause=0.02)
+        except NeverHappened as error:
+            error.add_note(f"These came: {self.requests}")
+            raise
+        return calls()
 
 
 def free_port() -> int:

@@ -5,14 +5,13 @@ seed data written. Everything is stopped when Python ends.
 """
 
 import atexit
-import os
+import pwd
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,8 @@ from local.directus_server import HARDENED
 from local.seed import seed, seed_id
 from local.setup.node import node_environment
 from local.setup.paths import ROOT, directus_tree
+from local.setup.system_packages import postgresql_programs, unprivileged_user
+from local.waiting import NeverHappened, wait_for
 from tests.integration.directus.functions_stub import FunctionsStub, free_port
 
 SECONDS = 90.0
@@ -157,15 +158,15 @@ def _database(server: RunningDirectus) -> dict[str, str]:
 
 def _postgresql() -> int:
     """Start a PostgreSQL of our own in a temporary directory; it refuses to run as root."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    assert binaries, "PostgreSQL is not installed; run the set-up (make test does)."
-    folder = binaries[-1].parent
+    folder = postgresql_programs()
+    assert folder, "PostgreSQL is not installed; run the set-up (make test does)."
     directory = Path(tempfile.mkdtemp(prefix="billing-postgresql-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        shutil.chown(directory, "postgres", "postgres")
-        user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    if name := unprivileged_user():
+        group = pwd.getpwnam(name).pw_gid
+        shutil.chown(directory, name, group)
+        user = {"user": name, "group": group, "extra_groups": []}
     port = free_port()
     data = directory / "data"
     with (directory / "log").open("ab") as log:
@@ -191,10 +192,9 @@ def _postgresql() -> int:
         flags = [flag for option in options for flag in ("-c", option)]
         _spawn([str(folder / "postgres"), "-D", str(data), *flags], log=log, cwd=directory, **user)
     ready = [str(folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    deadline = time.monotonic() + SECONDS
-    while subprocess.run(ready, check=False).returncode:
-        assert time.monotonic() < deadline, (directory / "log").read_text()
-        time.sleep(0.1)  # between two looks, not instead of one
+    _wait_with_log(
+        "PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0, directory / "log"
+    )
     return port
 
 
@@ -215,15 +215,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _wait_until_ready(server: RunningDirectus) -> None:
-    deadline = time.monotonic() + SECONDS
-    while True:
+    def answers() -> bool:
         try:
-            if server.nobody.answer("GET", "/server/ping")[0] == 200:
-                return
+            return bool(server.nobody.answer("GET", "/server/ping")[0] == 200)
         except InstallerError:
-            pass
-        assert time.monotonic() < deadline, (server.directory / "log").read_text()
-        time.sleep(0.1)  # between two looks, not instead of one
+            return False
+
+    _wait_with_log("Directus", answers, server.directory / "log")
+
+
+def _wait_with_log(what: str, ready: Callable[[], bool], log: Path) -> None:
+    try:
+        wait_for(what, ready, seconds=SECONDS)
+    except NeverHappened as error:
+        error.add_note(log.read_text())
+        raise
 
 
 def code_of(answer: Any) -> str | None:

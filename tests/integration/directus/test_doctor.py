@@ -12,6 +12,7 @@ from billing.core.webhook import verified_event
 from billing.errors import SignatureRejected
 from directus.doctor import PUBLIC_POLICY, Deployment, examine
 from directus.flows import flow_ids
+from local.waiting import wait_for
 from tests.integration.directus.functions_stub import free_port
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, unguarded
 
@@ -131,9 +132,12 @@ def test_an_inactive_flow_is_named(directus: RunningDirectus) -> None:
 
 def _await_active(directus: RunningDirectus) -> None:
     """Directus loads its flows again a moment after a change."""
-    deadline = time.monotonic() + 20
-    while directus.admin.answer("POST", f"/flows/trigger/{flow_ids()['pay_invoice']}", {})[0] == 403:
-        assert time.monotonic() < deadline
+    trigger = f"/flows/trigger/{flow_ids()['pay_invoice']}"
+    wait_for(
+        "the flow to be on again",
+        lambda: directus.admin.answer("POST", trigger, {})[0] != 403,
+        seconds=20,
+    )
 
 
 def test_a_right_of_everybody_is_named(directus: RunningDirectus) -> None:

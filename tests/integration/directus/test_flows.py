@@ -9,6 +9,7 @@ import pytest
 
 from directus.flows import flow_ids
 from local.seed import seed_id
+from local.waiting import wait_for
 from tests.integration.directus.server import FLOW_SECRET, RunningDirectus, code_of
 
 FLOWS = flow_ids()
@@ -280,15 +281,12 @@ def test_the_sender_is_told_when_rendering_cannot_be_ordered(directus: RunningDi
 
 
 def _notification(directus: RunningDirectus, invoice: str) -> dict[str, Any]:
-    import time
-
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        rows = directus.admin.rows("/notifications", filter={"item": {"_eq": invoice}})
-        if rows:
-            return rows[0]
-    message = "No notification within 10 s."
-    raise AssertionError(message)
+    rows: list[dict[str, Any]] = wait_for(
+        "a notification",
+        lambda: directus.admin.rows("/notifications", filter={"item": {"_eq": invoice}}),
+        seconds=10,
+    )
+    return rows[0]
 
 
 def test_at_most_five_flows_are_active(directus: RunningDirectus) -> None:

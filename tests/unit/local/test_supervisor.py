@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from local.problem import Problem
 from local.supervisor import MARK, Program, Supervisor, identify
+from local.waiting import wait_for
 
 SLEEPER = "import time; print('awake', flush=True); time.sleep(600)"
 WITH_CHILD = (
@@ -26,13 +26,6 @@ WITH_STRAY = (
 DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('deaf', 'w'); time.sleep(600)"
 )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -127,7 +120,7 @@ def test_children_end_with_their_parent(supervisor: Supervisor, tmp_path: Path) 
     pid = int(child.read_text())
     assert identify(pid) is not None
     supervisor.stop("sleeper")
-    wait_for(lambda: identify(pid) is None)
+    wait_for("the child's end", lambda: identify(pid) is None, seconds=10)
 
 
 def test_a_stray_in_a_session_of_its_own_is_found_by_its_mark(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -137,7 +130,7 @@ def test_a_stray_in_a_session_of_its_own_is_found_by_its_mark(supervisor: Superv
     supervisor.stop("sleeper")
     assert identify(pid) is not None
     assert supervisor.stop_strays() == 1
-    wait_for(lambda: identify(pid) is None)
+    wait_for("the child's end", lambda: identify(pid) is None, seconds=10)
     assert supervisor.stop_strays() == 0
 
 
@@ -178,7 +171,7 @@ def test_a_killed_program_is_started_again(supervisor: Supervisor, tmp_path: Pat
     supervisor.start(program(tmp_path, SLEEPER))
     first = pid_of(tmp_path)
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not supervisor.is_running("sleeper"))
+    wait_for("the end", lambda: not supervisor.is_running("sleeper"), seconds=10)
     supervisor.start(program(tmp_path, SLEEPER))
     assert pid_of(tmp_path) != first
     assert supervisor.running() == ["sleeper"]
