@@ -14,7 +14,8 @@ from billing.adapters.notifier import Mail, MailOutcomeUnknown, MailPostponed, M
 from billing.adapters.reminder_texts import ReminderTexts
 from billing.application.plan_reminders import PlanReminders, PlanRequest
 from billing.application.send_reminder import SendReminder
-from billing.core.reminders import ReminderCase, zone_of
+from billing.core.ledger import zone_of
+from billing.core.reminders import ReminderCase
 from billing.errors import UpstreamUnavailable
 from tests.unit.reminders.support import DUE, INVOICE, POLICY, Clock, Crash, Directus, Queues, at, case
 

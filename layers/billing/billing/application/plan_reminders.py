@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from billing.core.ledger import zone_of
 from billing.core.reminders import (
     Firm,
     Policy,
@@ -20,7 +21,6 @@ from billing.core.reminders import (
     UnreadableCase,
     becomes_overdue,
     decide,
-    zone_of,
 )
 from billing.errors import BadRequest
 

@@ -7,6 +7,7 @@ and status, whatever order they came in. Sources: the contract's "Arithmetic and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +17,7 @@ from billing.errors import Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date, datetime, tzinfo
     from decimal import Decimal
 
 
@@ -275,13 +276,18 @@ def _status(ledger: Ledger, balance: Money, paid: Money, now: datetime) -> Invoi
 
 def local_date(now: datetime, *timezones: str | None) -> date:
     """The calendar day at `now` (aware) in the first of the IANA time zones that exists, else in UTC."""
+    return now.astimezone(zone_of(*timezones)).date()
+
+
+def zone_of(*timezones: str | None) -> tzinfo:
+    """The first of the IANA time zones that exists, else UTC."""
     for name in timezones:
         try:
             if name:
-                return now.astimezone(ZoneInfo(name)).date()
+                return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "America" is a directory of zones
             continue  # staff may have mistyped it; the next one is the firm's
-    return now.astimezone(ZoneInfo("UTC")).date()
+    return UTC
 
 
 def payable(ledger: Ledger, balance: Money) -> Money:

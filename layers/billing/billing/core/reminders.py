@@ -8,12 +8,11 @@ outage has passed over are left out, because two mails of different tone on one 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from billing.core.ledger import InvoiceStatus, PaymentStatus, state_of
+from billing.core.ledger import InvoiceStatus, PaymentStatus, state_of, zone_of
 from billing.errors import BillingError
 
 if TYPE_CHECKING:
@@ -186,17 +185,6 @@ class Skip:
 def dedupe_key(step: str, invoice: str) -> str:
     """The unique key of a reminder: `<kind>:<step>:<subject>:<channel>`."""
     return f"reminder:{step}:{invoice}:email"
-
-
-def zone_of(*timezones: str | None) -> tzinfo:
-    """The first of the IANA time zones that exists, else UTC."""
-    for name in timezones:
-        try:
-            if name:
-                return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue  # staff may have mistyped it; the next one is the firm's
-    return UTC
 
 
 def becomes_overdue(case: ReminderCase, now: datetime) -> bool:
