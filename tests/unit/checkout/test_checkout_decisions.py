@@ -8,7 +8,7 @@ import pytest
 from billing.core.checkout import (
     MAXIMUM_MINOR,
     MINIMUM_MINOR,
-    Attempt,
+    AttemptVerdict,
     CheckoutTerms,
     InvoiceOwnership,
     amount_to_charge,
@@ -278,7 +278,7 @@ def test_bank_debits_are_for_dollars_only() -> None:
 
 
 def judged(*, wanted: int = 10000, urls: tuple[str, str] = URLS, left: timedelta = timedelta(hours=1),
-           attempt_status: str = "pending", intent_status: str | None = None, **session: Any) -> Attempt:  # fmt: skip
+           attempt_status: str = "pending", intent_status: str | None = None, **session: Any) -> AttemptVerdict:  # fmt: skip
     row = attempt_row()
     attempt = Payment(
         "p1", Money(10000, "USD"), PaymentStatus(attempt_status), "card", INVOICE, attempt=row["attempt"]
@@ -294,7 +294,7 @@ def judged(*, wanted: int = 10000, urls: tuple[str, str] = URLS, left: timedelta
 
 
 def test_an_open_session_that_fits_is_handed_out_again() -> None:
-    assert judged() is Attempt.REUSE
+    assert judged() is AttemptVerdict.REUSE
 
 
 @pytest.mark.parametrize(
@@ -305,26 +305,26 @@ def test_an_open_session_that_fits_is_handed_out_again() -> None:
     ],
 )  # fmt: skip
 def test_an_open_session_that_does_not_fit_is_expired(unfit: dict[str, Any]) -> None:
-    assert judged(**unfit) is Attempt.EXPIRE
+    assert judged(**unfit) is AttemptVerdict.EXPIRE
 
 
 def test_a_session_has_to_last_longer_than_ten_minutes() -> None:
-    assert judged(left=timedelta(minutes=10, seconds=1)) is Attempt.REUSE
+    assert judged(left=timedelta(minutes=10, seconds=1)) is AttemptVerdict.REUSE
 
 
 @pytest.mark.parametrize(
     ("intent", "payment_status", "verdict"),
     [
-        ("succeeded", "paid", Attempt.WAIT), ("processing", "unpaid", Attempt.WAIT), ("requires_action", "unpaid", Attempt.WAIT),
-        (None, "unpaid", Attempt.WAIT), ("requires_payment_method", "unpaid", Attempt.END_FAILED), ("canceled", "unpaid", Attempt.END_FAILED),
-        ("requires_payment_method", "paid", Attempt.WAIT),
+        ("succeeded", "paid", AttemptVerdict.WAIT), ("processing", "unpaid", AttemptVerdict.WAIT), ("requires_action", "unpaid", AttemptVerdict.WAIT),
+        (None, "unpaid", AttemptVerdict.WAIT), ("requires_payment_method", "unpaid", AttemptVerdict.END_FAILED), ("canceled", "unpaid", AttemptVerdict.END_FAILED),
+        ("requires_payment_method", "paid", AttemptVerdict.WAIT),
     ],
 )  # fmt: skip
 def test_a_complete_session_is_waited_for_unless_its_payment_is_dead(
-    intent: str | None, payment_status: str, verdict: Attempt
+    intent: str | None, payment_status: str, verdict: AttemptVerdict
 ) -> None:
     assert judged(status="complete", payment_status=payment_status, intent_status=intent) is verdict
 
 
 def test_an_expired_session_ends_the_attempt() -> None:
-    assert judged(status="expired") is Attempt.END_CANCELED
+    assert judged(status="expired") is AttemptVerdict.END_CANCELED

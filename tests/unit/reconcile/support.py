@@ -14,7 +14,7 @@ from billing.core.stripe_objects import CheckoutSession, PaymentIntent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from billing.core.reconciliation import Attempt, EventRow, NoticeRow, UnreadableRow
+    from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -108,7 +108,7 @@ class Rows:
     """`ReconcileRows` in memory."""
 
     payments: list[Payment | UnreadableRow] = field(default_factory=list)
-    attempts: list[Attempt | UnreadableRow] = field(default_factory=list)
+    attempts: list[OpenAttempt | UnreadableRow] = field(default_factory=list)
     unapplied: list[Payment | UnreadableRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     notices: list[NoticeRow] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Rows:
     def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
         return self.payments if sessions else []
 
-    def open_attempts(self) -> list[Attempt | UnreadableRow]:
+    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
         return self.attempts
 
     def unapplied_payments(self) -> list[Payment | UnreadableRow]:

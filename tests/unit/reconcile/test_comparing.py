@@ -9,9 +9,9 @@ import pytest
 from billing.core.ledger import InvoiceStatus, LineItem, PaymentStatus
 from billing.core.money import Money
 from billing.core.reconciliation import (
-    Attempt,
     EventRow,
     NoticeRow,
+    OpenAttempt,
     PaymentIndex,
     compare_attempt,
     compare_event,
@@ -143,14 +143,14 @@ def test_a_row_is_found_by_its_id_its_session_or_its_payment_intent(known_by: Pa
 def test_an_attempt_that_is_stuck_is_reported_after_a_quarter_of_an_hour(
     payment: Payment, created: datetime, expected: list[str]
 ) -> None:
-    assert kinds(compare_attempt(Attempt(payment, created), NOW)) == expected
+    assert kinds(compare_attempt(OpenAttempt(payment, created), NOW)) == expected
 
 
 def test_an_expired_session_seen_from_both_sides_is_one_difference() -> None:
     stuck = row(PENDING, claim=True, expires_at=LONG_AGO)
     both = [
         *compare_session(session("expired", "unpaid", intent=None), [stuck]),
-        *compare_attempt(Attempt(stuck, LONG_AGO), NOW),
+        *compare_attempt(OpenAttempt(stuck, LONG_AGO), NOW),
     ]
     assert kinds(distinct(both)) == ["attempt_expired"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from billing.application.reconcile import Reconcile, ReconcileRequest, Report
 from billing.core.ledger import PaymentStatus
-from billing.core.reconciliation import Attempt, EventRow, NoticeRow, UnreadableRow
+from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
 from billing.core.reminders import NoticeStatus
 from billing.errors import BadRequest, Unprocessable
 from tests.unit.reconcile.support import LONG_AGO, NOW, DeadLetters, Rows, Stripe, kinds, ledger, row, session
@@ -51,7 +51,7 @@ def test_a_house_in_order_has_no_differences_and_says_what_was_looked_at() -> No
 
 def test_everything_that_is_wrong_is_in_one_report() -> None:
     rows = Rows(
-        attempts=[Attempt(row(PaymentStatus.PENDING, claim=True, checkout_session=None), LONG_AGO)],
+        attempts=[OpenAttempt(row(PaymentStatus.PENDING, claim=True, checkout_session=None), LONG_AGO)],
         unapplied=[row(invoice=None)],
         events=[EventRow("evt_1", "x", "parked")],
         notices=[NoticeRow("n", "reminder", NoticeStatus.FAILED)],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
 from billing.adapters.chunks import chunks
 from billing.adapters.rows import PAYMENT_FIELDS, instant, payment_from_row
-from billing.core.reconciliation import Attempt, EventRow, NoticeRow, UnreadableRow
+from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
 from billing.core.reminders import NoticeStatus
 from billing.errors import BillingError
 
@@ -38,7 +38,7 @@ class ReconcileRows(Protocol):
         """The payment rows that name one of the sessions, its attempt or its payment intent."""
         ...
 
-    def open_attempts(self) -> list[Attempt | UnreadableRow]:
+    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
         """The payment rows that hold a claim."""
         ...
 
@@ -89,7 +89,7 @@ class DirectusReconcileRows:
             found |= {row["id"]: _parsed("payments", row, payment_from_row) for row in rows}
         return list(found.values())
 
-    def open_attempts(self) -> list[Attempt | UnreadableRow]:
+    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
         """The payment rows that hold a claim."""
         rows = self._client.read_many(
             "payments",
@@ -183,9 +183,9 @@ def _parsed[Value](collection: str, row: Row, parse: Callable[[Row], Value]) -> 
         return UnreadableRow(collection, row["id"], error)
 
 
-def _attempt(row: Row) -> Attempt:
+def _attempt(row: Row) -> OpenAttempt:
     created = instant(row.get("date_created"))
-    return Attempt(payment_from_row(row), created or datetime.min.replace(tzinfo=UTC))
+    return OpenAttempt(payment_from_row(row), created or datetime.min.replace(tzinfo=UTC))
 
 
 def _is_uuid(text: str) -> bool:

@@ -17,7 +17,7 @@ from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen
 from billing.core.booking import is_ours
 from billing.core.checkout import (
     SESSION_LIFETIME,
-    Attempt,
+    AttemptVerdict,
     CheckoutTerms,
     amount_to_charge,
     ended,
@@ -194,18 +194,18 @@ class StartCheckout:
         if session is None:
             return None
         match judge_attempt(attempt, session, amount, urls, self.now()):
-            case Attempt.REUSE:
+            case AttemptVerdict.REUSE:
                 assert session.url is not None  # an open session has one
                 return StartedCheckout(session.url, session.id, amount, session.expires_at, reused=not fresh)
-            case Attempt.END_CANCELED:
+            case AttemptVerdict.END_CANCELED:
                 self._end(attempt, PaymentStatus.CANCELED, "The session expired.")
-            case Attempt.END_FAILED:
+            case AttemptVerdict.END_FAILED:
                 self._end(attempt, PaymentStatus.FAILED, "The payment failed.")
-            case Attempt.EXPIRE:
+            case AttemptVerdict.EXPIRE:
                 if self._expired(session):
                     self._end(attempt, PaymentStatus.CANCELED, "Replaced by a session that fits the invoice.")
                 # Else it was paid or expired this moment: the next look tells which.
-            case Attempt.WAIT:
+            case AttemptVerdict.WAIT:
                 self._booking_is_under_way(ledger, session)
         return None
 

@@ -35,7 +35,7 @@ SESSION_LIFETIME = timedelta(hours=23)
 REUSE_MARGIN = timedelta(minutes=10)
 
 
-class Attempt(Enum):
+class AttemptVerdict(Enum):
     """What to do about an invoice's open attempt, given its session at Stripe."""
 
     REUSE = auto()
@@ -222,10 +222,10 @@ def new_attempt(
 
 def judge_attempt(
     attempt: Payment, session: CheckoutSession, wanted: Money, urls: tuple[str, str], now: datetime
-) -> Attempt:
+) -> AttemptVerdict:
     """What to do with the open attempt when a client asks to pay `wanted`."""
     if session.status == "expired":
-        return Attempt.END_CANCELED
+        return AttemptVerdict.END_CANCELED
     if session.is_open:
         fits = (
             attempt.status is PaymentStatus.PENDING
@@ -234,11 +234,11 @@ def judge_attempt(
             and session.expires_at - now > REUSE_MARGIN
             and _sent_urls(attempt) == urls
         )
-        return Attempt.REUSE if fits else Attempt.EXPIRE
+        return AttemptVerdict.REUSE if fits else AttemptVerdict.EXPIRE
     intent = session.payment_intent
     if session.payment_status == "unpaid" and intent is not None and intent.status in DEAD_INTENT:
-        return Attempt.END_FAILED
-    return Attempt.WAIT
+        return AttemptVerdict.END_FAILED
+    return AttemptVerdict.WAIT
 
 
 #: A completed session whose intent is in one of these will never be paid; a new session is needed.

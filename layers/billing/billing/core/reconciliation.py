@@ -40,7 +40,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class OpenAttempt:
     """A payment row that holds its invoice's claim, and when the row was created."""
 
     payment: Payment
@@ -110,7 +110,7 @@ def compare_session(session: CheckoutSession, rows: Sequence[Payment]) -> list[D
     return _compare_paid(session, rows, ids)
 
 
-def compare_attempt(attempt: Attempt, now: datetime) -> list[Difference]:
+def compare_attempt(attempt: OpenAttempt, now: datetime) -> list[Difference]:
     """An open attempt that never got a session, or whose session's time is over."""
     payment = attempt.payment
     ids = _ids(payment=payment.id, invoice=payment.invoice, checkout_session=payment.checkout_session)
