@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
 from billing.adapters.reconcile_rows import DirectusReconcileRows, SqsDeadLetters
 from billing.adapters.stripe_gateway import StripeGateway
 from billing.application.reconcile import Reconcile, ReconcileRequest
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
 def build() -> Reconcile:
     """The composition root."""
     settings = ReconcileSettings.from_environment(os.environ)
-    token = composition.secret(settings.directus.token_secret)
-    # Answers of many rows take longer than the usual 10 seconds.
-    directus = DirectusClient(settings.directus.url, token, Urllib3Transport(read_timeout=60.0))
+    directus = composition.directus(settings.directus, read_timeout=composition.LONG_ANSWER_SECONDS)
     return Reconcile(
         rows=DirectusReconcileRows(directus),
         stripe=StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret)),

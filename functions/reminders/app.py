@@ -13,8 +13,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from billing import composition
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
 from billing.adapters.reminder_policy import read_policy
 from billing.adapters.reminder_rows import DirectusReminderCases
 from billing.application.plan_reminders import PlanReminders, PlanRequest
@@ -29,9 +27,7 @@ if TYPE_CHECKING:
 def build() -> PlanReminders:
     """The composition root."""
     settings = RemindersSettings.from_environment(os.environ)
-    token = composition.secret(settings.directus.token_secret)
-    # Answers of many rows take longer than the usual 10 seconds.
-    directus = DirectusClient(settings.directus.url, token, Urllib3Transport(read_timeout=60.0))
+    directus = composition.directus(settings.directus, read_timeout=composition.LONG_ANSWER_SECONDS)
     return PlanReminders(
         cases=DirectusReminderCases(directus),
         invoices=composition.invoice_queue(settings.invoice_queue_url),

@@ -1,31 +1,27 @@
 """`POST /invoices/pdf`: the Invoice sent and Render again flows ask for PDFs; the answer is 202 and a queue."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.queues import SqsWorkQueue, WorkQueue
-from billing.adapters.secrets import Secret
-from billing.application.request_rendering import InvoiceRows, render_request, request_rendering
-from billing.http_api import (
-    HttpAnswer,
-    HttpEvent,
-    SecretReader,
-    answer,
-    json_object,
-    require_flow_secret,
-    respond,
-)
+from billing.application.request_rendering import render_request, request_rendering
+from billing.http_api import answer, json_object, require_flow_secret, respond
 from billing.observability import count, logger, metrics
-from billing.settings import RenderAcceptorSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from billing.adapters.queues import WorkQueue
+    from billing.application.request_rendering import InvoiceRows
+    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the handler works with."""
+class Function:
+    """What the handler calls."""
 
     flow_secret: SecretReader
     rows: InvoiceRows
@@ -33,31 +29,30 @@ class Parts:
 
 
 @cache
-def build() -> Parts:
-    """The composition root: reads the environment, once."""
-    import boto3  # noqa: PLC0415  # importing this module does nothing slow
+def build() -> Function:
+    """The composition root."""
+    from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
+    from billing.settings import RenderAcceptorSettings  # noqa: PLC0415
 
     settings = RenderAcceptorSettings.from_environment(os.environ)
-    secrets = boto3.client("secretsmanager")
-    token = Secret(secrets, settings.directus.token_secret)
-    return Parts(
-        flow_secret=Secret(secrets, settings.flow_secret),
-        rows=DirectusClient(settings.directus.url, token, Urllib3Transport()),
-        queue=SqsWorkQueue(boto3.client("sqs"), settings.render_queue_url),
+    return Function(
+        flow_secret=composition.secret(settings.flow_secret),
+        rows=composition.directus(settings.directus),
+        queue=composition.work_queue(settings.render_queue_url),
     )
 
 
-def accept(event: HttpEvent, parts: Parts) -> HttpAnswer:
+def accept(event: HttpEvent, function: Function) -> HttpAnswer:
     """Authorise, read, mark, queue."""
-    require_flow_secret(event, parts.flow_secret)
+    require_flow_secret(event, function.flow_secret)
     request = render_request(json_object(event))
-    accepted = request_rendering(request, parts.rows, parts.queue)
+    accepted = request_rendering(request, function.rows, function.queue)
     count("RenderAccepted", accepted)
     return answer(202, {"accepted": accepted})
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: HttpEvent, context: Any) -> HttpAnswer:  # noqa: ARG001  # Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:  # noqa: ARG001  # Lambda's signature
     """Answer one request of API Gateway."""
     return respond(event, lambda: accept(event, build()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from billing.adapters.directus import DirectusClient
+from billing.adapters.directus_assets import DirectusAssets
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
 from billing.adapters.secrets import Secret
@@ -14,15 +15,25 @@ from billing.adapters.secrets import Secret
 if TYPE_CHECKING:
     from billing.settings import DirectusSettings
 
+#: Seconds to wait for an answer of Directus: of one invoice's rows, and of many invoices' rows.
+ANSWER_SECONDS = 10.0
+LONG_ANSWER_SECONDS = 60.0
+
 
 def secret(arn: str) -> Secret:
     """A secret of Secrets Manager; nothing is read yet."""
     return Secret(boto3.client("secretsmanager"), arn)
 
 
-def directus(settings: DirectusSettings) -> DirectusClient:
-    """Directus as the functions' service user."""
-    return DirectusClient(settings.url, secret(settings.token_secret), Urllib3Transport())
+def directus(settings: DirectusSettings, *, read_timeout: float = ANSWER_SECONDS) -> DirectusClient:
+    """Directus as the functions' service user; `read_timeout` in seconds."""
+    transport = Urllib3Transport(read_timeout=read_timeout)
+    return DirectusClient(settings.url, secret(settings.token_secret), transport)
+
+
+def directus_files(settings: DirectusSettings) -> DirectusAssets:
+    """The bytes of files in Directus, as the functions' service user may read them."""
+    return DirectusAssets(settings.url, secret(settings.token_secret), Urllib3Transport())
 
 
 def invoice_queue(url: str) -> SqsInvoiceQueue:

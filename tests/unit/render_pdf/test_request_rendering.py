@@ -7,7 +7,7 @@ import pytest
 from billing.application.request_rendering import RenderRequest, render_request, request_rendering
 from billing.errors import BadRequest, Conflict, NotFound
 from billing.http_api import respond
-from functions.render_pdf.app import Parts, accept
+from functions.render_pdf.app import Function, accept
 from tests.unit.render_pdf.fakes import Effects, FakeDirectus, FakeQueue
 from tests.unit.render_pdf.firm_rows import INVOICE
 
@@ -99,10 +99,10 @@ class FlowSecret:
 def call(body: str, secret: str | None) -> tuple[int, dict[str, Any], FakeQueue]:
     directus = rows()
     queue = FakeQueue(directus.effects)
-    parts = Parts(flow_secret=FlowSecret(), rows=directus, queue=queue)
+    function = Function(flow_secret=FlowSecret(), rows=directus, queue=queue)
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
     event = {"body": body, "headers": headers}
-    answer = respond(event, lambda: accept(event, parts))
+    answer = respond(event, lambda: accept(event, function))
     return answer["statusCode"], json.loads(answer["body"]), queue
 
 
