@@ -11,9 +11,8 @@ from PIL import Image
 
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.document_plan import NotDrawn
-from billing.core.printed_invoice import Logo
-from billing.errors import Unprocessable
+from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
+from billing.errors import NotDrawn, Unprocessable
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -107,7 +106,7 @@ def test_a_font_inside_the_logo_never_reaches_the_invoice(renderer: WeasyPrintRe
         Logo(b"<html><body/></html>", "image/svg+xml"),
         Logo(b'<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg">&a;</svg>', "image/svg+xml"),
         Logo('<!DOCTYPE svg [<!ENTITY a "b">]><svg>&a;</svg>'.encode("utf-16"), "image/svg+xml"),
-        Logo(b"x" * 2_000_001, "image/png"),
+        Logo(b"x" * (MAX_LOGO_BYTES + 1), "image/png"),
         Logo(raster("PNG", (6000, 5000)), "image/png"),
     ],
 )  # fmt: skip

@@ -9,11 +9,12 @@ import pytest
 
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.application.render_document import RenderDocument
-from billing.core.document_plan import NotDrawn
+from billing.core.printed_invoice import MAX_LOGO_BYTES
 from billing.errors import (
     BadRequest,
     Conflict,
     DirectusRejected,
+    NotDrawn,
     NotFound,
     Unprocessable,
     UpstreamUnavailable,
@@ -349,7 +350,7 @@ def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() ->
     assert "secret" not in log.text
 
 
-@pytest.mark.parametrize("row", [None, {"id": LOGO, "type": "image/png", "filesize": 5_000_000}])
+@pytest.mark.parametrize("row", [None, {"id": LOGO, "type": "image/png", "filesize": MAX_LOGO_BYTES + 1}])
 def test_a_logo_that_is_gone_or_huge_is_said_on_the_invoice(row: dict[str, Any] | None) -> None:
     firm = office()
     firm.directus.firm["logo"] = LOGO

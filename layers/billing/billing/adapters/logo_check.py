@@ -3,18 +3,17 @@
 import io
 from xml.etree import ElementTree as ET
 
-from billing.core.printed_invoice import Logo
+from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
 from billing.errors import Unprocessable
 
-MAX_BYTES = 2_000_000
 MAX_PIXELS = 25_000_000
 _RASTER = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
 
 def checked_logo(logo: Logo) -> Logo:
     """The logo, if it is a readable PNG, JPEG or SVG of bearable size, else `Unprocessable` `bad_logo`."""
-    if len(logo.content) > MAX_BYTES:
-        raise _bad(f"it has {len(logo.content)} bytes, more than {MAX_BYTES}")
+    if len(logo.content) > MAX_LOGO_BYTES:
+        raise _bad(f"it has {len(logo.content)} bytes, more than {MAX_LOGO_BYTES}")
     if logo.media_type == "image/svg+xml":
         _check_svg(logo.content)
     elif logo.media_type in _RASTER:

@@ -17,13 +17,13 @@ from billing.adapters.queues import InvoiceQueue
 from billing.core.document_plan import (
     DocumentRow,
     InvoiceRecord,
-    NotDrawn,
     next_version,
     payments_to_print,
     stored_form,
 )
 from billing.core.ledger import InvoiceStatus, LineItem, checked_totals
 from billing.core.printed_invoice import (
+    MAX_LOGO_BYTES,
     DocumentIdentity,
     Logo,
     PrintedInvoice,
@@ -31,11 +31,17 @@ from billing.core.printed_invoice import (
     lines_with_own_amount,
     print_invoice,
 )
-from billing.errors import BadRequest, BillingError, Conflict, NotFound, Unprocessable, UpstreamUnavailable
+from billing.errors import (
+    BadRequest,
+    BillingError,
+    Conflict,
+    NotDrawn,
+    NotFound,
+    Unprocessable,
+    UpstreamUnavailable,
+)
 from billing.observability import count, log_refusal, logger
 
-#: A logo beyond this is not even downloaded.
-MAX_LOGO_BYTES = 2_000_000
 _SECONDS_UNTIL_THE_WRITER_WAS_THERE = 5
 _NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
 

@@ -25,6 +25,9 @@ LANGUAGES = ("en", "es", "fr", "de")
 #: More line items than any real invoice; beyond it rendering would outlast the function.
 MAX_LINES = 10_000
 
+#: A firm's logo has a tenth of it; a larger one is not even downloaded.
+MAX_LOGO_BYTES = 2_000_000
+
 _LETTER_TERRITORIES = frozenset({"US", "CA", "MX", "CO", "CL", "PH"})
 _LETTER_CURRENCIES = frozenset({"USD", "CAD", "MXN"})
 _CITY_FIRST = frozenset({"US", "CA", "AU", "NZ", "GB", "IE", "IN", "SG", "HK", "ZA"})
