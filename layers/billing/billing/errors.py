@@ -1,24 +1,33 @@
-"""Every failure this project knows, as one tree.
+"""Every failure of a request or a message, as one tree. (A broken deployment is a `settings.SettingMissing`.).
 
-    BillingError                        (status, code, retryable, the ids concerned)
+    BillingError                        500  the root: status, code, retryable, the ids concerned
     ├── BadRequest                      400  the caller's request cannot be read
     │   └── SignatureRejected           400  a webhook that Stripe did not sign for us
     ├── Unauthenticated                 401  the flow secret is missing or wrong
     ├── NotFound                        404  unknown, not yours, or a draft: the same answer on purpose
     ├── Conflict                        409  the record's state forbids it (`already_paid`, ...)
-    ├── PayloadTooLarge                 413
+    ├── PayloadTooLarge                 413  the body is larger than the route accepts
     ├── Unprocessable                   422  understood, but not acceptable (`invalid_amount`, ...)
+    │   └── NotDrawn                    422  the document could not be drawn, or not completely
     ├── NotImplementedYet               501  a name of the contract that is planned, not built
-    ├── UpstreamFailed                  502  Stripe or Directus refused what we asked; repeating will not help
-    │   ├── DirectusRejected                 … with Directus's own code
-    │   │   └── RecordNotUnique              … a unique column already holds the value
-    │   └── StripeRejected                   … with Stripe's own code
-    ├── UpstreamUnavailable             503  Stripe, Directus or AWS cannot be reached now; repeat later
-    └── Parked                          (no status) an event that cannot be applied and must be looked at
+    ├── UpstreamFailed                  502  another service refused what we asked; repeating will not help
+    │   ├── DirectusRejected            502  ... with Directus's own code
+    │   │   └── RecordNotUnique         502  ... a unique column already holds the value
+    │   ├── StripeRejected              502  ... with Stripe's own code
+    │   │   ├── SessionNotOpen          502  ... the session was paid or has expired already
+    │   │   └── CreationRefused         502  ... this session will never be created under this key
+    │   ├── MailRejected                502  SES refuses this mail for good
+    │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
+    ├── UpstreamUnavailable             503  another service cannot be reached now; repeat later
+    │   ├── ConnectionFailed            503  no answer at all; it may have acted all the same
+    │   ├── StripeReplayed              503  Stripe repeats a server error that it keeps under the key
+    │   ├── MailPostponed               503  SES did not take the mail now
+    │   └── ClaimedByAnother            503  another sender is at work on the same message
+    └── Parked                          500  an event that must be looked at; written on its row, never an answer
 
-`retryable` tells the queue workers whether to try again; the HTTP mapping is in `http_api`, the queue
-mapping in `queue_worker`. Messages are written for the firm's administrator: what happened, to which
-record, what to do. They never hold a secret, a card number or a client's name.
+`retryable` (503 and below it, nothing else) tells the queue workers whether to try again; the HTTP mapping is in
+`http_api`, the queue mapping in `queue_worker`. Messages are written for the firm's administrator: what happened,
+to which record, what to do. They never hold a secret, a card number or a client's name.
 """
 
 from typing import ClassVar
@@ -98,6 +107,21 @@ class Unprocessable(BillingError):
     default_code = "unprocessable"
 
 
+class NotDrawn(Unprocessable):
+    """The document could not be drawn, or not completely.
+
+    `detail` is a fixed sentence that may be logged; `for_staff` adds what the drawing software
+    quoted of the document, and belongs on the invoice (`pdf_error`) only.
+    """
+
+    default_code = "rendering_failed"
+
+    def __init__(self, detail: str, *, quote: str = "", invoice: str) -> None:
+        """`detail` is one sentence with its full stop; `quote` is empty if nothing was quoted."""
+        super().__init__(detail, invoice=invoice)
+        self.for_staff = f"{detail.removesuffix('.')}: {quote}" if quote else detail
+
+
 class NotImplementedYet(BillingError):
     """A name of the contract that is planned and not built; the README lists them."""
 
@@ -148,6 +172,42 @@ class StripeRejected(UpstreamFailed):
         self.stripe_code = stripe_code
 
 
+class SessionNotOpen(StripeRejected):
+    """A session that is not open cannot be expired: it was paid or has expired already."""
+
+    default_code = "session_not_open"
+
+
+class CreationRefused(StripeRejected):
+    """Stripe will not create this session, however often it is asked with the same key.
+
+    Either it refused the parameters, or it repeats a server error it once gave under this key (for 24 h).
+    """
+
+    default_code = "session_refused"
+
+    def __init__(
+        self, detail: str, *, stripe_code: str | None = None, replayed: bool = False, **ids: str | None
+    ) -> None:
+        """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
+        super().__init__(detail, stripe_code=stripe_code, **ids)
+        self.replayed = replayed
+
+
+class MailRejected(UpstreamFailed):
+    """SES refuses this mail for good; nothing was sent."""
+
+    title = "Mail rejected"
+    default_code = "mail_rejected"
+
+
+class MailOutcomeUnknown(UpstreamFailed):
+    """SES may have sent the mail: its answer was lost. Sending again could send twice."""
+
+    title = "Mail outcome unknown"
+    default_code = "mail_outcome_unknown"
+
+
 class UpstreamUnavailable(BillingError):
     """Stripe, Directus or an AWS service cannot be reached or is overloaded; the same request may succeed later.
 
@@ -165,6 +225,35 @@ class UpstreamUnavailable(BillingError):
         """`retry_after` in seconds."""
         super().__init__(detail, code=code, **ids)
         self.retry_after = retry_after
+
+
+class ConnectionFailed(UpstreamUnavailable):
+    """No answer: refused, reset, or timed out. `maybe_sent` is False only if the request surely did not arrive."""
+
+    default_code = "connection_failed"
+
+    def __init__(self, detail: str, *, maybe_sent: bool) -> None:
+        """`maybe_sent`: the other side may have acted on the request."""
+        super().__init__(detail)
+        self.maybe_sent = maybe_sent
+
+
+class StripeReplayed(UpstreamUnavailable):
+    """Stripe repeated a stored server error: the same idempotency key will never give anything else."""
+
+    default_code = "stripe_unavailable"
+
+
+class MailPostponed(UpstreamUnavailable):
+    """SES did not take the mail now; nothing was sent, so the same mail may be tried later."""
+
+    default_code = "mail_postponed"
+
+
+class ClaimedByAnother(UpstreamUnavailable):
+    """Another sender holds the claim and may still be at work: look again later."""
+
+    default_code = "claimed_by_another"
 
 
 class Parked(BillingError):

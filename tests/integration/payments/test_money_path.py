@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen, StripeGateway
+from billing.adapters.stripe_gateway import StripeGateway
 from billing.core.event_types import Subject
 from billing.core.webhook import StripeEvent
-from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
+from billing.errors import BillingError, CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
 from tests.integration.payments.cashier import Cashier
 from tests.unit.fakes.directus import FixedToken
 

@@ -11,7 +11,6 @@ import pytest
 
 from billing.adapters.directus import DirectusClient
 from billing.adapters.http import Urllib3Transport
-from billing.adapters.notifier import MailPostponed
 from billing.adapters.reconcile_rows import DirectusReconcileRows
 from billing.adapters.reminder_policy import read_policy
 from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
@@ -21,7 +20,7 @@ from billing.application.reconcile import Reconcile, ReconcileRequest
 from billing.application.send_reminder import SendReminder
 from billing.core.reminders import Remind, ReminderCase, decide
 from billing.core.stripe_objects import CheckoutSession
-from billing.errors import UpstreamUnavailable
+from billing.errors import MailPostponed, UpstreamUnavailable
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.unit.reconcile.support import DeadLetters, Stripe
 from tests.unit.reminders.support import Outbox, Queues

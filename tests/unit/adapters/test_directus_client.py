@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from billing.adapters.directus import DirectusClient
-from billing.adapters.http import ConnectionFailed, HttpResponse
-from billing.errors import DirectusRejected, RecordNotUnique, UpstreamUnavailable
+from billing.adapters.http import HttpResponse
+from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
 from tests.unit.fakes.directus import FixedToken
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from billing.adapters.http import ConnectionFailed, Urllib3Transport
+from billing.adapters.http import Urllib3Transport
+from billing.errors import ConnectionFailed
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from billing.adapters.http import HttpResponse
-from billing.adapters.stripe_gateway import CreationRefused
-from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
+from billing.errors import BillingError, CreationRefused, StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.world import INVOICE, OTHER_USER, STAFF, USER, World
 
 

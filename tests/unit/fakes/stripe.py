@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen
 from billing.core.event_types import Subject
 from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
 from billing.core.webhook import StripeEvent
-from billing.errors import StripeRejected, UpstreamUnavailable
+from billing.errors import CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.steps import Steps
 
 

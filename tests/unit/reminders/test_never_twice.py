@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.adapters.notifier import Mail, MailOutcomeUnknown, MailPostponed, MailRejected
 from billing.adapters.reminder_texts import ReminderTexts
 from billing.application.plan_reminders import PlanReminders, PlanRequest
 from billing.application.send_reminder import SendReminder
 from billing.core.ledger import zone_of
 from billing.core.reminders import ReminderCase
-from billing.errors import UpstreamUnavailable
+from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected, UpstreamUnavailable
 from tests.unit.reminders.support import DUE, INVOICE, POLICY, Clock, Crash, Directus, Queues, at, case
+
+if TYPE_CHECKING:
+    from billing.adapters.notifier import Mail
 
 NOT_SENT: dict[str, Exception] = {
     "postponed": MailPostponed("not now"),

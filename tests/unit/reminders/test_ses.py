@@ -15,14 +15,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from billing.adapters.notifier import (
-    Mail,
-    MailOutcomeUnknown,
-    MailPostponed,
-    MailRejected,
-    SesNotifier,
-    ses_config,
-)
+from billing.adapters.notifier import Mail, SesNotifier, ses_config
+from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected
 
 if TYPE_CHECKING:
     from botocore.config import Config

@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
 
-from billing.adapters.http import ConnectionFailed, HttpResponse, Transport
-from billing.errors import DirectusRejected, RecordNotUnique, UpstreamUnavailable
+from billing.adapters.http import HttpResponse, Transport
+from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
 
 type Row = dict[str, Any]
 """One row of a collection as Directus sends it; numbers with a point are `Decimal`."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import urllib3
 
-from billing.errors import UpstreamUnavailable
+from billing.errors import ConnectionFailed
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,6 @@ class Transport(Protocol):
     ) -> HttpResponse:
         """Raise `ConnectionFailed` when no answer came; `maybe_sent` tells whether it may have arrived."""
         ...
-
-
-class ConnectionFailed(UpstreamUnavailable):
-    """No answer: refused, reset, or timed out. `maybe_sent` is False only if the request surely did not arrive."""
-
-    default_code = "connection_failed"
-
-    def __init__(self, detail: str, *, maybe_sent: bool) -> None:
-        """`maybe_sent`: the other side may have acted on the request."""
-        super().__init__(detail)
-        self.maybe_sent = maybe_sent
 
 
 class Urllib3Transport:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import formataddr
 from typing import TYPE_CHECKING, Protocol
 
-from billing.errors import UpstreamFailed, UpstreamUnavailable
+from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -45,26 +45,6 @@ class Mail:
     subject: str
     text: str
     html: str
-
-
-class MailPostponed(UpstreamUnavailable):
-    """SES did not take the mail now; nothing was sent, so the same mail may be tried later."""
-
-    default_code = "mail_postponed"
-
-
-class MailRejected(UpstreamFailed):
-    """SES refuses this mail for good; nothing was sent."""
-
-    title = "Mail rejected"
-    default_code = "mail_rejected"
-
-
-class MailOutcomeUnknown(UpstreamFailed):
-    """SES may have sent the mail: its answer was lost. Sending again could send twice."""
-
-    title = "Mail outcome unknown"
-    default_code = "mail_outcome_unknown"
 
 
 class Notifier(Protocol):

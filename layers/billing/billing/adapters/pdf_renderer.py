@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.logo_check import checked_logo
 from billing.adapters.weasyprint_start import import_weasyprint
-from billing.core.document_plan import NotDrawn
 from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.errors import NotDrawn
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200

@@ -13,7 +13,14 @@ import stripe
 
 from billing.core.event_types import Subject
 from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
-from billing.errors import BillingError, StripeRejected, UpstreamUnavailable
+from billing.errors import (
+    BillingError,
+    CreationRefused,
+    SessionNotOpen,
+    StripeRejected,
+    StripeReplayed,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,28 +33,6 @@ _NETWORK_RETRIES = 2
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
 _EXPAND_PAYMENT = ["charge", "payment_intent"]
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
-
-
-class SessionNotOpen(StripeRejected):
-    """A session that is not open cannot be expired: it was paid or has expired already."""
-
-    default_code = "session_not_open"
-
-
-class CreationRefused(StripeRejected):
-    """Stripe will not create this session, however often it is asked with the same key.
-
-    Either it refused the parameters, or it repeats a server error it once gave under this key (for 24 h).
-    """
-
-    default_code = "session_refused"
-
-    def __init__(
-        self, detail: str, *, stripe_code: str | None = None, replayed: bool = False, **ids: str | None
-    ) -> None:
-        """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
-        super().__init__(detail, stripe_code=stripe_code, **ids)
-        self.replayed = replayed
 
 
 class ApiKey(Protocol):
@@ -86,7 +71,7 @@ class StripeGateway:
                     )
                 )
             )
-        except _Replayed as error:
+        except StripeReplayed as error:
             raise CreationRefused(error.detail, replayed=True) from error
         except StripeRejected as error:
             raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
@@ -172,10 +157,6 @@ class StripeGateway:
         return self._client
 
 
-class _Replayed(UpstreamUnavailable):
-    """Stripe repeated a stored server error: the same key will never give anything else."""
-
-
 def _translated(error: stripe.StripeError) -> BillingError:
     """Our error for one of the SDK's; Stripe's request id leads to its dashboard log."""
     status, code = error.http_status, _code_of(error)
@@ -190,7 +171,7 @@ def _translated(error: stripe.StripeError) -> BillingError:
     if status is None or (status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED):
         message = f"Stripe failed with status {status}{where}."
         replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
-        return (_Replayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
+        return (StripeReplayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         # A matter for the administrator, but not the request's fault: paid sessions wait until the key is right.
         message = f"Stripe refused the API key in Secrets Manager{where}."

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from billing.adapters.stripe_gateway import SessionNotOpen
 from billing.core.booking import Booking, book, is_ours, with_booking
 from billing.core.checkout import ended
 from billing.core.ledger import (
@@ -29,6 +28,7 @@ from billing.errors import (
     NotFound,
     Parked,
     RecordNotUnique,
+    SessionNotOpen,
     StripeRejected,
     Unprocessable,
     UpstreamUnavailable,

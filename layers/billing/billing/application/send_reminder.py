@@ -15,7 +15,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from billing.adapters.notifier import MailOutcomeUnknown, MailPostponed, MailRejected
 from billing.core.reminders import (
     SETTLED,
     Notice,
@@ -29,7 +28,15 @@ from billing.core.reminders import (
     decide,
     dedupe_key,
 )
-from billing.errors import BadRequest, BillingError, RecordNotUnique, UpstreamUnavailable
+from billing.errors import (
+    BadRequest,
+    BillingError,
+    ClaimedByAnother,
+    MailOutcomeUnknown,
+    MailPostponed,
+    MailRejected,
+    RecordNotUnique,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,12 +48,6 @@ if TYPE_CHECKING:
 #: Far longer than a sender may run: after it, a claim has lost its owner.
 CLAIM_EXPIRES = dt.timedelta(minutes=15)
 _LOOK_AGAIN_SECONDS = 30
-
-
-class ClaimedByAnother(UpstreamUnavailable):
-    """Another sender holds the claim and may still be at work: look again later."""
-
-    default_code = "claimed_by_another"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from billing.adapters.stripe_gateway import CreationRefused, SessionNotOpen
 from billing.core.booking import is_ours
 from billing.core.checkout import (
     SESSION_LIFETIME,
@@ -28,7 +27,15 @@ from billing.core.checkout import (
     return_urls,
 )
 from billing.core.ledger import Ledger, Payment, PaymentStatus
-from billing.errors import BillingError, Conflict, RecordNotUnique, StripeRejected, UpstreamUnavailable
+from billing.errors import (
+    BillingError,
+    Conflict,
+    CreationRefused,
+    RecordNotUnique,
+    SessionNotOpen,
+    StripeRejected,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

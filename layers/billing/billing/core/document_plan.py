@@ -11,22 +11,6 @@ from dataclasses import dataclass
 from billing.core.ledger import local_date
 from billing.core.money import Money
 from billing.core.printed_invoice import Addressee, InvoiceFacts, Letterhead, PrintedLine, PrintedPayment
-from billing.errors import Unprocessable
-
-
-class NotDrawn(Unprocessable):
-    """The document could not be drawn, or not completely.
-
-    `detail` is a fixed sentence that may be logged; `for_staff` adds what the drawing software
-    quoted of the document, and belongs on the invoice (`pdf_error`) only.
-    """
-
-    default_code = "rendering_failed"
-
-    def __init__(self, detail: str, *, quote: str = "", invoice: str) -> None:
-        """`detail` is one sentence with its full stop; `quote` is empty if nothing was quoted."""
-        super().__init__(detail, invoice=invoice)
-        self.for_staff = f"{detail.removesuffix('.')}: {quote}" if quote else detail
 
 
 @dataclass(frozen=True)
