@@ -1,8 +1,9 @@
 """What the stack puts into Directus: model, roles and flows by the installer, then the seed data, once."""
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import urllib3
 
@@ -12,6 +13,10 @@ from directus.rest import InstallerError
 from local.problem import Problem
 from local.seed import seed
 from local.setup.paths import ROOT
+from local.waiting import NeverHappened, wait_for
+
+RENDER_SECONDS: Final = 300.0
+"""A dozen PDFs on a cold, slow machine."""
 
 
 def digest() -> str:
@@ -37,11 +42,27 @@ def fill(url: str, admin_token: str) -> dict[str, Any]:
     return logins
 
 
-def order_documents(url: str, admin_token: str, *, functions_url: str, flow_secret: str) -> None:
-    """Order the PDFs of the invoices that were sent; they appear in Directus one after another."""
-    sent = {"query": {"filter": {"status": {"_nin": ["draft", "void"]}}, "fields": ["id"], "limit": -1}}
-    found = _answer("SEARCH", f"{url}/items/invoices", admin_token, sent, expected=HTTPStatus.OK)
-    invoices = [row["id"] for row in found["data"]]
+def order_documents(
+    url: str, admin_token: str, *, functions_url: str, flow_secret: str, say: Callable[[str], None]
+) -> None:
+    """Order the PDFs of the invoices that were sent, and wait until they are drawn, at most `RENDER_SECONDS`.
+
+    What a person sends next would wait behind them in the queue. `say` is told how far it is; PDFs that fail or take
+    longer are said, too, and do not stop a start.
+    """
+
+    def states() -> dict[str, str]:
+        query = {
+            "filter": {"status": {"_nin": ["draft", "void"]}},
+            "fields": ["id", "pdf_status"],
+            "limit": -1,
+        }
+        rows = _answer(
+            "SEARCH", f"{url}/items/invoices", admin_token, {"query": query}, expected=HTTPStatus.OK
+        )
+        return {row["id"]: row["pdf_status"] for row in rows["data"]}
+
+    invoices = list(states())
     _answer(
         "POST",
         f"{functions_url}/invoices/pdf",
@@ -49,6 +70,37 @@ def order_documents(url: str, admin_token: str, *, functions_url: str, flow_secr
         {"invoices": invoices},
         expected=HTTPStatus.ACCEPTED,
     )
+    wait_until_drawn(invoices, states, say=say)
+
+
+def wait_until_drawn(
+    invoices: Sequence[str],
+    states: Callable[[], Mapping[str, str]],
+    *,
+    say: Callable[[str], None],
+    seconds: float = RENDER_SECONDS,
+    pause: float = 0.5,
+) -> None:
+    """Wait until every invoice's `pdf_status`, which `states` reads, is `ready` or `failed`; say each new count."""
+    told = 0
+
+    def all_drawn() -> bool:
+        nonlocal told
+        now = states()
+        done = sum(now.get(invoice) in {"ready", "failed"} for invoice in invoices)
+        if done > told:
+            told = done
+            say(f"    {done} of {len(invoices)} seed PDFs drawn")
+        return done == len(invoices)
+
+    try:
+        wait_for("the seed PDFs", all_drawn, seconds=seconds, pause=pause)
+    except NeverHappened:
+        say(f"    going on after {seconds:.0f} s; the others are still being drawn")
+    final = states()
+    failed = [invoice for invoice in invoices if final.get(invoice) == "failed"]
+    if failed:
+        say(f"    {len(failed)} seed PDFs failed; the invoices' pdf_error says why: {', '.join(failed)}")
 
 
 def _answer(method: str, url: str, token: str, body: object, *, expected: HTTPStatus) -> dict[str, Any]:

@@ -224,6 +224,7 @@ class Stack:
                 credentials.admin_token,
                 functions_url=self._api_url(),
                 flow_secret=credentials.flow_secret,
+                say=self._say,
             )
             self._remember(documents_ordered=True)
 

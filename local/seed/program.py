@@ -9,11 +9,10 @@ Every row has a fixed UUID (`seed_id`). Running it again writes only what is mis
 """
 
 import secrets
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from directus.access import role_id
 from directus.flows import flow_ids
 from directus.rest import Directus, InstallerError
 from local.seed.amounts import Totals, day, lines_of
+from local.waiting import NeverHappened, wait_for
 
 DATA: Final = Path(__file__).parent / "data"
 NAMESPACE: Final = uuid.UUID("5a1c0de0-0000-4000-8000-00000000feed")
@@ -34,9 +34,9 @@ type Row = dict[str, Any]
 
 
 def seed_id(kind: str, key: str) -> str:
-    """The fixed UUID of a seed row: `seed_id("client", "mueller")`, `seed_id("invoice", "HNO-2026-0087")`.
+    """The fixed UUID of a seed row: `seed_id("client", "mueller")`, `seed_id("invoice", "HNO-0087")`.
 
-    Kinds are `user`, `client`, `invoice`, `line_item` and `payment` (`"<invoice number>/<n>"`, from 1), `file`.
+    Kinds are `user`, `client`, `invoice`, `line_item` and `payment` (`"HNO-0087/<n>"`, from 1), `file`.
     """
     return str(uuid.uuid5(NAMESPACE, f"{kind}:{key}"))
 
@@ -95,19 +95,19 @@ def _await_reload(url: str, *, on: bool) -> None:
     An inactive flow is refused in Directus's words. Nobody's call gets no further than the flow's first step.
     """
     pay_invoice = flow_ids()["pay_invoice"]
-    deadline = time.monotonic() + _SECONDS
     with Directus(url) as nobody:
-        while time.monotonic() < deadline:
+
+        def loaded() -> bool:
             _, answer = nobody.answer("POST", f"/flows/trigger/{pay_invoice}", {})
             errors = answer.get("errors", []) if isinstance(answer, dict) else []
-            own_words = any("Log in" in error.get("message", "") for error in errors)
-            if own_words is on:
-                return
-            time.sleep(0.05)
-    message = (
-        f"The flows of {url} were switched {'on' if on else 'off'} but Directus did not load them again."
-    )
-    raise InstallerError(message)
+            return any("Log in" in error.get("message", "") for error in errors) is on
+
+        try:
+            wait_for("the flows", loaded, seconds=_SECONDS)
+        except NeverHappened:
+            state = "on" if on else "off"
+            message = f"The flows of {url} were switched {state} but Directus did not load them again."
+            raise InstallerError(message) from None
 
 
 # -- people, firm, clients --------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def _invoice(invoice: Row, totals: Totals, client: Row, today: date) -> Row:
     """A draft has no totals yet: they are filled in when it is sent."""
     row = {
         "id": seed_id("invoice", invoice["number"]),
-        "invoice_number": invoice["number"],
+        "invoice_number": invoice_number(invoice["number"], today + timedelta(days=invoice["issued"])),
         "client": seed_id("client", invoice["client"]),
         "matter_number": invoice["matter"][0],
         "matter_name": invoice["matter"][1],
@@ -233,6 +233,12 @@ def _invoice(invoice: Row, totals: Totals, client: Row, today: date) -> Row:
     }
 
 
+def invoice_number(number: str, issued: date) -> str:
+    """Return the number that is printed: `HNO-0087` of the file, issued in 2026, is `HNO-2026-0087`."""
+    prefix, _, count = number.partition("-")
+    return f"{prefix}-{issued.year}-{count}"
+
+
 def _payments(invoice: Row, today: date) -> list[Row]:
     return [
         {
@@ -244,7 +250,7 @@ def _payments(invoice: Row, today: date) -> list[Row]:
             "status": "succeeded",
             "method": payment["method"],
             "payment_date": day(today, payment["day"]),
-            "reference": payment["reference"],
+            "reference": payment["reference"].format(day=today + timedelta(days=payment["day"])),
         }
         for number, payment in enumerate(invoice.get("payments", []), start=1)
     ]

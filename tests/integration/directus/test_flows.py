@@ -15,7 +15,7 @@ from tests.integration.directus.server import FLOW_SECRET, RunningDirectus, code
 FLOWS = flow_ids()
 PAY = f"/flows/trigger/{FLOWS['pay_invoice']}"
 RENDER = f"/flows/trigger/{FLOWS['render_again']}"
-INVOICE = seed_id("invoice", "HNO-2026-0087")
+INVOICE = seed_id("invoice", "HNO-0087")
 SESSION = {"url": "https://checkout.stripe.com/c/pay/cs_1", "checkout_session": "cs_1", "amount": "2122.50"}
 
 

@@ -106,7 +106,7 @@ def test_only_own_sent_invoices_can_be_objected_to(world: World) -> None:
 
 
 def test_the_line_must_be_one_of_the_invoice(world: World) -> None:
-    other = seed_id("line_item", "HNO-2026-0087/1")
+    other = seed_id("line_item", "HNO-0087/1")
     assert _dispute(world, "maria", invoice=world.one.sent, line_item=world.two.line)[0] == 403
     status, answer = _dispute(world, "maria", invoice=world.one.sent, line_item=other)
     assert (status, code_of(answer)) == (400, "DIFFERS_FROM_INVOICE")
