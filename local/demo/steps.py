@@ -115,10 +115,20 @@ def new_number(firm: Firm) -> str:
 
 
 def draft_invoice(
-    firm: Firm, staff: Person, client: str, lines: list[dict[str, Any]], **columns: object
+    firm: Firm,
+    staff: Person,
+    client: str,
+    lines: list[dict[str, Any]],
+    today: date | None = None,
+    /,
+    **columns: object,
 ) -> dict[str, Any]:
-    """Staff writes a draft with line items, in one request as the Data Studio does."""
-    today = datetime.now(UTC).date()
+    """Staff writes a draft with line items, in one request as the Data Studio does.
+
+    Its lines are of `today` (UTC's day by default), it is issued then and due 30 days later unless told otherwise.
+    """
+    today = today or datetime.now(UTC).date()
+    dated = [{"date": today.isoformat(), **line} for line in lines]
     return staff.create(
         "invoices",
         {
@@ -129,21 +139,21 @@ def draft_invoice(
             "issue_date": today.isoformat(),
             "due_date": (today + timedelta(days=30)).isoformat(),
             "status": "draft",
-            "line_items": {"create": lines, "update": [], "delete": []},
+            "line_items": {"create": dated, "update": [], "delete": []},
             **columns,
         },
     )
 
 
 def fee(description: str, hours: str, rate: str, amount: str, **columns: object) -> dict[str, Any]:
-    """A line item for a lawyer's time."""
+    """A line item for a lawyer's time; `draft_invoice` dates it."""
     line = {"kind": "fee", "description": description, "hours": hours, "rate": rate, "amount": amount}
-    return {**line, "date": date.today().isoformat(), "timekeeper": "M. Okafor", **columns}  # noqa: DTZ011  # a day
+    return {**line, "timekeeper": "M. Okafor", **columns}
 
 
 def expense(description: str, amount: str) -> dict[str, Any]:
-    """A line item for money laid out."""
-    return {"kind": "expense", "description": description, "amount": amount, "date": date.today().isoformat()}  # noqa: DTZ011  # a day
+    """A line item for money laid out; `draft_invoice` dates it."""
+    return {"kind": "expense", "description": description, "amount": amount}
 
 
 def send_invoice(firm: Firm, staff: Person, invoice: str) -> dict[str, Any]:
@@ -182,6 +192,18 @@ def deliveries_of(firm: Firm, checkout_session: str) -> list[dict[str, Any]]:
     """What the simulator delivered about a session: `checkout.session.completed`, attempts and answers."""
     found: list[dict[str, Any]] = firm.simulator("GET", "/_test/deliveries").json["data"]
     return [row for row in found if row["object"] == checkout_session]
+
+
+def is_empty(firm: Firm, queue: str) -> bool:
+    """Whether nothing waits in a queue and nothing of it is being worked on."""
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesDelayed",
+        "ApproximateNumberOfMessagesNotVisible",
+    ]
+    url = firm.description["aws"]["queues"][queue]
+    answer = firm.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return all(int(answer["Attributes"][name]) == 0 for name in names)
 
 
 def unknown_id() -> str:
