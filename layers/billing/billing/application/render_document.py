@@ -5,15 +5,12 @@ two steps, a replayed message or a second worker continues the same work. What t
 written on the invoice (`pdf_status` `failed`, `pdf_error`) and ends the message; what may pass is raised.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-from billing.adapters.directus_assets import FileBytes
-from billing.adapters.document_records import DocumentRecords
-from billing.adapters.document_store import DocumentStore, StoredObject
-from billing.adapters.pdf_renderer import PdfRenderer
-from billing.adapters.queues import InvoiceQueue
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from billing.core.document_plan import (
     DocumentRow,
     InvoiceRecord,
@@ -41,6 +38,15 @@ from billing.errors import (
     UpstreamUnavailable,
 )
 from billing.observability import count, log_refusal, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from billing.adapters.directus_assets import FileBytes
+    from billing.adapters.document_records import DocumentRecords
+    from billing.adapters.document_store import DocumentStore, StoredObject
+    from billing.adapters.pdf_renderer import PdfRenderer
+    from billing.adapters.queues import InvoiceQueue
 
 _SECONDS_UNTIL_THE_WRITER_WAS_THERE = 5
 _NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
