@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from billing.adapters.rows import (
-    DISPUTE_FIELDS,
-    INVOICE_FIELDS,
-    LINE_ITEM_FIELDS,
-    PAYMENT_DISPUTE_FIELDS,
-    PAYMENT_FIELDS,
-    REFUND_FIELDS,
-    dispute_from_row,
-    invoice_from_row,
-    line_item_from_row,
-    payment_dispute_from_row,
-    payment_from_row,
-    refund_from_row,
-)
+from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
+from billing.adapters.rows import PAYMENT_FIELDS, payment_from_row
 from billing.core.checkout import InvoiceOwnership
-from billing.core.ledger import Ledger, Payment
 from billing.errors import RecordNotUnique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from billing.adapters.directus import DirectusClient, Row
+    from billing.adapters.directus import DirectusClient
+    from billing.core.ledger import Ledger, Payment
 
 type Changes = Mapping[str, object]
 
@@ -98,6 +86,7 @@ class DirectusBillingStore:
     def __init__(self, client: DirectusClient) -> None:
         """`client` acts as the functions' service user."""
         self._client = client
+        self._ledgers = BulkLedgers(client)
 
     def ownership(self, invoice: str) -> InvoiceOwnership | None:
         """Whose the invoice is and its status: one request, and nothing of it can be unreadable."""
@@ -106,37 +95,13 @@ class DirectusBillingStore:
 
     def ledger(self, invoice: str) -> Ledger | None:
         """Every row that decides about the invoice."""
-        fields = (*INVOICE_FIELDS, "client.id", "client.timezone")
-        row = self._client.read_one("invoices", invoice, fields)
-        if row is None:
+        found = self._ledgers.ledgers([invoice], self._ledgers.firm_timezone())
+        if not found:
             return None
-        parsed = invoice_from_row(row)
-        payments = [
-            payment_from_row(found) for found in self._of_invoice("payments", PAYMENT_FIELDS, invoice)
-        ]
-        client = row["client"] if isinstance(row["client"], dict) else {}
-        return Ledger(
-            invoice=parsed,
-            line_items=[
-                line_item_from_row(found, parsed.currency)
-                for found in self._of_invoice("line_items", LINE_ITEM_FIELDS, invoice)
-            ],
-            payments=payments,
-            refunds=[
-                refund_from_row(found, _currency(payments, found))
-                for found in self._of_payments("refunds", REFUND_FIELDS, payments)
-            ],
-            payment_disputes=[
-                payment_dispute_from_row(found, _currency(payments, found))
-                for found in self._of_payments("payment_disputes", PAYMENT_DISPUTE_FIELDS, payments)
-            ],
-            disputes=[
-                dispute_from_row(found, parsed.currency)
-                for found in self._of_invoice("disputes", DISPUTE_FIELDS, invoice)
-            ],
-            client_timezone=client.get("timezone"),
-            firm_timezone=self._client.read_singleton("firm", ("timezone",)).get("timezone"),
-        )
+        (ledger,) = found
+        if isinstance(ledger, UnreadableInvoice):
+            raise ledger.error
+        return ledger
 
     def portal_user(self, user: str) -> PortalUser | None:
         """The person and the client they belong to."""
@@ -212,19 +177,3 @@ class DirectusBillingStore:
             "payments", filter={field: {"_eq": value}}, fields=PAYMENT_FIELDS, limit=1
         )
         return payment_from_row(rows[0]) if rows else None
-
-    def _of_invoice(self, collection: str, fields: Sequence[str], invoice: str) -> list[Row]:
-        return self._client.read_many(
-            collection, filter={"invoice": {"_eq": invoice}}, fields=fields, sort=("id",)
-        )
-
-    def _of_payments(self, collection: str, fields: Sequence[str], payments: Sequence[Payment]) -> list[Row]:
-        if not payments:
-            return []
-        keys: Any = [payment.id for payment in payments]
-        return self._client.read_many(collection, filter={"payment": {"_in": keys}}, fields=fields)
-
-
-def _currency(payments: Sequence[Payment], row: Row) -> str:
-    key = row["payment"].get("id") if isinstance(row["payment"], dict) else row["payment"]
-    return next(payment.amount.currency for payment in payments if payment.id == key)

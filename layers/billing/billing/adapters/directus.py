@@ -10,7 +10,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
@@ -90,14 +90,6 @@ class DirectusClient:
     def create(self, collection: str, payload: Mapping[str, object], fields: Sequence[str] = ("id",)) -> Row:
         """Create a row; `RecordNotUnique` if a unique column already holds a value of it."""
         return cast("Row", self.request("POST", _path(collection), query=_fields(fields), body=payload))
-
-    def create_many(
-        self, collection: str, payloads: Iterable[Mapping[str, object]], fields: Sequence[str] = ("id",)
-    ) -> list[Row]:
-        """Create rows, all or none."""
-        return cast(
-            "list[Row]", self.request("POST", _path(collection), query=_fields(fields), body=list(payloads))
-        )
 
     def update(
         self, collection: str, key: str, payload: Mapping[str, object], fields: Sequence[str] = ("id",)
