@@ -229,12 +229,12 @@ class Demo:
             say("mail", f"to {', '.join(mail['to'])}: {mail['subject']}")
             print("\n".join(f"       | {line}" for line in mail["text"].strip().splitlines()), flush=True)
             say("look", f"{firm.description['mail']['url']}/ and {self.output}/reminder-{number}.html")
+            self.reminders_sent()
+            once = len(self.mails_about(number))
             firm.invoke("reminders", {"as_of": self.today.isoformat()})
-            wait_for(
-                "the reminders' queue to be empty", lambda: steps.is_empty(firm, "reminders"), seconds=120
-            )
-            mails = self.mails_about(number)
-            check(len(mails) == 1, f"{len(mails)} mails about {number} were sent.")
+            self.reminders_sent()
+            twice = len(self.mails_about(number))
+            check(twice == once, f"A second run sent {twice - once} more mails about {number}.")
             notices = wait_for(
                 "the notice",
                 lambda: firm.administrator.list(
@@ -243,6 +243,12 @@ class Demo:
             )
             check(len(notices) == 1, f"{len(notices)} notices for one step.")
             say("a second run", "sent nothing: the step is claimed in notices")
+
+    def reminders_sent(self) -> None:
+        """Wait until nothing is left to send."""
+        wait_for(
+            "the reminders' queue to be empty", lambda: steps.is_empty(self.firm, "reminders"), seconds=120
+        )
 
     def mails_about(self, number: str) -> list[dict[str, Any]]:
         """The caught mails that name an invoice."""
