@@ -27,7 +27,9 @@ def test_it_reads_what_it_works_on(world: World, collection: str) -> None:
     [
         "/items/portal_access", "/roles", "/policies", "/permissions", "/flows", "/settings", "/activity", "/revisions",
         "/users?fields=password", "/users?fields=token", "/users?fields=role", "/users?fields=first_name",
-        "/items/clients?fields=internal_notes", "/schema/snapshot",
+        "/users?fields=email", "/users?fields=language", "/items/clients?fields=internal_notes",
+        "/items/clients?fields=phone", "/items/clients?fields=assigned_staff", "/items/clients?fields=portal_users",
+        "/items/clients?fields=portal_users.email", "/items/clients?fields=logo", "/schema/snapshot",
     ],
 )  # fmt: skip
 def test_it_does_not_read(world: World, path: str) -> None:
@@ -53,6 +55,12 @@ def test_it_does_not_create(world: World, collection: str) -> None:
     assert world.as_("service").answer("POST", f"/items/{collection}", {"note": "x"})[0] in {403, 404}
 
 
+@pytest.mark.parametrize("collection", ["refunds", "payment_disputes"])
+def test_it_takes_nothing_back_from_a_payment(world: World, collection: str) -> None:
+    row = {"payment": world.one.card_payment, "amount": "1.00", "currency": "USD", "status": "lost"}
+    assert world.as_("service").answer("POST", f"/items/{collection}", row)[0] == 403
+
+
 @pytest.mark.parametrize(
     ("collection", "row", "change"),
     [
@@ -61,6 +69,11 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("payments", "payment", {"invoice": None}),
         ("payments", "payment", {"currency": "EUR"}),
         ("payments", "payment", {"reference": "x"}),
+        ("payments", "payment", {"attempt": {"mode": "setup"}}),
+        ("payments", "payment", {"expires_at": "2026-01-05T10:00:00Z"}),
+        ("payments", "payment", {"receipt": None}),
+        ("payments", "payment", {"refunds": {"create": [{"amount": "1.00", "currency": "USD"}]}}),
+        ("payments", "payment", {"payment_disputes": {"create": [{"amount": "1.00", "currency": "USD"}]}}),
         ("invoices", "sent", {"client": "two.client"}),
         ("invoices", "sent", {"currency": "EUR"}),
         ("invoices", "sent", {"invoice_number": "X"}),
@@ -69,13 +82,17 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("invoices", "sent", {"line_items": {"create": [{"description": "x", "amount": "1"}]}}),
         ("invoices", "sent", {"disputes": {"create": [{"reason": "x"}]}}),
         ("invoices", "sent", {"payments": []}),
+        ("invoices", "sent", {"documents": {"create": [{"type": "invoice"}]}}),
         ("line_items", "line", {"amount": "1.00"}),
         ("clients", "client", {"email": "x@example.com"}),
         ("clients", "client", {"assigned_staff": None}),
         ("disputes", "dispute", {"status": "accepted"}),
         ("portal_access", "portal_access", {"status": "active"}),
         ("refunds", "refund", {"payment": "two.payment"}),
+        ("refunds", "refund", {"status": "canceled"}),
         ("payment_disputes", "payment_dispute", {"payment": "two.payment"}),
+        ("payment_disputes", "payment_dispute", {"status": "lost"}),
+        ("documents", "visible", {"visible_to_client": False}),
         ("documents", "visible", {"client": "two.client"}),
         ("documents", "visible", {"invoice": "two.sent"}),
         ("notices", "notice", {"recipient": "x@example.com"}),
