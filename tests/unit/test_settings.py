@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from billing.settings import CheckoutSettings, RenderWorkerSettings, SettingMissing
+from billing.settings import (
+    CheckoutSettings,
+    RenderWorkerSettings,
+    SenderSettings,
+    SettingMissing,
+    SettingRefused,
+)
 
 CHECKOUT = {
     "DIRECTUS_URL": "https://directus.example.com",
@@ -48,3 +54,63 @@ def test_what_has_a_default_may_be_empty() -> None:
         "RENDER_DLQ_URL": "q3",
     }
     assert RenderWorkerSettings.from_environment(environment).portal_url == ""
+
+
+ADDRESSES = ("DIRECTUS_URL", "STRIPE_API_BASE", "RETURN_URL")
+
+
+@pytest.mark.parametrize("variable", ADDRESSES)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://directus.example.com",
+        "HTTP://directus.example.com",
+        "http://10.0.0.7:8055",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1@example.com",
+        "http://localhost.example.com",
+        "http://[::2]:8055",
+        "http://128.0.0.1",
+        "http://0.0.0.0:8055",
+        "http://[::1",
+        "http://",
+        "https://",
+        "https:/directus.example.com",
+        "ftp://127.0.0.1",
+        "directus.example.com",
+        "//127.0.0.1",
+    ],
+)
+def test_an_address_that_others_could_read_along_is_refused_by_name(variable: str, address: str) -> None:
+    with pytest.raises(SettingRefused, match=variable) as refusal:
+        CheckoutSettings.from_environment({**CHECKOUT, variable: address})
+    assert "example.com" not in str(refusal.value), "an address may hold a password"
+
+
+@pytest.mark.parametrize("variable", ADDRESSES)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8055",
+        "http://127.8.9.1",
+        "http://localhost:8055/x",
+        "http://[::1]:8055",
+        "https://d.example/sub",
+    ],
+)
+def test_https_and_this_machine_are_accepted(variable: str, address: str) -> None:
+    settings = CheckoutSettings.from_environment({**CHECKOUT, variable: address})
+    assert address in {settings.directus.url, settings.stripe.api_base, settings.return_url}
+
+
+def test_the_portals_address_may_be_empty_but_not_readable_to_others() -> None:
+    environment = {
+        "DIRECTUS_URL": "https://directus.example.com",
+        "DIRECTUS_TOKEN_SECRET": "arn",
+        "MESSAGE_QUEUE_URL": "q1",
+        "MESSAGE_DLQ_URL": "q2",
+        "SENDER_EMAIL": "billing@example.com",
+    }
+    assert SenderSettings.from_environment(environment).portal_url == ""
+    with pytest.raises(SettingRefused, match="PORTAL_URL"):
+        SenderSettings.from_environment({**environment, "PORTAL_URL": "http://portal.example.com"})

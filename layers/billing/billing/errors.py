@@ -1,4 +1,4 @@
-"""Every failure of a request or a message, as one tree. (A broken deployment is a `settings.SettingMissing`.).
+"""Every failure of a request or a message, as one tree. (A broken deployment: `settings`.).
 
     BillingError                        500  the root: status, code, retryable, the ids concerned
     ├── BadRequest                      400  the caller's request cannot be read

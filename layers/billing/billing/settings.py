@@ -2,12 +2,15 @@
 
 A field is read from the variable of its name in capitals (`return_url` from `RETURN_URL`) unless it says otherwise.
 A field without a default must be there: a missing or empty variable is a deployment mistake and named as such when
-the function starts. Tuples are comma-separated lists and may be empty.
+the function starts. Tuples are comma-separated lists and may be empty. Addresses are https; http is for this machine
+only, as in the local stack: everywhere else a token or a client's way back would travel readably.
 """
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import ip_address
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 type Environment = Mapping[str, str]
 
@@ -16,11 +19,15 @@ class SettingMissing(RuntimeError):
     """A variable that the template sets is absent: the deployment is broken, not the request."""
 
 
+class SettingRefused(RuntimeError):
+    """A variable holds what must not be deployed."""
+
+
 @dataclass(frozen=True)
 class _Settings:
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
-        """Read every field; `SettingMissing` names the first variable that is absent."""
+        """Read every field; `SettingMissing` and `SettingRefused` name the first variable at fault."""
         return cls(**{found.name: _read(found, environment) for found in fields(cls)})
 
 
@@ -34,18 +41,37 @@ def _read(found: Field[Any], environment: Environment) -> Any:
     if not value and found.default is MISSING:
         message = f"The environment variable {variable} is missing; template.yaml sets it for this function."
         raise SettingMissing(message)
+    if value and found.metadata.get("address") and not _is_safe(value):
+        message = f"{variable} must begin with https://; http:// is accepted for this machine only."
+        raise SettingRefused(message)
     return value
+
+
+def _is_safe(address: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            return bool(host)
+        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:  # no address at all, or a name that is no number
+        return False
 
 
 def _from(variable: str) -> Any:
     return field(metadata={"variable": variable})
 
 
+def _address(variable: str, **default: str) -> Any:
+    return field(metadata={"variable": variable, "address": True}, **default)
+
+
 @dataclass(frozen=True)
 class DirectusSettings(_Settings):
     """Where Directus is and which secret holds the service user's token (an ARN)."""
 
-    url: str = _from("DIRECTUS_URL")
+    url: str = _address("DIRECTUS_URL")
     token_secret: str = _from("DIRECTUS_TOKEN_SECRET")
 
 
@@ -53,7 +79,7 @@ class DirectusSettings(_Settings):
 class StripeSettings(_Settings):
     """Stripe's API base, the ARN of the key's secret, and this deployment's name in Stripe's metadata."""
 
-    api_base: str = _from("STRIPE_API_BASE")
+    api_base: str = _address("STRIPE_API_BASE")
     key_secret: str = _from("STRIPE_SECRET")
     deployment: str = _from("DEPLOYMENT")
 
@@ -66,7 +92,7 @@ class CheckoutSettings(_Settings):
     stripe: StripeSettings
     flow_secret: str
     invoice_queue_url: str
-    return_url: str
+    return_url: str = _address("RETURN_URL")
     portal_origins: tuple[str, ...]
     allowed_payment_method_types: tuple[str, ...]
 
@@ -118,7 +144,7 @@ class RenderWorkerSettings(_Settings):
     invoice_queue_url: str
     render_queue_url: str
     render_dlq_url: str
-    portal_url: str = ""
+    portal_url: str = _address("PORTAL_URL", default="")
 
 
 @dataclass(frozen=True)
@@ -138,7 +164,7 @@ class SenderSettings(_Settings):
     message_queue_url: str
     message_dlq_url: str
     sender_email: str
-    portal_url: str = ""
+    portal_url: str = _address("PORTAL_URL", default="")
 
 
 @dataclass(frozen=True)

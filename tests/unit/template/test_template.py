@@ -61,7 +61,7 @@ def test_a_function_is_given_exactly_what_its_settings_read(name: str) -> None:
             self.asked.add(key)
             return super().get(key, default)
 
-    environment = Recording(dict.fromkeys(variables, "given"))
+    environment = Recording(dict.fromkeys(variables, "https://given.example"))
     SETTINGS[name].from_environment(environment)
     assert environment.asked <= variables.keys()
     shared = {"POWERTOOLS_SERVICE_NAME", *GLOBAL_VARIABLES}
