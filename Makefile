@@ -25,8 +25,8 @@ up: ## start the local stack in the background (FRESH=1: with empty data)
 
 down: ## stop what `make up` started; the data stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; \
-	elif [ -e .local/lock ]; then echo "$(PYTHON) is missing, so it cannot be told whether the stack in .local still runs; make up brings it back, then make down." >&2; exit 1; \
-	else echo "Nothing was running: no stack was ever started here."; fi
+	elif ls .local/run/*.json >/dev/null 2>&1; then echo "$(PYTHON) is missing, so it cannot be told whether what .local/run names still runs; make up brings it back, then make down." >&2; exit 1; \
+	else echo "Nothing was running."; fi
 
 plan: ## show what would change in the Directus at DIRECTUS_URL
 	@sh local/setup/run.sh check

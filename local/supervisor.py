@@ -19,11 +19,11 @@ from typing import Any, Final
 
 from local.problem import Problem
 from local.setup.commands import tail
+from local.waiting import NeverHappened, wait_for
 
 MARK: Final = "DIRECTUS_LEGAL_BILLING_STACK"
 """Environment variable that every process of a stack carries; its value is the stack's directory."""
 
-POLL_SECONDS: Final = 0.05
 KILL_SECONDS: Final = 5.0
 
 
@@ -106,16 +106,19 @@ class Supervisor:
                 return
             self.stop(program.name, program.stop_seconds)
         self._spawn(program)
-        deadline = time.monotonic() + program.ready_seconds
-        while time.monotonic() < deadline:
+
+        def ready() -> bool:
             if not self.is_running(program.name):
                 self._forget(program.name)
                 raise Problem(self._sentence(program.name, "ended right after its start"))
-            if program.ready():
-                return
-            time.sleep(POLL_SECONDS)
-        self.stop(program.name, program.stop_seconds)
-        raise Problem(self._sentence(program.name, f"was not ready after {program.ready_seconds:.0f} s"))
+            return program.ready()
+
+        try:
+            wait_for(program.name, ready, seconds=program.ready_seconds)
+        except NeverHappened:
+            self.stop(program.name, program.stop_seconds)
+            sentence = self._sentence(program.name, f"was not ready after {program.ready_seconds:.0f} s")
+            raise Problem(sentence) from None
 
     def stop(self, name: str, seconds: float = 20.0) -> None:
         """End the program and all its children: asked first, killed when it takes longer than `seconds`."""
@@ -192,12 +195,10 @@ class Supervisor:
             del self._children[name]
 
     def _wait_for_end(self, name: str, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self._identity(name) is not None:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
+        try:
+            return wait_for(f"the end of {name}", lambda: self._identity(name) is None, seconds=seconds)
+        except NeverHappened:
+            return False
 
     def _forget(self, name: str) -> None:
         self._file(name).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from local.adapter.sandbox import (
 )
 from local.problem import Problem
 from local.setup.paths import ROOT, python_environment
+from local.waiting import NeverHappened, wait_for
 
 CODE_BUCKET: Final = "local-code"
 """Holds the bootstraps and the template; not part of the app."""
@@ -180,11 +180,10 @@ def _exists(cloudformation: Any, stack_name: str) -> bool:
 
 
 def _wait(cloudformation: Any, stack_name: str) -> None:
-    deadline = time.monotonic() + DEPLOY_SECONDS
-    while time.monotonic() < deadline:
+    def done() -> bool:
         status = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]["StackStatus"]
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            return
+            return True
         if not status.endswith("IN_PROGRESS"):
             events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
             reasons = [
@@ -193,8 +192,12 @@ def _wait(cloudformation: Any, stack_name: str) -> None:
                 if event["ResourceStatus"].endswith("FAILED")
             ]
             raise Problem(f"The deployment ended with {status}: {'; '.join(reasons) or 'no reason given'}")
-        time.sleep(POLL_SECONDS)
-    raise Problem(f"The deployment was not done after {DEPLOY_SECONDS} s.")
+        return False
+
+    try:
+        wait_for("the deployment", done, seconds=DEPLOY_SECONDS, pause=POLL_SECONDS)
+    except NeverHappened:
+        raise Problem(f"The deployment was not done after {DEPLOY_SECONDS} s.") from None
 
 
 def _physical_ids(emulator: Emulator, stack_name: str) -> dict[str, str]:
