@@ -16,6 +16,7 @@
     │   ├── StripeRejected              502  ... with Stripe's own code
     │   │   ├── SessionNotOpen          502  ... the session was paid or has expired already
     │   │   └── CreationRefused         502  ... this session will never be created under this key
+    │   ├── AnswerTooLarge              502  more than was asked for; it is not read into memory
     │   ├── MailRejected                502  SES refuses this mail for good
     │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
     ├── UpstreamUnavailable             503  another service cannot be reached now; repeat later
@@ -192,6 +193,12 @@ class CreationRefused(StripeRejected):
         """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
         super().__init__(detail, stripe_code=stripe_code, **ids)
         self.replayed = replayed
+
+
+class AnswerTooLarge(UpstreamFailed):
+    """The answer is larger than the caller accepts, whatever its headers said; nothing of it was kept."""
+
+    default_code = "answer_too_large"
 
 
 class MailRejected(UpstreamFailed):

@@ -63,8 +63,12 @@ def _from(variable: str) -> Any:
     return field(metadata={"variable": variable})
 
 
-def _address(variable: str, **default: str) -> Any:
-    return field(metadata={"variable": variable, "address": True}, **default)
+def _address(variable: str) -> Any:
+    return field(metadata={"variable": variable, "address": True})
+
+
+def _optional_address(variable: str) -> Any:
+    return field(default="", metadata={"variable": variable, "address": True})
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,9 @@ class CheckoutSettings(_Settings):
     stripe: StripeSettings
     flow_secret: str
     invoice_queue_url: str
-    return_url: str = _address("RETURN_URL")
     portal_origins: tuple[str, ...]
     allowed_payment_method_types: tuple[str, ...]
+    return_url: str = _address("RETURN_URL")
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class RenderWorkerSettings(_Settings):
     invoice_queue_url: str
     render_queue_url: str
     render_dlq_url: str
-    portal_url: str = _address("PORTAL_URL", default="")
+    portal_url: str = _optional_address("PORTAL_URL")
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ class SenderSettings(_Settings):
     message_queue_url: str
     message_dlq_url: str
     sender_email: str
-    portal_url: str = _address("PORTAL_URL", default="")
+    portal_url: str = _optional_address("PORTAL_URL")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from billing.adapters.directus import DirectusClient
-from billing.adapters.http import HttpResponse
+from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
 from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
 from tests.unit.fakes.directus import FixedToken
 
@@ -22,8 +22,15 @@ class Script:
     requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
+        assert maximum_bytes > 0
         self.requests.append((method, url, headers, body))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

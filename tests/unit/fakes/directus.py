@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from billing.adapters.http import HttpResponse
+from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
 from tests.unit.fakes.steps import Steps
 
 type Row = dict[str, Any]
@@ -79,8 +79,15 @@ class FakeDirectus:
     # ---- Transport --------------------------------------------------------------------------------------
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
+        assert maximum_bytes > 0
         path = urlsplit(url).path
         parts = path.removeprefix("/items").strip("/").split("/")
         collection = "directus_users" if parts[0] == "users" else parts[0]

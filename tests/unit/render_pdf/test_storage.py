@@ -8,8 +8,15 @@ from botocore.stub import Stubber
 
 from billing.adapters.directus_assets import DirectusAssets
 from billing.adapters.document_store import S3DocumentStore, StoredObject
-from billing.adapters.http import HttpResponse
-from billing.errors import DirectusRejected, UpstreamFailed, UpstreamUnavailable
+from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.core.printed_invoice import MAX_LOGO_BYTES
+from billing.errors import (
+    AnswerTooLarge,
+    DirectusRejected,
+    Unprocessable,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
 
 KEY = {"Bucket": "documents", "Key": "a.pdf"}
 
@@ -97,8 +104,15 @@ class Assets:
         self.asked: list[str] = []
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
+        assert maximum_bytes == MAX_LOGO_BYTES, "only logos are read"
         self.asked.append(f"{method} {url}")
         assert body is None
         fresh = headers["Authorization"] == "Bearer new"
@@ -117,3 +131,18 @@ def test_a_file_that_is_not_there_is_final_and_a_busy_directus_is_not(
 ) -> None:
     with pytest.raises(error):
         DirectusAssets("https://d.example", RotatingToken(), Assets(status)).read("a")
+
+
+class Huge(Assets):
+    """A file that is longer than its row says."""
+
+    def send(self, *given: Any, **options: Any) -> HttpResponse:
+        super().send(*given, **options)
+        message = "The answer is too large."
+        raise AnswerTooLarge(message)
+
+
+def test_a_file_longer_than_its_row_says_is_for_staff_to_replace() -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        DirectusAssets("https://d.example", RotatingToken(), Huge()).read("a")
+    assert (refusal.value.code, refusal.value.ids) == ("file_too_large", {"file": "a"})

@@ -5,25 +5,29 @@ from urllib.parse import quote
 
 from billing.adapters.directus import Token
 from billing.adapters.http import HttpResponse, Transport
-from billing.errors import DirectusRejected, UpstreamUnavailable
+from billing.core.printed_invoice import MAX_LOGO_BYTES
+from billing.errors import AnswerTooLarge, DirectusRejected, Unprocessable, UpstreamUnavailable
 
 
 class FileBytes(Protocol):
     """Reads files that staff uploaded."""
 
     def read(self, file: str) -> bytes:
-        """The whole file; `DirectusRejected` if it is missing or forbidden."""
+        """The whole file; `DirectusRejected` if it is missing or forbidden, `Unprocessable` if too long."""
         ...
 
 
 class DirectusAssets:
     """`FileBytes` on Directus's `/assets`, with the service user's token."""
 
-    def __init__(self, base_url: str, token: Token, transport: Transport) -> None:
-        """`base_url` of Directus."""
+    def __init__(
+        self, base_url: str, token: Token, transport: Transport, *, maximum_bytes: int = MAX_LOGO_BYTES
+    ) -> None:
+        """`base_url` of Directus. `maximum_bytes`: a longer file is not read, whatever its row in Directus says."""
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._transport = transport
+        self._maximum_bytes = maximum_bytes
 
     def read(self, file: str) -> bytes:
         """The whole file, as it was uploaded."""
@@ -41,4 +45,11 @@ class DirectusAssets:
 
     def _get(self, file: str, token: str) -> HttpResponse:
         url = f"{self._base_url}/assets/{quote(file, safe='')}"
-        return self._transport.send("GET", url, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            return self._transport.send("GET", url, headers=headers, maximum_bytes=self._maximum_bytes)
+        except AnswerTooLarge:
+            message = (
+                f"The file has more than {self._maximum_bytes} bytes, whatever its row in Directus says."
+            )
+            raise Unprocessable(message, code="file_too_large", file=file) from None

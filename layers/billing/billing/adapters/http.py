@@ -1,7 +1,7 @@
 """The one way this project speaks HTTP: a tiny protocol, and urllib3 behind it.
 
 urllib3 is on every Lambda already (the SDK's own client), keeps connections open between invocations,
-and takes both timeouts. A test passes its own `Transport` in.
+and takes both timeouts. A test passes its own `Transport` in. An answer is read no further than the caller allows.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,10 @@ from typing import Protocol
 
 import urllib3
 
-from billing.errors import ConnectionFailed
+from billing.errors import AnswerTooLarge, ConnectionFailed
+
+#: The lines of 200 long invoices are a tenth of this, a function's memory more than ten times as much.
+MAXIMUM_ANSWER_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,18 @@ class Transport(Protocol):
     """Sends one request and returns the answer, whatever its status."""
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
-        """Raise `ConnectionFailed` when no answer came; `maybe_sent` tells whether it may have arrived."""
+        """Raise `ConnectionFailed` when no answer came; `maybe_sent` tells whether it may have arrived.
+
+        `AnswerTooLarge` if the answer's body, unpacked, has more than `maximum_bytes`.
+        """
         ...
 
 
@@ -42,20 +54,46 @@ class Urllib3Transport:
         )
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
         """Send one request."""
         try:
-            answer = self._pool.request(method, url, headers=dict(headers), body=body, redirect=False)
+            answer = self._pool.request(
+                method, url, headers=dict(headers), body=body, redirect=False, preload_content=False
+            )
+            content = _read(answer, maximum_bytes)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             message = f"No connection to {_origin(url)}."
             raise ConnectionFailed(message, maybe_sent=False) from error
         except urllib3.exceptions.HTTPError as error:
             message = f"No answer from {_origin(url)} to {method}."
             raise ConnectionFailed(message, maybe_sent=True) from error
+        if content is None:
+            message = f"The answer from {_origin(url)} to {method} has more than {maximum_bytes} bytes."
+            raise AnswerTooLarge(message)
         return HttpResponse(
-            answer.status, answer.data, {name.lower(): value for name, value in answer.headers.items()}
+            answer.status, content, {name.lower(): value for name, value in answer.headers.items()}
         )
+
+
+def _read(answer: urllib3.BaseHTTPResponse, maximum_bytes: int) -> bytes | None:
+    """The whole body, None if it is longer; the connection is kept only after a whole one."""
+    whole = False
+    try:
+        content: bytes = answer.read(maximum_bytes + 1, decode_content=True)
+        whole = len(content) <= maximum_bytes
+    finally:
+        if whole:
+            answer.release_conn()
+        else:
+            answer.close()
+    return content if whole else None
 
 
 def _origin(url: str) -> str:
