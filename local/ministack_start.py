@@ -5,6 +5,7 @@ except that a log line written after the answer may land in the next invocation'
 """
 
 import importlib
+import logging
 import os
 import socketserver
 import time
@@ -31,6 +32,9 @@ def main() -> None:
         return lines
 
     worker._drain_stderr_bounded = drain_quickly  # noqa: SLF001 - as above
+    # They name every recipient; the mail itself is in the mail catcher.
+    for name in ("ses", "ses-v2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Inside the function: the module reads its settings from the environment when imported.
     try:
         importlib.import_module("ministack.app").main()

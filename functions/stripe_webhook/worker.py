@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,10 @@ def work(message: dict[str, Any], function: Function) -> None:
         case "sync_session":
             function.keep_invoice.sync_session(str(message["checkout_session"]))
         case "recompute":
-            function.keep_invoice.recompute(str(message["invoice"]))
+            as_of = message.get("as_of")
+            function.keep_invoice.recompute(
+                str(message["invoice"]), None if as_of is None else datetime.fromisoformat(str(as_of))
+            )
         case other:
             text = f"No worker knows messages of type {other!r}."
             raise BillingError(text, code="unknown_message")

@@ -31,12 +31,3 @@ def write_behind_directus(stack: Stack, collection: str, key: str, changes: dict
             [*changes.values(), key],
         )
         assert written.rowcount == 1
-
-
-def is_empty(firm: Firm, queue: str) -> bool:
-    """Whether nothing waits in a queue and nothing is being worked on."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = firm.aws("sqs").get_queue_attributes(
-        QueueUrl=firm.description["aws"]["queues"][queue], AttributeNames=names
-    )
-    return all(int(answer["Attributes"][name]) == 0 for name in names)

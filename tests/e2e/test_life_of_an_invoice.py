@@ -13,7 +13,7 @@ import pytest
 from local.demo import steps
 from local.demo.people import pay_on_the_page
 from local.waiting import wait_for
-from tests.e2e.support import is_empty, write_behind_the_flows
+from tests.e2e.support import write_behind_the_flows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,7 +268,7 @@ def test_an_overdue_invoice_is_marked_and_reminded_of_once_per_step(firm: Firm) 
         ),
     )
     assert notice["dedupe_key"] == f"reminder:{notice['step']}:{invoice}:email"
-    wait_for("both runs' messages to be worked off", lambda: is_empty(firm, "reminders"))
+    wait_for("both runs' messages to be worked off", lambda: steps.is_empty(firm, "reminders"))
     mails = [mail for mail in firm.messages() if row["invoice_number"] in mail["subject"] + mail["text"]]
     assert len(mails) == 1
     assert "1,000.00" in mails[0]["text"]

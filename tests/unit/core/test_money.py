@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.core.money import EXPONENTS, Money
+from billing.core.money import EXPONENTS, Money, accepted_currency
 from billing.errors import Unprocessable
 
 CURRENCIES = st.sampled_from(sorted(EXPONENTS))
@@ -43,13 +43,30 @@ def test_yen_have_no_decimals(text: str) -> None:
         Money.from_request(text, "JPY")
 
 
-@pytest.mark.parametrize("currency", ["KWD", "BHD", "XXX", "", "US", "DOGE", "\uff35\uff33\uff24"])
-def test_other_currencies_are_refused(currency: str) -> None:
+@pytest.mark.parametrize("currency", ["", "US", "DOGE", "\uff35\uff33\uff24", "U$D"])
+def test_what_is_no_currency_is_refused(currency: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         Money.from_request("1.00", currency)
     assert refused.value.code == "currency_not_supported"
     with pytest.raises(Unprocessable):
         Money(1, currency)
+
+
+@pytest.mark.parametrize("currency", ["KWD", "BHD", "INR", "XXX", ""])
+def test_an_invoice_may_not_be_in_any_currency(currency: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        accepted_currency(currency)
+    assert refused.value.code == "currency_not_supported"
+    assert accepted_currency("usd") == "USD"
+
+
+def test_what_stripe_reports_in_another_currency_keeps_its_value() -> None:
+    assert Money(12340, "KWD").to_directus() == "12.34"  # Stripe's three-decimal amounts end in 0
+    assert Money(12340, "INR").to_directus() == "123.40"
+    assert Money(12340, "VND").to_directus() == "12340.00"
+    assert Money.from_directus("12.34", "KWD") == Money(12340, "KWD")
+    with pytest.raises(Unprocessable):
+        Money(12345, "KWD").to_directus()
 
 
 def test_no_digit_is_lost_however_many_there_are() -> None:

@@ -22,9 +22,10 @@ class FakeInvoiceQueue:
         self.sent.append((dict(message), group, deduplication_id))
         self.steps.end(number)
 
-    def recompute(self, invoices: Iterable[str]) -> None:
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
         for invoice in invoices:
-            self.send({"type": "recompute", "invoice": invoice}, group=invoice)
+            moment = {} if as_of is None else {"as_of": as_of}
+            self.send({"type": "recompute", "invoice": invoice, **moment}, group=invoice)
 
     def messages(self) -> list[dict[str, Any]]:
         return [message for message, _, _ in self.sent]

@@ -104,9 +104,9 @@ def test_a_missing_payment_is_told_in_a_sentence_with_the_records_concerned() ->
     }
 
 
-def test_an_amount_in_a_currency_we_do_not_know_is_still_reported() -> None:
+def test_an_amount_in_a_currency_no_invoice_has_is_still_reported() -> None:
     (difference,) = compare_session(session(currency="BHD"), [])
-    assert "10000 minor units of BHD" in difference.detail
+    assert "10.000 BHD" in difference.detail
 
 
 def test_what_was_received_counts_not_what_was_asked_for() -> None:

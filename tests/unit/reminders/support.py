@@ -202,13 +202,15 @@ class Queues:
 
     def __init__(self) -> None:
         self.recomputed: list[str] = []
+        self.seen_at: str | None = None
         self.messages: list[dict[str, Any]] = []
 
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Iterable[str]) -> None:
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
         self.recomputed += invoices
+        self.seen_at = as_of
 
     def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
         self.messages += [dict(message) for message in messages]

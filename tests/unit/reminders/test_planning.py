@@ -40,6 +40,13 @@ def test_an_overdue_invoice_is_marked_by_the_one_writer_and_its_reminder_is_queu
     ]
 
 
+def test_planned_for_a_moment_by_hand_an_invoice_is_marked_as_of_that_moment() -> None:
+    _, queues, _ = run({}, case())
+    assert queues.seen_at is None
+    _, queues, _ = run({"as_of": "2026-03-04T18:00:00+01:00"}, case())
+    assert (queues.recomputed, queues.seen_at) == ([INVOICE], "2026-03-04T17:00:00+00:00")
+
+
 def test_a_dry_run_shows_the_plan_and_queues_nothing() -> None:
     answer, queues, _ = run({"dry_run": True}, case())
     assert answer == {
@@ -108,6 +115,12 @@ def test_null_and_undefined_mean_absent(absent: object) -> None:
         ({"as_of": "2026-02-30"}, "invalid_as_of"),
         ({"as_of": "2026-03-01T09:00:00"}, "invalid_as_of"),  # in which zone?
         ({"as_of": 20260301}, "invalid_as_of"),
+        ({"as_of": "9999-12-31"}, "invalid_as_of"),  # a zone would lead out of the calendar
+        ({"as_of": "9999-12-31T23:59:59-12:00"}, "invalid_as_of"),
+        ({"as_of": "0001-01-01T00:00:00+14:00"}, "invalid_as_of"),
+        ({"as_of": "2026-W10-1"}, "invalid_as_of"),
+        ([], "malformed_event"),
+        ("x", "malformed_event"),
         ({"dry_run": "true"}, "invalid_dry_run"),
         ({"dryrun": True}, "unknown_member"),
     ],

@@ -148,7 +148,8 @@ class FakeInvoiceQueue:
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Any) -> None:
+    def recompute(self, invoices: Any, *, as_of: str | None = None) -> None:
+        assert as_of is None, "rendering knows no other moment than now"
         self.recomputed.extend(invoices)
 
 

@@ -1,9 +1,12 @@
 """What the one writer does when rows change: totals, states, sessions that no longer fit."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from billing.errors import NotFound, UpstreamUnavailable
-from tests.unit.fakes.world import INVOICE, World, opened
+from tests.unit.fakes.world import INVOICE, OTHER_CLIENT, World, opened
 
 # ---- requests of staff, siblings, surplus ---------------------------------------------------------------
 
@@ -256,3 +259,86 @@ def test_an_unapplied_payment_that_was_booked_meanwhile_is_done_if_it_says_the_s
 def test_an_unapplied_payment_that_was_booked_meanwhile_with_another_amount_is_parked() -> None:
     (event,) = _booked_meanwhile("90.00").directus.table("stripe_events").values()
     assert event["status"] == "parked"
+
+
+# ---- rows that cannot be read, sessions that name two invoices ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("collection", "row"),
+    [
+        ("disputes", {"invoice": INVOICE, "status": "open", "amount": "ten", "reason": "x"}),
+        ("line_items", {"invoice": INVOICE, "kind": "discount", "amount": "NaN", "description": "x"}),
+        (
+            "payments",
+            {"invoice": INVOICE, "amount": "ten", "currency": "USD", "method": "wire", "status": "succeeded"},
+        ),
+    ],
+)
+def test_money_is_booked_though_another_row_cannot_be_read(collection: str, row: dict[str, str]) -> None:
+    world, session = opened()
+    world.directus.put(collection, **row)
+    world.stripe.pays(session)
+    world.deliver()
+    (booked,) = [found for found in world.payments() if found["transaction_id"]]
+    assert (booked["status"], booked["amount"], booked["open_claim"]) == ("succeeded", "100.00", None)
+    # The totals wait until the row is mended, and somebody is told.
+    assert world.stored()["status"] == "sent"
+    assert world.flags
+    world.directus.table(collection).popitem()
+    world.recompute()
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("paid", "0.00")
+
+
+def test_what_a_closed_objection_says_stops_nothing() -> None:
+    world, session = opened()
+    world.directus.put("disputes", invoice=INVOICE, status="withdrawn", amount="10.505", reason="x")
+    world.stripe.pays(session)
+    world.deliver()
+    assert world.stored()["status"] == "paid"
+
+
+def test_a_session_that_names_another_clients_attempt_is_booked_where_its_metadata_says() -> None:
+    world, session = opened()
+    other = "a2000000-0000-4000-8000-000000000002"
+    world.invoice("300.00", id=other, invoice_number="2026-other", client=OTHER_CLIENT)
+    world.stripe.sessions[session] = replace(
+        world.stripe.sessions[session],
+        metadata={**world.stripe.sessions[session].metadata, "directus_invoice": other},
+    )
+    attempt = world.payments()[0]
+    attempt["checkout_session"] = None  # so that only the attempt's id leads to it
+    world.stripe.pays(session)
+    world.deliver()
+    assert attempt["status"] == "pending"
+    assert world.stored()["status"] == "sent"
+    (booked,) = world.payments(invoice=other)
+    assert (booked["amount"], booked["client"]) == ("100.00", OTHER_CLIENT)
+    assert "does not belong" in booked["note"]
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "amount"),
+    [("INR", 12340, "123.40"), ("KWD", 12340, "12.34"), ("VND", 500, "500.00")],
+)
+def test_a_payment_in_a_currency_no_invoice_has_is_booked_unapplied(
+    currency: str, minor: int, amount: str
+) -> None:
+    world, session = opened()
+    world.stripe.pays(session, minor=minor, currency=currency)
+    for _ in range(2):
+        world.deliver()
+    (booked,) = world.payments(invoice=None)
+    assert (booked["amount"], booked["currency"], booked["status"]) == (amount, currency, "succeeded")
+    assert world.stored()["status"] == "sent"
+
+
+def test_as_of_marks_an_invoice_overdue_ahead_of_the_clock_and_never_behind_it() -> None:
+    world = World()
+    world.invoice("100.00", due_date="2026-11-25")
+    world.keep_invoice.recompute(INVOICE, world.now() - timedelta(days=30))
+    assert world.stored()["status"] == "sent"
+    world.keep_invoice.recompute(INVOICE, world.now() + timedelta(days=30))
+    assert world.stored()["status"] == "overdue"
+    world.recompute()
+    assert world.stored()["status"] == "sent"

@@ -94,14 +94,16 @@ class DirectusBillingStore:
         return None if row is None else InvoiceOwnership(row["client"], row["status"])
 
     def ledger(self, invoice: str) -> Ledger | None:
-        """Every row that decides about the invoice."""
+        """Every row that decides about the invoice; with a `fault` if one of those below it cannot be read."""
         found = self._ledgers.ledgers([invoice], self._ledgers.firm_timezone())
         if not found:
             return None
         (ledger,) = found
-        if isinstance(ledger, UnreadableInvoice):
+        if not isinstance(ledger, UnreadableInvoice):
+            return ledger
+        if ledger.readable is None:
             raise ledger.error
-        return ledger
+        return ledger.readable
 
     def portal_user(self, user: str) -> PortalUser | None:
         """The person and the client they belong to."""

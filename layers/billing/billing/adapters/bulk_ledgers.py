@@ -7,7 +7,7 @@ lists at 100 rows. One invoice whose rows cannot be read is handed out as such a
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from billing.adapters.chunks import chunks
@@ -29,17 +29,22 @@ from billing.core.ledger import Ledger
 from billing.errors import BillingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from billing.adapters.directus import DirectusClient, Row
+    from billing.core.ledger import Payment
 
 
 @dataclass(frozen=True)
 class UnreadableInvoice:
-    """An invoice with a row that cannot be read; the error says which and why."""
+    """An invoice with a row that cannot be read; the error says which and why.
+
+    `readable` is the ledger without such rows and with its `fault`; None if the invoice itself cannot be read.
+    """
 
     invoice: str
     error: BillingError
+    readable: Ledger | None = None
 
 
 class BulkLedgers:
@@ -94,24 +99,53 @@ def _ledger(row: Row, children: _Children, firm_timezone: str | None) -> Ledger 
     key = row["id"]
     try:
         invoice = invoice_from_row(row)
-        payments = [payment_from_row(found) for found in children.payments.get(key, ())]
-        return Ledger(
-            invoice=invoice,
-            line_items=[line_item_from_row(r, invoice.currency) for r in children.line_items.get(key, ())],
-            payments=payments,
-            refunds=[
-                refund_from_row(r, payment.amount.currency)
-                for payment in payments
-                for r in children.refunds.get(payment.id, ())
-            ],
-            payment_disputes=[
-                payment_dispute_from_row(r, payment.amount.currency)
-                for payment in payments
-                for r in children.payment_disputes.get(payment.id, ())
-            ],
-            disputes=[dispute_from_row(r, invoice.currency) for r in children.disputes.get(key, ())],
-            client_timezone=row["client"].get("timezone"),
-            firm_timezone=firm_timezone,
-        )
     except BillingError as error:
         return UnreadableInvoice(key, error)
+    readable = _Readable()
+    payments = readable.of(payment_from_row, children.payments.get(key, ()))
+    ledger = Ledger(
+        invoice=invoice,
+        line_items=readable.of(
+            lambda found: line_item_from_row(found, invoice.currency), children.line_items.get(key, ())
+        ),
+        payments=payments,
+        refunds=readable.below(refund_from_row, payments, children.refunds),
+        payment_disputes=readable.below(payment_dispute_from_row, payments, children.payment_disputes),
+        disputes=readable.of(
+            lambda found: dispute_from_row(found, invoice.currency), children.disputes.get(key, ())
+        ),
+        client_timezone=row["client"].get("timezone"),
+        firm_timezone=firm_timezone,
+    )
+    fault = readable.fault
+    return ledger if fault is None else UnreadableInvoice(key, fault, replace(ledger, fault=fault))
+
+
+class _Readable:
+    """Parses rows and keeps the first failure: one unreadable row must not keep money from being booked."""
+
+    def __init__(self) -> None:
+        self.fault: BillingError | None = None
+
+    def of[Parsed](self, parse: Callable[[Row], Parsed], rows: Iterable[Row]) -> list[Parsed]:
+        """Return the rows that can be read."""
+        parsed: list[Parsed] = []
+        for row in rows:
+            try:
+                parsed.append(parse(row))
+            except BillingError as error:
+                self.fault = self.fault or error
+        return parsed
+
+    def below[Parsed](
+        self,
+        parse: Callable[[Row, str], Parsed],
+        payments: Sequence[Payment],
+        rows: Mapping[str, Sequence[Row]],
+    ) -> list[Parsed]:
+        """Return the rows below payments, which share their payment's currency."""
+        found: list[Parsed] = []
+        for payment in payments:
+            currency = payment.amount.currency
+            found += self.of(lambda row, currency=currency: parse(row, currency), rows.get(payment.id, ()))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        return found

@@ -25,7 +25,7 @@ from billing.adapters.rows import (
 from billing.adapters.rows import payment_from_row as ledger_payment_from_row
 from billing.core.document_plan import BookedPayment, DocumentRow, printed_form
 from billing.core.ledger import PaymentDispute, PaymentStatus, Refund, amount_kept
-from billing.core.money import Money, exponent_of
+from billing.core.money import Money, accepted_currency
 from billing.core.printed_invoice import (
     Addressee,
     InvoiceFacts,
@@ -136,7 +136,7 @@ def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
         name: getattr(parsed, name)
         for name in ("legal_name", "tax_id", "email", "phone", "bank_details", "footer")
     }
-    exponent_of(parsed.currency)
+    accepted_currency(parsed.currency)
     letterhead = Letterhead(
         name=_clean(parsed.name),
         currency=parsed.currency.upper(),

@@ -23,8 +23,8 @@ class InvoiceQueue(Protocol):
         """Queue one message; without `deduplication_id` it is never taken for another."""
         ...
 
-    def recompute(self, invoices: Iterable[str]) -> None:
-        """Queue `{"type": "recompute", "invoice": ...}` for each invoice."""
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
+        """Queue `{"type": "recompute", "invoice": ...}` for each, with the instant it is to be seen at, if any."""
         ...
 
 
@@ -50,12 +50,13 @@ class SqsInvoiceQueue:
             self._client, self._queue_url, [(message, group, deduplication_id or str(uuid.uuid4()))]
         )
 
-    def recompute(self, invoices: Iterable[str]) -> None:
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
         """Queue a recompute for each invoice."""
+        asked = {"type": "recompute"} if as_of is None else {"type": "recompute", "as_of": as_of}
         _send_batches(
             self._client,
             self._queue_url,
-            [({"type": "recompute", "invoice": invoice}, invoice, str(uuid.uuid4())) for invoice in invoices],
+            [({**asked, "invoice": invoice}, invoice, str(uuid.uuid4())) for invoice in invoices],
         )
 
 

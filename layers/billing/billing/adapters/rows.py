@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from billing.core.ledger import (
+    OPEN_DISPUTE,
     Dispute,
     Invoice,
     InvoiceStatus,
@@ -23,7 +24,7 @@ from billing.core.ledger import (
     PaymentStatus,
     Refund,
 )
-from billing.core.money import Money
+from billing.core.money import Money, accepted_currency
 from billing.errors import DirectusRejected
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _money(value: Decimal | None, currency: str) -> Money | None:
 def invoice_from_row(row: Row) -> Invoice:
     """Parse a row read with `INVOICE_FIELDS`; `currency_not_supported` if its currency is not accepted."""
     parsed = parse(_InvoiceRow, row, "invoices")
-    currency = parsed.currency.upper()
+    currency = accepted_currency(parsed.currency)
     return Invoice(
         id=parsed.id,
         invoice_number=parsed.invoice_number,
@@ -216,4 +217,6 @@ def _reversed(parsed: _ReversalRow, currency: str, collection: str) -> Money:
 def dispute_from_row(row: Row, currency: str) -> Dispute:
     """Parse a row read with `DISPUTE_FIELDS`; amounts are in the invoice's currency."""
     parsed = parse(_DisputeRow, row, "disputes")
-    return Dispute(parsed.id, parsed.status, parsed.line_item, _money(parsed.amount, currency))
+    # Only an open objection holds anything back: what a closed one says cannot stop the books.
+    amount = _money(parsed.amount, currency) if parsed.status == OPEN_DISPUTE else None
+    return Dispute(parsed.id, parsed.status, parsed.line_item, amount)

@@ -25,6 +25,8 @@ from billing.core.ledger import (
     totals_of,
 )
 from billing.errors import (
+    BillingError,
+    DirectusRejected,
     NotFound,
     Parked,
     RecordNotUnique,
@@ -65,10 +67,11 @@ class KeepInvoice:
     flagged: Callable[[str, Mapping[str, str]], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def recompute(self, invoice: str) -> None:
+    def recompute(self, invoice: str, as_of: datetime | None = None) -> None:
         """Make the invoice show what its rows say; carry out what staff asked of an open attempt.
 
-        Raises `NotFound` if there is no such invoice.
+        `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. Raises `NotFound`
+        if there is no such invoice.
         """
         ledger = self._ledger(invoice)
         attempt, failure = ledger.open_attempt, None
@@ -78,7 +81,7 @@ class KeepInvoice:
             except (StripeRejected, UpstreamUnavailable) as error:
                 failure = error  # the books do not wait for Stripe; the session is tried again
                 ledger = self._ledger(invoice)
-        self._write(ledger, Booking())
+        self._write(ledger, Booking(), as_of)
         if failure is not None:
             raise failure
 
@@ -131,7 +134,14 @@ class KeepInvoice:
         found = self.store.payment_of_transaction(intent.id) if intent is not None else None
         found = found or self.store.payment_of_session(session.id)
         named = session.metadata.get("directus_payment")
-        return found or (self.store.payment(named) if named else None)
+        if found is not None or not named:
+            return found
+        attempt = self.store.payment(named)
+        # A session that names one invoice and the attempt of another is nobody's attempt: its money goes where the
+        # metadata says, with a note, and never silently to the other client.
+        if attempt is not None and attempt.invoice != session.metadata.get("directus_invoice"):
+            return None
+        return attempt
 
     def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
         """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""
@@ -147,6 +157,8 @@ class KeepInvoice:
             return True
         if attempt.amount.currency != invoice.currency:
             return True
+        if ledger.fault is not None:
+            return False  # what can be paid is not known
         total = totals_of(ledger.line_items, invoice.tax_rate, invoice.currency).total
         return attempt.amount > payable(ledger, total - amount_paid(ledger))
 
@@ -179,26 +191,29 @@ class KeepInvoice:
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
                 raise Parked(message, transaction=str(row["transaction_id"])) from None
 
-    def _write(self, ledger: Ledger, booking: Booking) -> None:
+    def _write(self, ledger: Ledger, booking: Booking, as_of: datetime | None = None) -> None:
         invoice = ledger.invoice
         after = replace(ledger, payments=with_booking(ledger, booking))
-        updated = _merged(booking.updated, _derived_columns(after))
         try:
-            state = state_of(after, self.now())
-        except Unprocessable as error:
+            state = state_of(after, self.now(), as_of=as_of)
+        except (Unprocessable, DirectusRejected) as error:
             self._refuse_totals(ledger, booking, error)
             return
+        updated = _merged(booking.updated, _derived_columns(after))
         changes = state.changes(invoice) if state is not None else {}
         if changes or updated or booking.created:
             self._write_rows(invoice.id, changes, updated, booking.created)
         if state is not None and state.status is not InvoiceStatus.VOID:
             self._render_if_needed(ledger, changes)
 
-    def _refuse_totals(self, ledger: Ledger, booking: Booking, error: Unprocessable) -> None:
-        """Money that arrived is booked all the same; the invoice is not accepted as sent and says why."""
+    def _refuse_totals(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
+        """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
         self.flagged(error.detail, {"code": error.code, **error.ids})
         changes: dict[str, object] = {}
-        if ledger.invoice.pdf_status != "failed":
+        # A document that is ready stays ready: it was true when the invoice was sent.
+        if ledger.invoice.pdf_status != "failed" and not (
+            ledger.invoice.sent_at and ledger.invoice.pdf_status == "ready"
+        ):
             changes = {"pdf_status": "failed", "pdf_error": error.detail}
         self._write_rows(ledger.invoice.id, changes, booking.updated, booking.created)
 

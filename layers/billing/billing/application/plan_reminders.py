@@ -7,6 +7,7 @@ repeat, so a run that is interrupted or started twice does no harm.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from billing.core.reminders import (
 from billing.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from billing.adapters.queues import InvoiceQueue, WorkQueue
     from billing.adapters.reminder_rows import ReminderCases
@@ -39,9 +40,9 @@ class PlanRequest:
     dry_run: bool = False
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> PlanRequest:
+    def from_event(cls, event: object) -> PlanRequest:
         """Parse the event; `BadRequest` for anything but `as_of` and `dry_run` (a misspelt one would send mail)."""
-        given = {key: value for key, value in event.items() if value is not None and value != "undefined"}
+        given = members_of(event)
         if unknown := sorted(set(given) - {"as_of", "dry_run"}):
             message = f"Reminders know as_of and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
@@ -101,7 +102,9 @@ class PlanReminders:
         for cases in self._cases.read(due, firm):
             overdue, reminders = self._examine(cases, now, plan)
             if not request.dry_run:
-                self._invoices.recompute(overdue)
+                # Planned for a moment by hand, an invoice is marked as of that moment; the clock needs no telling.
+                as_of = None if request.as_of is None else now.astimezone(dt.UTC).isoformat()
+                self._invoices.recompute(overdue, as_of=as_of)
                 self._messages.send_many([message_of(remind, now) for remind in reminders])
                 plan.queued += len(reminders)
         return plan
@@ -147,19 +150,35 @@ def message_of(remind: Remind, now: dt.datetime) -> dict[str, object]:
     }
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: Far from the ends of the calendar, where a time zone would lead out of it.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
+
+def members_of(event: object) -> dict[str, Any]:
+    """The members of an invocation's event without its absent ones; `BadRequest` if it is no JSON object."""
+    if not isinstance(event, dict):
+        message = "The event must be a JSON object, such as {}."
+        raise BadRequest(message, code="malformed_event")
+    return {key: value for key, value in event.items() if value is not None and value != "undefined"}
+
+
 def parse_moment(value: object, name: str) -> dt.date | dt.datetime:
     """A calendar day or an ISO 8601 instant with an offset; anything else is a `BadRequest`."""
     message = f'{name} must be a day such as "2026-03-01" or an instant with an offset such as "2026-03-01T09:00:00Z".'
     if not isinstance(value, str):
         raise BadRequest(message, code=f"invalid_{name}")
     try:
-        if len(value) == len("2026-03-01"):
-            return dt.date.fromisoformat(value)
-        moment = dt.datetime.fromisoformat(value)
+        if _DAY.fullmatch(value):
+            moment: dt.date | dt.datetime = dt.date.fromisoformat(value)
+        else:
+            moment = dt.datetime.fromisoformat(value)
     except ValueError:
         raise BadRequest(message, code=f"invalid_{name}") from None
-    if moment.tzinfo is None:
+    if isinstance(moment, dt.datetime) and moment.tzinfo is None:
         raise BadRequest(message, code=f"invalid_{name}")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise BadRequest(f"{name} is a year that no invoice has.", code=f"invalid_{name}")
     return moment
 
 

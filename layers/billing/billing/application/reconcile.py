@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from billing.application.plan_reminders import parse_moment
+from billing.application.plan_reminders import members_of, parse_moment
 from billing.core.booking import is_ours
 from billing.core.reconciliation import (
     Difference,
@@ -25,7 +25,7 @@ from billing.core.reconciliation import (
 from billing.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from billing.adapters.reconcile_rows import DeadLetters, ReconcileRows, StripeSessions
 
@@ -42,9 +42,9 @@ class ReconcileRequest:
     dry_run: bool = False
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> ReconcileRequest:
+    def from_event(cls, event: object) -> ReconcileRequest:
         """Parse the event; `BadRequest` for anything but `since` (a day is its beginning in UTC) and `dry_run`."""
-        given = {key: value for key, value in event.items() if value is not None and value != "undefined"}
+        given = members_of(event)
         if unknown := sorted(set(given) - {"since", "dry_run"}):
             message = f"Reconcile knows since and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")

@@ -120,6 +120,8 @@ def _payable_now(ledger: Ledger) -> Money:
     if invoice.status is InvoiceStatus.VOID:
         message = "This invoice is void."
         raise Conflict(message, code="not_payable", invoice=invoice.id)
+    if ledger.fault is not None:
+        raise ledger.fault
     total = checked_totals(invoice, ledger.line_items).total
     if total.minor <= 0:
         message = "This invoice has nothing to pay."

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from billing.core.money import Money
-from billing.errors import Unprocessable
+from billing.errors import BillingError, Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime, tzinfo
     from decimal import Decimal
+
+
+#: The status of a client's objection that holds money back.
+OPEN_DISPUTE = "open"
 
 
 class InvoiceStatus(StrEnum):
@@ -122,7 +126,11 @@ class Dispute:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Every row that decides about one invoice."""
+    """Every row that decides about one invoice.
+
+    `fault` is the first row that cannot be read, if any: then nothing is decided from these rows, but money that
+    arrives is still booked.
+    """
 
     invoice: Invoice
     line_items: Sequence[LineItem] = ()
@@ -132,6 +140,7 @@ class Ledger:
     disputes: Sequence[Dispute] = ()
     client_timezone: str | None = None
     firm_timezone: str | None = None
+    fault: BillingError | None = None
 
     @property
     def open_attempt(self) -> Payment | None:
@@ -229,16 +238,19 @@ def amount_paid(ledger: Ledger) -> Money:
     return sum(kept, Money.zero(currency))
 
 
-def state_of(ledger: Ledger, now: datetime) -> InvoiceState | None:
+def state_of(ledger: Ledger, now: datetime, *, as_of: datetime | None = None) -> InvoiceState | None:
     """What the invoice must show at `now`; None for a draft, which no recompute touches.
 
     On first sight of a sent invoice its totals are checked and filled in and `sent_at` is set; afterwards
-    totals follow the line items (staff may add a discount). Raises `totals_do_not_add_up`.
+    totals follow the line items (staff may add a discount). `as_of`, if later than `now`, decides alone whether it
+    is overdue. Raises `totals_do_not_add_up`, and the ledger's fault if it has one.
     """
     invoice = ledger.invoice
-    paid = amount_paid(ledger)
     if invoice.status is InvoiceStatus.DRAFT:
         return None
+    if ledger.fault is not None:
+        raise ledger.fault
+    paid = amount_paid(ledger)
     if invoice.status is InvoiceStatus.VOID:
         return InvoiceState(
             InvoiceStatus.VOID, paid, -paid, invoice.subtotal, invoice.tax, invoice.total, invoice.sent_at
@@ -246,7 +258,7 @@ def state_of(ledger: Ledger, now: datetime) -> InvoiceState | None:
     totals = _totals_after_sending(ledger) if invoice.sent_at else checked_totals(invoice, ledger.line_items)
     balance = totals.total - paid
     return InvoiceState(
-        status=_status(ledger, balance, paid, now),
+        status=_status(ledger, balance, paid, now if as_of is None else max(now, as_of)),
         amount_paid=paid,
         balance_due=balance,
         subtotal=totals.subtotal,
@@ -293,7 +305,7 @@ def zone_of(*timezones: str | None) -> tzinfo:
 def payable(ledger: Ledger, balance: Money) -> Money:
     """What a client may pay now: the balance without what open objections hold back, never negative."""
     nothing = Money.zero(balance.currency)
-    open_disputes = [dispute for dispute in ledger.disputes if dispute.status == "open"]
+    open_disputes = [dispute for dispute in ledger.disputes if dispute.status == OPEN_DISPUTE]
     if any(dispute.line_item is None and dispute.amount is None for dispute in open_disputes):
         return nothing
     held = sum(

@@ -7,24 +7,39 @@ from typing import Self
 
 from billing.errors import Unprocessable
 
-#: Digits after the decimal point, by ISO 4217 code: the currencies this project accepts. Stripe's list of
+#: Digits after the decimal point, by ISO 4217 code: the currencies an invoice may have. Stripe's list of
 #: zero-decimal currencies decides, not the locale's. Currencies with three decimals are refused on purpose.
 EXPONENTS: dict[str, int] = {
     "AUD": 2, "BRL": 2, "CAD": 2, "CHF": 2, "CZK": 2, "DKK": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0,
     "KRW": 0, "MXN": 2, "NOK": 2, "NZD": 2, "PLN": 2, "RON": 2, "SEK": 2, "SGD": 2, "USD": 2, "ZAR": 2,
 }  # fmt: skip
 
+#: Stripe may report any currency, and what it reports is booked: its zero-decimal and three-decimal lists.
+_ZERO_DECIMAL = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
+_THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+_CODE = re.compile(r"[A-Z]{3}")
+
 #: ASCII digits only (`\d` knows other scripts' too); no more of them than any amount needs.
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def exponent_of(currency: str) -> int:
-    """Digits after the decimal point of an ISO 4217 currency, `Unprocessable` if it is not accepted."""
-    try:
-        return EXPONENTS[currency.upper()]
-    except KeyError:
-        message = f"The currency {currency!r} is not supported."
-        raise Unprocessable(message, code="currency_not_supported") from None
+    """Digits after the decimal point of an ISO 4217 currency as Stripe counts them; `Unprocessable` for no code."""
+    code = currency.upper()
+    if not _CODE.fullmatch(code):
+        message = f"{currency!r} is no currency."
+        raise Unprocessable(message, code="currency_not_supported")
+    return 0 if code in _ZERO_DECIMAL else 3 if code in _THREE_DECIMAL else 2
+
+
+def accepted_currency(currency: str) -> str:
+    """The currency of an invoice in capitals, `Unprocessable` (`currency_not_supported`) if it is not accepted."""
+    if currency.upper() not in EXPONENTS:
+        message = f"Invoices in {currency!r} are not supported."
+        raise Unprocessable(message, code="currency_not_supported")
+    return currency.upper()
 
 
 @dataclass(frozen=True, order=False)
@@ -79,7 +94,13 @@ class Money:
 
     def to_directus(self) -> str:
         """The amount as Directus stores it: always two decimals (`"1200.00"` for yen too)."""
-        return str(self.to_decimal().quantize(Decimal("0.01")))
+        stored = self.to_decimal().quantize(Decimal("0.01"))
+        if (
+            stored != self.to_decimal()
+        ):  # Stripe's three-decimal amounts end in 0, so this is no amount of Stripe's
+            message = f"{self} cannot be stored with two decimals."
+            raise Unprocessable(message, code="invalid_amount")
+        return str(stored)
 
     def __str__(self) -> str:
         return f"{self.to_decimal()} {self.currency}"

@@ -273,10 +273,7 @@ def _ids(**ids: str | None) -> dict[str, str]:
 
 
 def _amount(minor: int, currency: str) -> str:
-    try:
-        return str(Money(minor, currency))
-    except Unprocessable:
-        return f"{minor} minor units of {currency}"
+    return str(Money(minor, currency))
 
 
 def _shown(value: object) -> str:
