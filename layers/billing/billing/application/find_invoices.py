@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -47,19 +48,23 @@ class FindInvoices:
         return list(invoices)
 
     def _existing(self, keys: Sequence[str]) -> list[str]:
-        return [str(row["id"]) for chunk in _chunks(keys) for row in self._read("invoices", chunk, "id")]
+        return [
+            str(row["id"])
+            for chunk in batched(keys, _CHUNK, strict=False)
+            for row in self._read("invoices", chunk, "id")
+        ]
 
     def _behind(self, collection: str, path: str, keys: Sequence[str]) -> list[str]:
-        rows = [row for chunk in _chunks(keys) for row in self._read(collection, chunk, path)]
+        rows = [
+            row
+            for chunk in batched(keys, _CHUNK, strict=False)
+            for row in self._read(collection, chunk, path)
+        ]
         found = [_follow(row, path) for row in rows]
         return [invoice for invoice in found if invoice is not None]
 
     def _read(self, collection: str, keys: Sequence[str], field: str) -> list[Row]:
         return self.rows.read_many(collection, filter={"id": {"_in": list(keys)}}, fields=(field,))
-
-
-def _chunks(keys: Sequence[str]) -> list[Sequence[str]]:
-    return [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
 
 
 def _follow(row: Row, path: str) -> str | None:
