@@ -56,8 +56,8 @@ class NoQueue:
     def send(self, message: Any, *, group: str, deduplication_id: str | None = None) -> None:
         raise AssertionError((message, group, deduplication_id))
 
-    def recompute(self, invoices: Iterable[str]) -> None:
-        raise AssertionError(list(invoices))
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
+        raise AssertionError(list(invoices), as_of)
 
 
 @dataclass
