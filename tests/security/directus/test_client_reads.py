@@ -7,7 +7,7 @@ import pytest
 
 from local.seed import seed_id
 from tests.integration.directus.server import code_of
-from tests.security.directus.world import World
+from tests.security.directus.world import World, invoice, new
 
 LINE_FIELDS = {
     "id", "invoice", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount",
@@ -44,6 +44,12 @@ CLOSED = [
 ]  # fmt: skip
 
 
+def _was_sent(invoice: dict[str, Any]) -> bool:
+    return invoice["status"] not in {"draft", "void"} or (
+        invoice["status"] == "void" and invoice["sent_at"] is not None
+    )
+
+
 def _own(world: World, collection: str) -> set[str]:
     """What `maria` must see, computed by the administrator without Directus's permissions."""
     rows = {
@@ -51,7 +57,7 @@ def _own(world: World, collection: str) -> set[str]:
         for name in ("invoices", "line_items", "payments", "documents", "disputes")
     }
     client = world.one.client
-    invoices = {row["id"] for row in rows["invoices"] if row["client"] == client and row["status"] != "draft"}
+    invoices = {row["id"] for row in rows["invoices"] if row["client"] == client and _was_sent(row)}
     if collection == "invoices":
         return invoices
     if collection == "documents":
@@ -127,6 +133,40 @@ def test_own_draft_hidden_document_and_files_are_refused(world: World) -> None:
         f"/assets/{one.report_file}",
     ):
         assert maria.answer("GET", path)[0] == 403, path
+
+
+def test_a_draft_that_was_voided_stays_hidden_with_all_behind_it(world: World) -> None:
+    directus, maria = world.directus, world.as_("maria")
+    draft = new(directus, "/items/invoices", invoice(world.one.client))
+    behind = {
+        "line_items": new(
+            directus, "/items/line_items", {"invoice": draft, "description": "x", "amount": "1.00"}
+        ),
+        "payments": new(
+            directus,
+            "/items/payments",
+            {
+                "invoice": draft,
+                "client": world.one.client,
+                "amount": "1.00",
+                "currency": "USD",
+                "method": "cash",
+            },
+        ),
+        "disputes": new(directus, "/items/disputes", {"invoice": draft, "reason": "x"}),
+    }
+    assert world.as_("sofia").answer("PATCH", f"/items/invoices/{draft}", {"status": "void"})[0] == 200
+    for collection, key in {"invoices": draft, **behind}.items():
+        assert maria.answer("GET", f"/items/{collection}/{key}")[0] == 403, collection
+        assert key not in directus.ids("maria", f"/items/{collection}"), collection
+    withdrawn = maria.answer("PATCH", f"/items/disputes/{behind['disputes']}", {"status": "withdrawn"})
+    assert withdrawn[0] == 403
+
+
+def test_a_void_invoice_that_was_sent_stays_visible(world: World) -> None:
+    assert world.as_("maria").answer("GET", f"/items/invoices/{world.one.void}")[0] == 200
+    obrien = world.as_("siobhan").rows("/items/invoices", fields="id,status,sent_at")
+    assert [row["sent_at"] is not None for row in obrien if row["status"] == "void"] == [True]
 
 
 def test_own_sent_invoice_document_and_the_firms_logo_are_there(world: World) -> None:

@@ -147,6 +147,67 @@ def test_an_objection_with_an_amount_is_accepted_only_with_its_discount(world: W
     assert sofia.answer("PATCH", path, {"status": "rejected"})[0] == 403
 
 
+def _objections(world: World, sent: str, *amounts: str) -> list[str]:
+    return [
+        world.as_("maria").call(
+            "POST", "/items/disputes", {"invoice": sent, "reason": "x", "amount": amount}
+        )["id"]
+        for amount in amounts
+    ]
+
+
+def _discount(world: World, sent: str, amount: str) -> None:
+    line = {"invoice": sent, "description": "Agreed", "amount": amount, "kind": "discount"}
+    world.as_("sofia").call("POST", "/items/line_items", line)
+
+
+def test_discounts_must_come_to_what_is_accepted(world: World) -> None:
+    sofia = world.as_("sofia")
+    sent = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
+    _discount(world, sent, "-50.00")  # agreed before anybody objected
+    first, second = _objections(world, sent, "30.00", "30.00")
+    accepted = {"status": "accepted"}
+    refused(sofia.answer("PATCH", f"/items/disputes/{first}", accepted), 403, "DISCOUNT_FIRST")
+    _discount(world, sent, "-0.01")
+    refused(sofia.answer("PATCH", f"/items/disputes/{first}", accepted), 403, "DISCOUNT_FIRST")
+    _discount(world, sent, "-29.99")
+    both = {"keys": [first, second], "data": accepted}
+    refused(sofia.answer("PATCH", "/items/disputes", both), 403, "DISCOUNT_FIRST")
+    each = [{"id": first, **accepted}, {"id": second, **accepted}]
+    refused(sofia.answer("PATCH", "/items/disputes", each), 403, "DISCOUNT_FIRST")
+    assert sofia.answer("PATCH", f"/items/disputes/{first}", accepted)[0] == 200
+    refused(sofia.answer("PATCH", f"/items/disputes/{second}", accepted), 403, "DISCOUNT_FIRST")
+    _discount(world, sent, "-30.00")
+    assert sofia.answer("PATCH", f"/items/disputes/{second}", accepted)[0] == 200
+
+
+def test_two_objections_are_accepted_at_once_with_one_discount_for_both(world: World) -> None:
+    sent = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
+    keys = _objections(world, sent, "10.00", "20.00")
+    _discount(world, sent, "-30.00")
+    both = {"keys": keys, "data": {"status": "accepted"}}
+    assert world.as_("sofia").answer("PATCH", "/items/disputes", both)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("money", "objection", "short", "enough"),
+    [
+        ({"currency": "USD", "tax_rate": "19"}, "300.00", "-252.09", "-252.10"),
+        ({"currency": "JPY", "tax_rate": "10"}, "1000.00", "-908", "-909"),
+    ],
+)
+def test_the_discount_counts_with_its_tax(
+    world: World, money: dict[str, str], objection: str, short: str, enough: str
+) -> None:
+    # 252.09 + 47.90 = 299.99 and 252.10 + 47.90 = 300.00; 908 + 91 = 999 and 909 + 91 = 1000.
+    for discount, status in ((short, 403), (enough, 200)):
+        sent = new(world.directus, "/items/invoices", sent_invoice(world.one.client) | money)
+        [key] = _objections(world, sent, objection)
+        _discount(world, sent, discount)
+        answer = world.as_("sofia").answer("PATCH", f"/items/disputes/{key}", {"status": "accepted"})
+        assert answer[0] == status, (discount, answer)
+
+
 def test_staff_neither_open_withdraw_nor_rewrite_objections(world: World) -> None:
     sofia = world.as_("sofia")
     assert sofia.answer("POST", "/items/disputes", {"invoice": world.one.sent, "reason": "x"})[0] == 403

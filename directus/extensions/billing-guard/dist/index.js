@@ -4,7 +4,7 @@ import { forbidden } from './refusal.js';
 import { RULES } from './rules.js';
 
 /** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.0.0';
+export const VERSION = '1.1.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';

@@ -1,3 +1,5 @@
+import { checkClient } from './clients.js';
+import { cents, checkMoney, checkNumbers, fits, withTax } from './money.js';
 import { invalid, locked } from './refusal.js';
 
 /** How the firm itself receives money; everything else comes from Stripe. */
@@ -6,6 +8,10 @@ const BY_HAND = ['wire', 'check', 'cash', 'other'];
 /** From `sent_at` on these are what the client was sent. */
 const FROZEN = ['client', 'currency', 'invoice_number', 'issue_date', 'subtotal', 'tax_rate', 'tax', 'total'];
 const FROZEN_NUMBERS = ['subtotal', 'tax_rate', 'tax', 'total'];
+
+/** Fields that hold money. */
+const INVOICE_MONEY = ['subtotal', 'tax', 'total'];
+const LINE_MONEY = ['rate', 'amount', 'cost_price'];
 
 /** Where a payment entered by hand may go; `failed` and `canceled` are final (cancel and enter again). */
 const PAYMENT_STEPS = {
@@ -17,9 +23,6 @@ const REFUND_STEPS = {
 	succeeded: ['succeeded', 'canceled'],
 };
 
-/** Whole cents of a decimal(14,2): exact, because 2^53 cents are more than the column holds. */
-const cents = (amount) => Math.round(Number(amount ?? 0) * 100);
-
 const day = (value) => (value === null || value === undefined ? null : String(value instanceof Date ? value.toISOString() : value).slice(0, 10));
 
 const one = async (database, table, id, columns) =>
@@ -29,8 +32,15 @@ const many = (database, table, keys, columns) => database(table).select(columns)
 
 // -- invoices ---------------------------------------------------------------------------------------------------
 
+function invoiceWritten(payload) {
+	checkMoney(payload, INVOICE_MONEY, payload.currency);
+	checkNumbers(payload);
+	return payload;
+}
+
 async function invoiceChanged(payload, keys, { database }) {
 	const rows = await many(database, 'invoices', keys, ['id', 'status', 'sent_at', ...FROZEN]);
+	checkNumbers(payload);
 	for (const row of rows) {
 		if (row.status === 'void' && payload.status !== undefined && payload.status !== 'void') {
 			throw locked('INVOICE_VOID', 'A void invoice stays void. Write a new invoice.', { invoice: row.id });
@@ -43,9 +53,19 @@ async function invoiceChanged(payload, keys, { database }) {
 				{ invoice: row.id, fields: changed },
 			);
 		}
+		checkMoney(payload, INVOICE_MONEY, payload.currency ?? row.currency);
 		if (changed.includes('client') || changed.includes('currency')) await refuseIfAttached(database, row.id);
+		if (changed.includes('currency')) await checkInNewCurrency({ ...row, ...payload, id: row.id }, database);
 	}
 	return payload;
+}
+
+/** Amounts written in dollars and cents are none in yen. */
+async function checkInNewCurrency(invoice, database) {
+	checkMoney(invoice, INVOICE_MONEY, invoice.currency);
+	for (const line of await database('line_items').select(LINE_MONEY).where({ invoice: invoice.id })) {
+		checkMoney(line, LINE_MONEY, invoice.currency);
+	}
 }
 
 /** Payments and documents carry the client and currency of their invoice; they would stay behind. */
@@ -67,19 +87,36 @@ function sameValue(field, wanted, actual) {
 // -- line items -------------------------------------------------------------------------------------------------
 
 async function lineItemAdded(payload, { database }) {
-	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'sent_at']);
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'sent_at', 'currency', 'tax_rate']);
 	if (invoice === undefined) throw invalid('LINK_REQUIRED', '"invoice" is required.', { collection: 'line_items', field: 'invoice' });
+	checkLine(payload, invoice);
 	checkDiscount(payload.kind, payload.amount);
 	if (invoice.sent_at !== null && (payload.kind !== 'discount' || invoice.status === 'void')) {
 		throw locked('INVOICE_FROZEN', 'This invoice has been sent: only a discount can be added.', { invoice: invoice.id });
 	}
+	if (invoice.sent_at !== null) await checkTotalFits(invoice, payload.amount, database);
 	return payload;
+}
+
+function checkLine(payload, invoice) {
+	checkMoney(payload, LINE_MONEY, invoice.currency);
+	checkNumbers(payload);
+}
+
+/** A discount stays for good; one too many would leave a total that no column holds. */
+async function checkTotalFits(invoice, amount, database) {
+	const lines = await database('line_items').select('amount').where({ invoice: invoice.id });
+	const net = lines.reduce((sum, line) => sum + cents(line.amount), cents(amount));
+	if (!fits(withTax(net, invoice))) {
+		throw invalid('INVALID_AMOUNT', 'With this discount the total of the invoice would be out of range.', { field: 'amount' });
+	}
 }
 
 async function lineItemChanged(payload, keys, { database }) {
 	const rows = await many(database, 'line_items', keys, ['id', 'invoice', 'kind', 'amount']);
 	const invoices = [...new Set([...rows.map((row) => row.invoice), payload.invoice].filter(Boolean))];
-	for (const invoice of await many(database, 'invoices', invoices, ['id', 'sent_at'])) {
+	for (const invoice of await many(database, 'invoices', invoices, ['id', 'sent_at', 'currency'])) {
+		checkLine(payload, invoice);
 		if (invoice.sent_at !== null) {
 			throw locked('INVOICE_FROZEN', 'This invoice has been sent: its lines can no longer change.', { invoice: invoice.id });
 		}
@@ -102,6 +139,7 @@ async function paymentEntered(payload, { database }) {
 	if (!BY_HAND.includes(payload.method)) {
 		throw invalid('INVALID_METHOD', 'Only wire, check, cash and other payments are entered by hand.', { field: 'method' });
 	}
+	checkMoney(payload, ['amount'], invoice.currency);
 	return withFactsOf(invoice, payload);
 }
 
@@ -155,6 +193,7 @@ async function editedByHand(payload, row, { database }) {
 	if (payload.status !== undefined && !steps.includes(payload.status)) {
 		throw locked('INVALID_STATUS', `A ${row.status} payment cannot become ${payload.status}.`, { payment: row.id });
 	}
+	checkMoney(payload, ['amount'], row.currency);
 	if (payload.amount !== undefined && cents(payload.amount) < (await refunded(database, row.id))) {
 		throw invalid('BELOW_REFUNDS', 'The amount cannot be less than what was refunded.', { payment: row.id });
 	}
@@ -191,6 +230,7 @@ async function refundEntered(payload, { database }) {
 	if (payload.currency !== undefined && payload.currency !== null && payload.currency !== payment.currency) {
 		throw invalid('DIFFERS_FROM_PAYMENT', "The currency of a refund must be its payment's.", { field: 'currency' });
 	}
+	checkMoney(payload, ['amount'], payment.currency);
 	const left = cents(payment.amount) - (await refunded(database, payment.id));
 	if (cents(payload.amount) > left) {
 		throw invalid('MORE_THAN_IS_LEFT', `At most ${(left / 100).toFixed(2)} ${payment.currency} is left to refund.`, { field: 'amount' });
@@ -253,22 +293,27 @@ function checkDocument(document, invoice) {
 // -- disputes ---------------------------------------------------------------------------------------------------
 
 async function disputeOpened(payload, { database }) {
-	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status']);
+	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'currency']);
 	if (invoice === undefined || ['draft', 'void'].includes(invoice.status)) {
 		throw invalid('NOT_DISPUTABLE', 'Only an invoice that was sent can be disputed.', { field: 'invoice' });
 	}
+	checkMoney(payload, ['amount'], invoice.currency);
 	await checkDisputedLine(payload.line_item, invoice.id, database);
 	return payload;
 }
 
 async function disputeChanged(payload, keys, { database }) {
-	const columns = ['id', 'invoice', 'line_item', 'amount', 'status', 'date_created'];
-	for (const row of await many(database, 'disputes', keys, columns)) {
+	if (payload.amount !== undefined) {
+		throw locked('DISPUTE_FIXED', 'The amount of an objection is fixed: withdraw it and object again.', { field: 'amount' });
+	}
+	const rows = await many(database, 'disputes', keys, ['id', 'invoice', 'line_item', 'amount', 'status', 'date_created']);
+	for (const row of rows) {
 		const next = { ...row, ...payload };
 		await checkDisputedLine(next.line_item, next.invoice, database);
-		if (payload.status === 'accepted' && row.status !== 'accepted' && next.amount !== null) {
-			await mustHaveDiscount(row, database);
-		}
+	}
+	const accepted = rows.filter((row) => payload.status === 'accepted' && row.status !== 'accepted' && row.amount !== null);
+	for (const invoice of new Set(accepted.map((row) => row.invoice))) {
+		await mustHaveDiscount(invoice, accepted.filter((row) => row.invoice === invoice), database);
 	}
 	return payload;
 }
@@ -281,22 +326,32 @@ async function checkDisputedLine(lineItem, invoice, database) {
 	}
 }
 
-/** An accepted amount must also leave the invoice: the discount line comes first. */
-async function mustHaveDiscount(dispute, database) {
-	const discount = await database('line_items')
-		.select('id')
-		.where({ invoice: dispute.invoice, kind: 'discount' })
-		.andWhere('date_created', '>=', dispute.date_created)
-		.first();
-	if (discount === undefined) {
-		throw locked('DISCOUNT_FIRST', 'Add the discount line to the invoice first, then accept the objection.', { dispute: dispute.id });
+/** Accepted amounts must also leave the invoice: the discount lines come first. */
+async function mustHaveDiscount(invoiceId, beingAccepted, database) {
+	const columns = ['id', 'amount', 'date_created'];
+	const before = await database('disputes').select(columns).where({ invoice: invoiceId, status: 'accepted' }).whereNotNull('amount');
+	const all = [...before, ...beingAccepted];
+	const first = all.map((dispute) => dispute.date_created).reduce((a, b) => (b < a ? b : a));
+	const discounts = await database('line_items')
+		.select('amount')
+		.where({ invoice: invoiceId, kind: 'discount' })
+		.andWhere('date_created', '>=', first);
+	const invoice = await one(database, 'invoices', invoiceId, ['tax_rate', 'currency']);
+	// A client objects to what they were asked to pay, tax included; lines are written without it.
+	const given = withTax(discounts.reduce((sum, line) => sum - cents(line.amount), 0), invoice);
+	const wanted = all.reduce((sum, dispute) => sum + cents(dispute.amount), 0);
+	if (given < wanted) {
+		const amounts = `accepted ${(wanted / 100).toFixed(2)}, discounts with tax ${(given / 100).toFixed(2)}`;
+		throw locked('DISCOUNT_FIRST', `Add the discount line to the invoice first, then accept the objection (${amounts}).`, {
+			dispute: beingAccepted[0].id,
+		});
 	}
 }
 
 /** What each collection checks, beyond its links. Each returns the payload, possibly completed. */
 export const RULES = {
-	clients: {},
-	invoices: { update: invoiceChanged },
+	clients: { create: checkClient, update: (payload, keys, context) => checkClient(payload, context) },
+	invoices: { create: invoiceWritten, update: invoiceChanged },
 	line_items: { create: lineItemAdded, update: lineItemChanged },
 	payments: { create: paymentEntered, update: paymentChanged },
 	refunds: { create: refundEntered, update: refundChanged },
