@@ -190,8 +190,39 @@ def test_a_void_invoice_needs_no_document(pdf_status: str) -> None:
     assert compare_invoice(void, NOW) == []
 
 
-def test_a_draft_is_nobodys_business() -> None:
-    assert compare_invoice(ledger(InvoiceStatus.DRAFT, pdf_status="none"), NOW) == []
+def test_a_draft_is_nobodys_business_unless_it_was_sent() -> None:
+    assert compare_invoice(ledger(InvoiceStatus.DRAFT, pdf_status="none", sent_at=None), NOW) == []
+    assert kinds(compare_invoice(ledger(InvoiceStatus.DRAFT), NOW)) == ["sent_invoice_is_draft"]
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.SUCCEEDED, PaymentStatus.FAILED])
+def test_a_claim_left_on_a_finished_payment_is_reported(status: PaymentStatus) -> None:
+    paid, balance = ("100.00", "0.00") if status is PaymentStatus.SUCCEEDED else ("0.00", "100.00")
+    shown = InvoiceStatus.PAID if status is PaymentStatus.SUCCEEDED else InvoiceStatus.SENT
+    found = ledger(shown, payments=[row(status, claim=True)], paid=paid, balance=balance)
+    assert kinds(compare_invoice(found, NOW)) == ["claim_left"]
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.PENDING, PaymentStatus.PROCESSING, PaymentStatus.CANCELED])
+def test_an_open_attempt_and_a_request_to_cancel_hold_their_claim_rightly(status: PaymentStatus) -> None:
+    assert compare_invoice(ledger(payments=[row(status, claim=True)]), NOW) == []
+
+
+def test_a_claim_on_another_invoice_is_reported_with_both() -> None:
+    claiming = replace(row(PaymentStatus.PENDING), open_claim="another")
+    (difference,) = compare_invoice(ledger(payments=[claiming]), NOW)
+    assert (difference.kind, difference.ids["invoice"], difference.ids["claimed"]) == (
+        "claim_of_another",
+        INVOICE,
+        "another",
+    )
+
+
+@pytest.mark.parametrize("column", ["amount_refunded", "amount_disputed_lost"])
+def test_what_went_back_is_compared_with_its_rows(column: str) -> None:
+    payment = replace(row(), **{column: usd("5.00")})  # type: ignore[arg-type]  # the column is a parameter
+    found = ledger(InvoiceStatus.PAID, payments=[payment], paid="100.00", balance="0.00")
+    assert kinds(compare_invoice(found, NOW)) == ["payment_differs"]
 
 
 def _unseen(found: Ledger) -> Ledger:

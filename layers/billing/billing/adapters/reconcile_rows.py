@@ -144,7 +144,11 @@ class DirectusReconcileRows:
     def sent_ledgers(self) -> Iterator[list[Ledger | UnreadableRow]]:
         """The ids come in one answer; pages by offset would miss rows while the one writer changes them."""
         rows = self._client.read_many(
-            "invoices", filter={"status": {"_neq": "draft"}}, fields=("id",), sort=("id",)
+            "invoices",
+            # A draft that has been sent is an invoice that somebody set back.
+            filter={"_or": [{"status": {"_neq": "draft"}}, {"sent_at": {"_nnull": True}}]},
+            fields=("id",),
+            sort=("id",),
         )
         firm_timezone = self._ledgers.firm_timezone()
         for keys in chunks(row["id"] for row in rows):

@@ -11,7 +11,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from billing.core.checkout import DEAD_INTENT
-from billing.core.ledger import InvoiceStatus, Payment, PaymentStatus, state_of
+from billing.core.ledger import (
+    InvoiceStatus,
+    Payment,
+    PaymentStatus,
+    amount_disputed_lost,
+    amount_refunded,
+    state_of,
+)
 from billing.core.money import Money
 from billing.core.reminders import NoticeStatus
 from billing.errors import BillingError, Unprocessable
@@ -128,7 +135,12 @@ def compare_invoice(ledger: Ledger, now: datetime) -> list[Difference]:
     invoice = ledger.invoice
     ids = _ids(invoice=invoice.id)
     if invoice.status is InvoiceStatus.DRAFT:
-        return []
+        if invoice.sent_at is None:
+            return []
+        text = (
+            f"Invoice {invoice.invoice_number} was sent and is a draft again: its client no longer sees it."
+        )
+        return [Difference("sent_invoice_is_draft", text, ids)]
     try:
         state = state_of(ledger, now)
     except Unprocessable as error:
@@ -145,7 +157,30 @@ def compare_invoice(ledger: Ledger, now: datetime) -> list[Difference]:
             f"{name} shows {_shown(stored[name])}, its rows say {value}" for name, value in changes.items()
         )
         found.append(Difference("invoice_differs", f"Invoice {invoice.invoice_number}: {said}.", ids))
-    return [*found, *_compare_document(ledger, now)]
+    claims = [difference for payment in ledger.payments for difference in _compare_payment(payment, ledger)]
+    return [*found, *claims, *_compare_document(ledger, now)]
+
+
+def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
+    """What a payment row shows besides its amount: its claim on the invoice, and what went back."""
+    ids = _ids(invoice=ledger.invoice.id, payment=payment.id)
+    found = []
+    if payment.open_claim and payment.status in {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED}:
+        text = f"A payment that is {payment.status} still claims its invoice, so nobody can pay it; empty open_claim."
+        found.append(Difference("claim_left", text, ids))
+    elif payment.open_claim and payment.open_claim != ledger.invoice.id:
+        text = "A payment claims an invoice that it does not belong to, so nobody can pay that one."
+        found.append(Difference("claim_of_another", text, {**ids, "claimed": payment.open_claim}))
+    nothing = Money.zero(payment.amount.currency)
+    for name, derived in (
+        ("amount_refunded", amount_refunded(payment, ledger.refunds)),
+        ("amount_disputed_lost", amount_disputed_lost(payment, ledger.payment_disputes)),
+    ):
+        stored = getattr(payment, name) or nothing
+        if stored != derived:
+            text = f"A payment's {name} shows {stored}, its rows say {derived}."
+            found.append(Difference("payment_differs", text, ids))
+    return found
 
 
 def report_unreadable(row: UnreadableRow) -> Difference:
