@@ -201,7 +201,8 @@ class Demo:
             )
             say(
                 "invoice",
-                f"{row['invoice_number']}: paid {row['amount_paid']} of {row['total']}, {row['balance_due']} due",
+                f"{row['invoice_number']}: paid {money(row['amount_paid'])} of {money(row['total'])}, "
+                f"{money(row['balance_due'])} due",
             )
 
     def remind(self) -> None:

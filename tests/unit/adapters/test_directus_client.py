@@ -12,6 +12,7 @@ from billing.adapters.directus import DirectusClient
 from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
 from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
 from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.world import World
 
 
 @dataclass
@@ -194,3 +195,14 @@ def test_an_update_of_no_rows_is_not_sent() -> None:
     directus, script, _ = client()
     directus.update_many("payments", [], {"status": "canceled"})
     assert script.requests == []
+
+
+@pytest.mark.parametrize("column", ["currency", "invoice", "client"])
+def test_the_fake_refuses_what_the_functions_user_may_not_write(column: str) -> None:
+    world = World()
+    world.invoice("100.00")
+    payment = world.payment("10.00")["id"]
+    with pytest.raises(DirectusRejected):
+        world.store.update_payment(payment, {column: "x"})
+    world.store.update_payment(payment, {"note": "seen"})
+    assert world.payments()[0]["note"] == "seen"

@@ -9,7 +9,7 @@ import copy
 import functools
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tests.unit.fakes.steps import Steps
 type Row = dict[str, Any]
 
 _MODEL = Path(__file__).parents[3] / "directus" / "model"
+_ACCESS = Path(__file__).parents[3] / "directus" / "access" / "billing_functions.yaml"
 
 
 @functools.cache
@@ -30,6 +31,18 @@ def columns(collection: str) -> Mapping[str, Mapping[str, Any]]:
     """The columns of a collection as the installer creates them."""
     fields = yaml.safe_load((_MODEL / f"{collection}.yaml").read_text())["fields"]
     return {name: column for name, column in fields.items() if column["kind"] != "many"}
+
+
+@functools.cache
+def writable(collection: str, action: str) -> frozenset[str]:
+    """The columns that the functions' user may `create` or `update`, from the same file that the installer applies."""
+    permissions = yaml.safe_load(_ACCESS.read_text())["permissions"]
+    return frozenset(
+        name
+        for permission in permissions
+        if (permission["collection"], permission["action"]) == (collection, action)
+        for name in permission["fields"]
+    )
 
 
 def unique_columns(collection: str) -> list[str]:
@@ -145,6 +158,7 @@ class FakeDirectus:
         return shown
 
     def _create(self, collection: str, payload: Row) -> str:
+        self._allowed(collection, "create", payload)
         self._known(collection, payload)
         row: Row = {**dict.fromkeys(columns(collection)), "id": str(uuid.uuid4()), **payload}
         self._check_unique(collection, row, of=None)
@@ -152,6 +166,14 @@ class FakeDirectus:
         return str(row["id"])
 
     def _update(self, collection: str, key: str, payload: Row) -> str:
+        # Directus writes the link of a nested row only if it changes, and the key not at all.
+        before = self.table(collection).get(key, {})
+        written = {
+            name
+            for name in payload
+            if name != "id" and not (name == "invoice" and payload[name] == before.get(name))
+        }
+        self._allowed(collection, "update", written)
         payload = dict(payload)
         nested = payload.pop("payments", None) if collection == "invoices" else None
         if key not in self.table(collection):
@@ -168,6 +190,12 @@ class FakeDirectus:
                 self._update("payments", updated["id"], {**updated, "invoice": key})
             assert nested["delete"] == []
         return key
+
+    @staticmethod
+    def _allowed(collection: str, action: str, names: Iterable[str]) -> None:
+        """Refuse as Directus does; what a test does behind Directus goes through `put` instead."""
+        if forbidden := sorted(set(names) - writable(collection, action)):
+            raise Refusal(403, code="FORBIDDEN", reason=f"{action} {collection}: {', '.join(forbidden)}")
 
     def _check_unique(self, collection: str, row: Row, *, of: str | None) -> None:
         for name in unique_columns(collection):

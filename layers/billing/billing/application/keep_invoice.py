@@ -139,9 +139,9 @@ class KeepInvoice:
         attempt = self.store.payment(named)
         # A session that names one invoice and the attempt of another is nobody's attempt: its money goes where the
         # metadata says, with a note, and never silently to the other client.
-        if attempt is not None and attempt.invoice != session.metadata.get("directus_invoice"):
-            return None
-        return attempt
+        said = session.metadata.get("directus_invoice")
+        contradicts = attempt is not None and None not in {said, attempt.invoice} and attempt.invoice != said
+        return None if contradicts else attempt
 
     def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
         """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""

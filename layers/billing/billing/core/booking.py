@@ -135,9 +135,10 @@ def _without_invoice(
     note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
     if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
         return Booking(unapplied=_unapplied(session, columns, note), flags=[note])
-    # The attempt has outlived its invoice: it holds the session already and becomes the unapplied row.
-    row = {"id": attempt.id, "checkout_session": session.id, **columns, "open_claim": None, "note": note}
-    return Booking(updated=[row], flags=[note])
+    # The attempt has outlived its invoice. It keeps the session (unique); a new row holds the transaction, for the
+    # functions' user may neither change a row's currency nor take its client away.
+    release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
+    return Booking(updated=release, unapplied={**columns, **_no_invoice(), "note": note}, flags=[note])
 
 
 def _is_booked(attempt: Payment) -> bool:
