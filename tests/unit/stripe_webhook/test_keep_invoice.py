@@ -342,3 +342,18 @@ def test_as_of_marks_an_invoice_overdue_ahead_of_the_clock_and_never_behind_it()
     assert world.stored()["status"] == "overdue"
     world.recompute()
     assert world.stored()["status"] == "sent"
+
+
+def test_a_claim_whose_session_was_never_opened_is_freed_once_stripe_would_not_open_it_any_more() -> None:
+    world, _ = opened()
+    attempt = world.payments()[0]
+    attempt["checkout_session"] = None
+    world.stored()["status"] = "void"
+    world.recompute()
+    assert attempt["open_claim"] == INVOICE
+    world.passes(hours=24)
+    world.steps.reset()
+    world.recompute()
+    (freed,) = world.payments()
+    assert (freed["status"], freed["open_claim"]) == ("canceled", None)
+    assert "expire session" not in world.steps.names

@@ -146,7 +146,9 @@ class KeepInvoice:
     def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
         """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""
         if attempt.checkout_session is None:
-            return False  # checkout is opening it this moment, and asks for a recompute once it has
+            # Checkout may be opening it this moment, and asks for a recompute once it has. But past its expiry Stripe
+            # neither opens it any more nor, had it done so without our learning of it, would it still be open.
+            return attempt.expires_at is not None and attempt.expires_at <= self.now()
         if attempt.status is PaymentStatus.PROCESSING:
             return False  # a bank debit cannot be called back
         invoice = ledger.invoice
@@ -164,11 +166,12 @@ class KeepInvoice:
 
     def _ended(self, ledger: Ledger, attempt: Payment) -> Ledger:
         """Expire the attempt's session and free the claim; if the client has paid meanwhile, Stripe wins."""
-        try:
-            self.stripe.expire_session(str(attempt.checkout_session))
-        except SessionNotOpen:
-            self.sync_session(str(attempt.checkout_session))
-            return self._ledger(ledger.invoice.id)
+        if attempt.checkout_session is not None:
+            try:
+                self.stripe.expire_session(attempt.checkout_session)
+            except SessionNotOpen:
+                self.sync_session(attempt.checkout_session)
+                return self._ledger(ledger.invoice.id)
         self.store.update_payment(
             attempt.id, ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
         )
