@@ -200,7 +200,7 @@ class KeepInvoice:
         try:
             state = state_of(after, self.now(), as_of=as_of)
         except (Unprocessable, DirectusRejected) as error:
-            self._refuse_totals(ledger, booking, error)
+            self._book_only(ledger, booking, error)
             return
         updated = _merged(booking.updated, _derived_columns(after))
         changes = state.changes(invoice) if state is not None else {}
@@ -209,7 +209,7 @@ class KeepInvoice:
         if state is not None and state.status is not InvoiceStatus.VOID:
             self._render_if_needed(ledger, changes)
 
-    def _refuse_totals(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
+    def _book_only(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
         """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
         self.flagged(error.detail, {"code": error.code, **error.ids})
         changes: dict[str, object] = {}

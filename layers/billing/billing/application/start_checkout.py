@@ -152,10 +152,8 @@ class StartCheckout:
         try:
             self.store.create_attempt(row)
         except RecordNotUnique as error:
-            if error.field not in {
-                "open_claim",
-                "id",
-            }:  # `id`: our own row, created before its answer was lost
+            # `id`: our own row, created before its answer was lost.
+            if error.field not in {"open_claim", "id"}:
                 raise
             return None
         return Payment(
@@ -229,9 +227,8 @@ class StartCheckout:
                 self._end(
                     attempt, PaymentStatus.CANCELED, "Stripe refused to open a session for this attempt."
                 )
-                if (
-                    fresh and refusal.replayed
-                ):  # a new attempt has a new key, but Stripe is not well right now
+                if fresh and refusal.replayed:
+                    # A new attempt would have a new key, but Stripe is not well right now.
                     raise UpstreamUnavailable(refusal.detail, code="stripe_unavailable") from refusal
                 if fresh:  # a new one would be refused for the same reason
                     raise

@@ -111,12 +111,11 @@ def _succeeded(
         **_method_columns(intent.latest_charge, ledger),
     }
     if ledger is None:
-        return _without_invoice(session, intent, attempt, columns)
+        note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
+        return _unapplied(session, attempt, columns, note)
     if received.currency != ledger.invoice.currency:
         note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
-        release = _end(attempt, session, PaymentStatus.CANCELED, note).updated if attempt is not None else ()
-        # The attempt keeps the session (unique); the new row holds the transaction.
-        return Booking(updated=release, unapplied={**columns, **_no_invoice(), "note": note}, flags=[note])
+        return _unapplied(session, attempt, columns, note)
     if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
         extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
@@ -129,16 +128,19 @@ def _succeeded(
     return Booking(updated=[{**row, "note": difference}], flags=[difference])
 
 
-def _without_invoice(
-    session: CheckoutSession, intent: PaymentIntent, attempt: Payment | None, columns: Mapping[str, object]
+def _unapplied(
+    session: CheckoutSession, attempt: Payment | None, columns: Mapping[str, object], note: str
 ) -> Booking:
-    note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
-    if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
-        return Booking(unapplied=_unapplied(session, columns, note), flags=[note])
-    # The attempt has outlived its invoice. It keeps the session (unique); a new row holds the transaction, for the
-    # functions' user may neither change a row's currency nor take its client away.
+    """A row of its own for money that no invoice can take; the attempt it was asked for by, if any, is over.
+
+    The attempt keeps the session (unique), the new row holds the transaction: the functions' user may neither change
+    a row's currency nor take its client away.
+    """
+    row = {**columns, "invoice": None, "client": None, "note": note}
+    if attempt is None or _holds_another(attempt, session):
+        return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
     release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
-    return Booking(updated=release, unapplied={**columns, **_no_invoice(), "note": note}, flags=[note])
+    return Booking(updated=release, unapplied=row, flags=[note])
 
 
 def _is_booked(attempt: Payment) -> bool:
@@ -168,14 +170,6 @@ def _holds_another(attempt: Payment, session: CheckoutSession) -> bool:
 
 def _books_another(attempt: Payment, intent: PaymentIntent) -> bool:
     return attempt.transaction_id is not None and attempt.transaction_id != intent.id
-
-
-def _unapplied(session: CheckoutSession, columns: Mapping[str, object], note: str) -> dict[str, object]:
-    return {**columns, **_no_invoice(), "checkout_session": session.id, "note": note}
-
-
-def _no_invoice() -> dict[str, object]:
-    return {"invoice": None, "client": None}
 
 
 def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, object]:
