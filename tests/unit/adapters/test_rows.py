@@ -69,7 +69,7 @@ def test_an_attempt_may_come_as_text() -> None:
 
 @pytest.mark.parametrize("parse", [refund_from_row, payment_dispute_from_row])
 def test_what_goes_back_goes_back_in_the_payments_currency(parse: Any) -> None:
-    row = {"payment": "p", "amount": "1.00", "currency": "eur", "status": "succeeded"}
+    row = {"id": "r", "payment": "p", "amount": "1.00", "currency": "eur", "status": "succeeded"}
     assert parse(row, "EUR").amount == Money(100, "EUR")
     assert parse({**row, "currency": None}, "EUR").amount == Money(100, "EUR")
     with pytest.raises(DirectusRejected) as refusal:

@@ -159,10 +159,12 @@ class FakeDirectus:
 
     def _create(self, collection: str, payload: Row) -> str:
         self._allowed(collection, "create", payload)
+        payload, nested = _without_nested(collection, payload)
         self._known(collection, payload)
         row: Row = {**dict.fromkeys(columns(collection)), "id": str(uuid.uuid4()), **payload}
         self._check_unique(collection, row, of=None)
         self.table(collection)[row["id"]] = row
+        self._write_nested(collection, row["id"], nested)
         return str(row["id"])
 
     def _update(self, collection: str, key: str, payload: Row) -> str:
@@ -171,25 +173,30 @@ class FakeDirectus:
         written = {
             name
             for name in payload
-            if name != "id" and not (name == "invoice" and payload[name] == before.get(name))
+            if name != "id" and not (name in {"invoice", "payment"} and payload[name] == before.get(name))
         }
         self._allowed(collection, "update", written)
-        payload = dict(payload)
-        nested = payload.pop("payments", None) if collection == "invoices" else None
+        payload, nested = _without_nested(collection, payload)
         if key not in self.table(collection):
             raise Refusal(403, code="FORBIDDEN")
         self._known(collection, payload)
         row = {**self.table(collection)[key], **payload}
         self._check_unique(collection, row, of=key)
         self.table(collection)[key] = row
-        if nested is not None:
-            assert isinstance(nested, dict), "a plain array would detach every payment that it does not name"
-            for created in nested["create"]:
-                self._create("payments", {**created, "invoice": key})
-            for updated in nested["update"]:
-                self._update("payments", updated["id"], {**updated, "invoice": key})
-            assert nested["delete"] == []
+        self._write_nested(collection, key, nested)
         return key
+
+    def _write_nested(self, collection: str, key: str, nested: Mapping[str, Any]) -> None:
+        """The rows below `key`, in the same transaction."""
+        link = _NESTED_BELOW[collection][0] if nested else ""
+        for below, lists in nested.items():
+            assert isinstance(lists, dict), "a plain array would detach every row that it does not name"
+            for created in lists["create"]:
+                self._create(below, {**created, link: key})
+            for updated in lists["update"]:
+                assert self.table(below)[updated["id"]][link] == key, "a nested update would move the row"
+                self._update(below, updated["id"], {**updated, link: key})
+            assert lists["delete"] == []
 
     @staticmethod
     def _allowed(collection: str, action: str, names: Iterable[str]) -> None:
@@ -213,6 +220,20 @@ class FakeDirectus:
                 assert value in column["choices"], f"{collection}.{name} = {value!r}"
             if value is not None and column["kind"] == "money":
                 assert isinstance(value, str), f"{collection}.{name}: money is sent as a string"
+
+
+#: The collections whose rows may be written inside their parent's, and the column that links them.
+_NESTED_BELOW = {
+    "invoices": ("invoice", ("payments",)),
+    "payments": ("payment", ("refunds", "payment_disputes")),
+}
+
+
+def _without_nested(collection: str, payload: Mapping[str, Any]) -> tuple[Row, Row]:
+    """The row's own columns, and the nested lists by collection."""
+    below = _NESTED_BELOW.get(collection, ("", ()))[1]
+    own = {name: value for name, value in payload.items() if name not in below}
+    return own, {name: payload[name] for name in below if payload.get(name) is not None}
 
 
 def _matches(row: Row, condition: Mapping[str, Any]) -> bool:

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billing.core.event_types import Subject
-from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
+from billing.core.stripe_objects import (
+    Charge,
+    CheckoutSession,
+    PaymentBehind,
+    PaymentIntent,
+    Reversals,
+    StripeDispute,
+    StripeRefund,
+)
 from billing.core.webhook import StripeEvent
 from billing.errors import CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.steps import Steps
@@ -20,6 +28,7 @@ class Hanging:
 
     id: str
     metadata: Mapping[str, str]
+    payment_intent: str | None = None
 
 
 @dataclass
@@ -39,6 +48,8 @@ class FakeStripe:
     foreign_charges: list[Charge] = field(default_factory=list)
     #: What hangs on payments, with the metadata of the payment behind it.
     behind: dict[Subject, list[Hanging]] = field(default_factory=dict)
+    refunds: dict[str, StripeRefund] = field(default_factory=dict)
+    disputes: dict[str, StripeDispute] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     # ---- what the use cases ask -------------------------------------------------------------------------
@@ -80,19 +91,29 @@ class FakeStripe:
             None,
         )
 
-    def retrieve_charge(self, charge: str) -> Charge:
-        self.steps.end(self.steps.begin("retrieve charge"))
-        return self._found(charge, self._charges())
-
-    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
+    def payment_behind(self, subject: Subject, object_id: str) -> PaymentBehind:
         self.steps.end(self.steps.begin("find payment"))
         match subject:
             case Subject.PAYMENT_INTENT:
-                return self._found(object_id, self._intents()).metadata
+                intent = self._found(object_id, self._intents())
+                return PaymentBehind(intent.id, intent.metadata)
             case Subject.CHARGE:
-                return self._found(object_id, self._charges()).metadata
+                charge = self._found(object_id, self._charges())
+                return PaymentBehind(charge.payment_intent, charge.metadata)
+            case Subject.REFUND if object_id in self.refunds:
+                return self._behind_intent(self.refunds[object_id].payment_intent)
+            case Subject.DISPUTE if object_id in self.disputes:
+                return self._behind_intent(self.disputes[object_id].payment_intent)
             case _:
-                return self._found(object_id, self.behind.get(subject, ())).metadata
+                hanging = self._found(object_id, self.behind.get(subject, ()))
+                return PaymentBehind(hanging.payment_intent, hanging.metadata)
+
+    def reversals_of(self, payment_intent: str) -> Reversals:
+        self.steps.end(self.steps.begin("list reversals"))
+        return Reversals(
+            refunds=[r for r in reversed(self.refunds.values()) if r.payment_intent == payment_intent],
+            disputes=[d for d in reversed(self.disputes.values()) if d.payment_intent == payment_intent],
+        )
 
     # ---- what happens at Stripe -------------------------------------------------------------------------
 
@@ -155,11 +176,117 @@ class FakeStripe:
         self._let_time_pass()
         return [name for name, session in self.sessions.items() if session.is_open]
 
-    def hangs(self, subject: Subject, object_id: str, metadata: Mapping[str, str]) -> None:
+    def hangs(
+        self, subject: Subject, object_id: str, metadata: Mapping[str, str], payment_intent: str | None = None
+    ) -> None:
         """A refund, dispute, warning or review appears on a payment with this metadata."""
-        self.behind.setdefault(subject, []).append(Hanging(object_id, metadata))
+        self.behind.setdefault(subject, []).append(Hanging(object_id, metadata, payment_intent))
+
+    def refunds_payment(
+        self,
+        session: str,
+        minor: int | None = None,
+        *,
+        status: str = "succeeded",
+        currency: str | None = None,
+    ) -> str:
+        """Somebody refunds (a part of) a succeeded payment; gives the refund's id."""
+        intent = self._succeeded(session)
+        name = f"re_{next(self._numbers)}"
+        amount = intent.amount_received if minor is None else minor
+        self.refunds[name] = StripeRefund(
+            name, status, amount, currency or intent.currency, self.now(), payment_intent=intent.id,
+            charge=intent.latest_charge.id if intent.latest_charge else None, reason="requested_by_customer",
+        )  # fmt: skip
+        self._recount(session)
+        self._tell_of_reversal("refund.created", name, "refund", session)
+        self._tell_of_reversal("charge.refunded", self._charge_of(session).id, "charge", session)
+        return name
+
+    def refund_becomes(self, refund: str, status: str) -> None:
+        """A refund settles, fails (even after it succeeded) or is canceled."""
+        found = self.refunds[refund] = replace(self.refunds[refund], status=status)
+        session = self._session_of(found.payment_intent)
+        self._recount(session)
+        self._tell_of_reversal(
+            "refund.failed" if status == "failed" else "refund.updated", refund, "refund", session
+        )
+        self._tell_of_reversal("charge.refund.updated", refund, "refund", session)
+
+    def disputes_payment(
+        self,
+        session: str,
+        minor: int | None = None,
+        *,
+        status: str = "needs_response",
+        currency: str | None = None,
+    ) -> str:
+        """The cardholder disputes (a part of) a payment; gives the dispute's id."""
+        intent = self._succeeded(session)
+        name = f"du_{next(self._numbers)}"
+        amount = intent.amount_received if minor is None else minor
+        self.disputes[name] = StripeDispute(
+            name, status, amount, currency or intent.currency, self.now(), payment_intent=intent.id,
+            charge=self._charge_of(session).id, reason="fraudulent",
+        )  # fmt: skip
+        self._recount(session)
+        self._tell_of_reversal("charge.dispute.created", name, "dispute", session)
+        self._tell_of_reversal("charge.dispute.funds_withdrawn", name, "dispute", session)
+        return name
+
+    def dispute_becomes(self, dispute: str, status: str, *, minor: int | None = None) -> None:
+        """A dispute moves on, or ends as won or lost."""
+        found = self.disputes[dispute]
+        found = self.disputes[dispute] = replace(
+            found, status=status, amount=found.amount if minor is None else minor
+        )
+        kind = "closed" if status in {"won", "lost", "warning_closed"} else "updated"
+        self._tell_of_reversal(
+            f"charge.dispute.{kind}", dispute, "dispute", self._session_of(found.payment_intent)
+        )
 
     # ---- inside -----------------------------------------------------------------------------------------
+
+    def _succeeded(self, session: str) -> PaymentIntent:
+        intent = self.sessions[session].payment_intent
+        assert intent is not None
+        assert intent.status == "succeeded", intent.status
+        return intent
+
+    def _charge_of(self, session: str) -> Charge:
+        charge = self._succeeded(session).latest_charge
+        assert charge is not None
+        return charge
+
+    def _session_of(self, payment_intent: str | None) -> str:
+        return next(
+            name
+            for name, session in self.sessions.items()
+            if session.payment_intent is not None and session.payment_intent.id == payment_intent
+        )
+
+    def _behind_intent(self, payment_intent: str | None) -> PaymentBehind:
+        metadata = next((i.metadata for i in self._intents() if i.id == payment_intent), {})
+        return PaymentBehind(payment_intent, metadata)
+
+    def _recount(self, session: str) -> None:
+        """The charge shows what went back on it, cumulatively, as Stripe's does."""
+        intent, charge = self._succeeded(session), self._charge_of(session)
+        refunded = sum(
+            r.amount
+            for r in self.refunds.values()
+            if r.payment_intent == intent.id and r.status not in {"failed", "canceled"}
+        )
+        disputed = any(d.payment_intent == intent.id for d in self.disputes.values())
+        charge = replace(charge, amount_refunded=refunded, disputed=disputed)
+        self.sessions[session] = replace(
+            self.sessions[session], payment_intent=replace(intent, latest_charge=charge)
+        )
+
+    def _tell_of_reversal(self, kind: str, object_id: str, object_type: str, session: str) -> None:
+        """A refund and a dispute carry no metadata of ours; a charge does."""
+        metadata = self.sessions[session].metadata if object_type == "charge" else {}
+        self._tell(kind, object_id, object_type, metadata)
 
     def _intents(self) -> list[PaymentIntent]:
         return [s.payment_intent for s in self.sessions.values() if s.payment_intent] + self.foreign_intents

@@ -6,20 +6,17 @@ import pytest
 import stripe
 
 from billing.core import event_types
-from billing.core.event_types import Subject, is_applied, subject_of
+from billing.core.event_types import REVERSALS, Subject, remark_on, subject_of
 
 KNOWN = get_args(stripe.Event.__annotations__["type"])
-
-#: The firm's own money between Stripe and its bank: without a rule until reconcile compares it.
-WITHOUT_A_RULE = {"payout", "reserve"}
 
 
 def test_the_sdk_still_lists_its_types_where_we_look() -> None:
     assert len(KNOWN) > 250
 
 
-def test_types_without_a_rule_are_the_ones_we_know_of() -> None:
-    assert {kind.partition(".")[0] for kind in KNOWN if subject_of(kind) is Subject.UNKNOWN} == WITHOUT_A_RULE
+def test_every_type_has_a_rule() -> None:
+    assert [kind for kind in KNOWN if subject_of(kind) is Subject.UNKNOWN] == []
 
 
 def test_nothing_about_a_payment_is_left_alone() -> None:
@@ -49,17 +46,27 @@ def test_what_is_left_alone_exists_and_has_a_reason(prefix: str, reason: str) ->
         ("review.closed", Subject.REVIEW),
     ],
 )
-def test_what_is_not_applied_yet_leads_to_its_payment(kind: str, subject: Subject) -> None:
+def test_what_goes_back_or_warns_leads_to_its_payment(kind: str, subject: Subject) -> None:
     assert subject_of(kind) is subject
-    assert not is_applied(kind)
 
 
 @pytest.mark.parametrize(
     "kind", [kind for kind in KNOWN if kind.startswith(("checkout.", "payment_intent."))]
 )
-def test_what_a_session_tells_is_applied(kind: str) -> None:
+def test_what_a_session_tells_leads_to_it(kind: str) -> None:
     assert subject_of(kind) in {Subject.SESSION, Subject.PAYMENT_INTENT}
-    assert is_applied(kind)
+    assert not kind.startswith(REVERSALS)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KNOWN if kind.startswith(("review.", "radar."))])
+def test_a_warning_leaves_a_sentence_that_names_it(kind: str) -> None:
+    assert "prv_1" in str(remark_on(kind, "prv_1"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KNOWN if "refund" in kind or "dispute" in kind])
+def test_every_type_about_a_reversal_asks_for_all_of_them(kind: str) -> None:
+    assert kind.startswith(REVERSALS) == (subject_of(kind) is not Subject.NOTHING_OF_OURS)
+    assert remark_on(kind, "re_1") is None
 
 
 def test_a_name_that_only_begins_alike_is_not_left_alone() -> None:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
-from billing.adapters.rows import PAYMENT_FIELDS, payment_from_row
+from billing.adapters.rows import (
+    PAYMENT_DISPUTE_FIELDS,
+    PAYMENT_FIELDS,
+    REFUND_FIELDS,
+    payment_dispute_from_row,
+    payment_from_row,
+    refund_from_row,
+)
 from billing.core.checkout import InvoiceOwnership
 from billing.errors import RecordNotUnique
 
@@ -14,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from billing.adapters.directus import DirectusClient
-    from billing.core.ledger import Ledger, Payment
+    from billing.core.ledger import Ledger, Payment, PaymentDispute, Refund
 
 type Changes = Mapping[str, object]
 
@@ -61,6 +68,10 @@ class BillingStore(Protocol):
 
     def payment_of_transaction(self, transaction_id: str) -> Payment | None:
         """The payment row that holds a payment intent."""
+        ...
+
+    def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
+        """The refund and dispute rows of one payment, which may belong to no invoice."""
         ...
 
     def create_payment(self, row: Changes) -> None:
@@ -131,6 +142,16 @@ class DirectusBillingStore:
     def payment_of_transaction(self, transaction_id: str) -> Payment | None:
         """The payment row that holds a payment intent."""
         return self._payment("transaction_id", transaction_id)
+
+    def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
+        """The refund and dispute rows of one payment."""
+        currency, below = payment.amount.currency, {"payment": {"_eq": payment.id}}
+        refunds = self._client.read_many("refunds", filter=below, fields=REFUND_FIELDS)
+        disputes = self._client.read_many("payment_disputes", filter=below, fields=PAYMENT_DISPUTE_FIELDS)
+        return (
+            [refund_from_row(row, currency) for row in refunds],
+            [payment_dispute_from_row(row, currency) for row in disputes],
+        )
 
     def create_payment(self, row: Changes) -> None:
         """Create a payment row that belongs to no invoice."""

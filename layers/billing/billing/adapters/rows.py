@@ -37,10 +37,10 @@ INVOICE_FIELDS = (
 LINE_ITEM_FIELDS = ("id", "invoice", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
-    "attempt", "expires_at", "amount_refunded", "amount_disputed_lost",
+    "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note",
 )  # fmt: skip
-REFUND_FIELDS = ("payment", "amount", "currency", "status")
-PAYMENT_DISPUTE_FIELDS = ("payment", "amount", "currency", "status")
+REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
+PAYMENT_DISPUTE_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_dispute")
 DISPUTE_FIELDS = ("id", "invoice", "line_item", "amount", "status")
 
 
@@ -126,13 +126,19 @@ class _PaymentRow(RowModel):
     expires_at: Timestamp | None = None
     amount_refunded: Decimal | None = None
     amount_disputed_lost: Decimal | None = None
+    fee: Decimal | None = None
+    client: Key | None = None
+    note: str | None = None
 
 
 class _ReversalRow(RowModel):
+    id: str
     payment: Key
     amount: Decimal
     currency: str | None = None
     status: str
+    stripe_refund: str | None = None
+    stripe_dispute: str | None = None
 
 
 class _DisputeRow(RowModel):
@@ -191,19 +197,24 @@ def payment_from_row(row: Row) -> Payment:
         expires_at=parsed.expires_at,
         amount_refunded=_money(parsed.amount_refunded, currency),
         amount_disputed_lost=_money(parsed.amount_disputed_lost, currency),
+        fee=_money(parsed.fee, currency),
+        client=parsed.client,
+        note=parsed.note,
     )
 
 
 def refund_from_row(row: Row, currency: str) -> Refund:
     """Parse a row read with `REFUND_FIELDS`; `currency` is the payment's, which a refund shares."""
     parsed = parse(_ReversalRow, row, "refunds")
-    return Refund(parsed.payment, _reversed(parsed, currency, "refunds"), parsed.status)
+    amount = _reversed(parsed, currency, "refunds")
+    return Refund(parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_refund)
 
 
 def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
     """Parse a row read with `PAYMENT_DISPUTE_FIELDS`; `currency` is the payment's."""
     parsed = parse(_ReversalRow, row, "payment_disputes")
-    return PaymentDispute(parsed.payment, _reversed(parsed, currency, "payment_disputes"), parsed.status)
+    amount = _reversed(parsed, currency, "payment_disputes")
+    return PaymentDispute(parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_dispute)
 
 
 def _reversed(parsed: _ReversalRow, currency: str, collection: str) -> Money:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import stripe
 
 from billing.core.event_types import Subject
-from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
+from billing.core.stripe_objects import (
+    Charge,
+    CheckoutSession,
+    PaymentBehind,
+    PaymentIntent,
+    Reversals,
+    StripeDispute,
+    StripeRefund,
+)
 from billing.errors import (
     BillingError,
     CreationRefused,
@@ -31,6 +39,7 @@ STRIPE_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = (2, 6)
 _NETWORK_RETRIES = 2
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
+_EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge"]
 _EXPAND_PAYMENT = ["charge", "payment_intent"]
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
 
@@ -96,17 +105,9 @@ class StripeGateway:
 
     def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
         """Every session created at or after `since`, newest first, page by page."""
-        parameters: dict[str, Any] = {
-            "created": {"gte": int(since.timestamp())},
-            "limit": 100,
-            "expand": ["data.payment_intent"],
-        }
-        while True:
-            page = self._call(lambda client: client.v1.checkout.sessions.list(dict(parameters)))  # type: ignore[arg-type]  # built step by step
-            yield from (_session(found) for found in page["data"])
-            if not page["has_more"]:
-                return
-            parameters["starting_after"] = page["data"][-1]["id"]
+        parameters = {"created": {"gte": int(since.timestamp())}, "expand": _EXPAND_LISTED_SESSIONS}
+        for found in self._pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
+            yield _session(found)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
         """The session a payment intent belongs to, None if it belongs to none."""
@@ -115,19 +116,39 @@ class StripeGateway:
         )
         return self.retrieve_session(page["data"][0]["id"]) if page["data"] else None
 
-    def retrieve_charge(self, charge: str) -> Charge:
-        """Fetch a charge."""
-        return _charge(self._call(lambda client: client.v1.charges.retrieve(charge)))
-
-    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
-        """The metadata of the payment intent and the charge behind an object; empty if there is neither.
+    def payment_behind(self, subject: Subject, object_id: str) -> PaymentBehind:
+        """The payment intent behind an object, and the metadata of that intent and its charge.
 
         The object's own metadata counts only where it is the payment: who refunds may write what they like.
         """
         found = self._call(lambda client: _retrieve(client.v1, subject, object_id))
         charge = found if subject is Subject.CHARGE else found.get("charge")
         intent = found if subject is Subject.PAYMENT_INTENT else found.get("payment_intent")
-        return {**_metadata(charge), **_metadata(intent)}
+        of_charge = charge.get("payment_intent") if isinstance(charge, dict) else None
+        return PaymentBehind(
+            payment_intent=_id(intent) or _id(of_charge),
+            metadata={**_metadata(charge), **_metadata(intent)},
+        )
+
+    def reversals_of(self, payment_intent: str) -> Reversals:
+        """Every refund and dispute of the payment intent as it is now."""
+        of_it = {"payment_intent": payment_intent}
+        return Reversals(
+            refunds=[_refund(found) for found in self._pages(lambda v1, p: v1.refunds.list(p), of_it)],
+            disputes=[_dispute(found) for found in self._pages(lambda v1, p: v1.disputes.list(p), of_it)],
+        )
+
+    def _pages(
+        self, ask: Callable[[V1Services, Any], Any], parameters: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Every object of a list, newest first, page by page."""
+        asked: dict[str, Any] = {"limit": 100, **parameters}
+        while True:
+            page = self._call(lambda client: ask(client.v1, dict(asked)))
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            asked["starting_after"] = page["data"][-1]["id"]
 
     def _call(self, ask: Callable[[stripe.StripeClient], Any]) -> dict[str, Any]:
         try:
@@ -267,7 +288,37 @@ def _charge(found: Mapping[str, Any]) -> Charge:
         fee=fees.get("fee"),
         fee_currency=str(fees["currency"]).upper() if fees.get("currency") else None,
         failure_message=found.get("failure_message"),
+        amount_refunded=found.get("amount_refunded") or 0,
+        disputed=found.get("disputed") is True,
         metadata=found.get("metadata") or {},
+    )
+
+
+def _refund(found: Mapping[str, Any]) -> StripeRefund:
+    return StripeRefund(
+        id=found["id"],
+        status=found.get("status") or "pending",  # nullable in Stripe's document
+        amount=found["amount"],
+        currency=found["currency"].upper(),
+        created=datetime.fromtimestamp(found["created"], UTC),
+        payment_intent=_id(found.get("payment_intent")),
+        charge=_id(found.get("charge")),
+        reason=found.get("reason"),
+    )
+
+
+def _dispute(found: Mapping[str, Any]) -> StripeDispute:
+    due_by = (found.get("evidence_details") or {}).get("due_by")
+    return StripeDispute(
+        id=found["id"],
+        status=found["status"],
+        amount=found["amount"],
+        currency=found["currency"].upper(),
+        created=datetime.fromtimestamp(found["created"], UTC),
+        payment_intent=_id(found.get("payment_intent")),
+        charge=_id(found.get("charge")),
+        reason=found.get("reason"),
+        evidence_due_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
     )
 
 

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from billing.core.booking import is_ours
-from billing.core.event_types import Subject, is_applied, subject_of
+from billing.core.event_types import REVERSALS, Subject, remark_on, subject_of
 from billing.errors import BillingError, Parked, StripeRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from billing.adapters.billing_store import BillingStore
     from billing.adapters.queues import InvoiceQueue
-    from billing.core.stripe_objects import Charge, CheckoutSession
+    from billing.core.stripe_objects import CheckoutSession, PaymentBehind
     from billing.core.webhook import StripeEvent
 
 
@@ -35,12 +35,8 @@ class StripeObjects(Protocol):
         """The session a payment intent belongs to."""
         ...
 
-    def retrieve_charge(self, charge: str) -> Charge:
-        """Fetch a charge."""
-        ...
-
-    def payment_metadata(self, subject: Subject, object_id: str) -> Mapping[str, str]:
-        """The metadata of the payment (intent and charge) behind an object."""
+    def payment_behind(self, subject: Subject, object_id: str) -> PaymentBehind:
+        """The payment intent behind an object, and the metadata of that payment."""
         ...
 
 
@@ -51,8 +47,12 @@ class Booker(Protocol):
         """The invoice whose FIFO group must book the session."""
         ...
 
-    def apply(self, session: CheckoutSession) -> bool:
-        """Book a session; False if it is another application's."""
+    def apply(self, session: CheckoutSession, *, thorough: bool = False) -> bool:
+        """Book a session, `thorough`ly with its refunds and disputes; False if it is another application's."""
+        ...
+
+    def remark(self, session: CheckoutSession, sentence: str) -> None:
+        """Write a sentence for staff on the session's payment, once."""
         ...
 
 
@@ -71,7 +71,8 @@ class ApplyStripeEvent:
     def __call__(self, event: StripeEvent) -> None:
         """Apply the event; `event.invoice` is the FIFO group that it came in, if one is named.
 
-        A retryable failure is raised and the row stays `received`.
+        A retryable failure is raised and the row stays as it is. An event that was parked before is tried again, and
+        people are told of it once.
         """
         status = self.store.begin_event(event.id, event.type, event.object_id, self.now().isoformat())
         if status in {"done", "ignored"}:
@@ -81,8 +82,9 @@ class ApplyStripeEvent:
         except BillingError as error:
             if error.retryable:
                 raise
-            self.parked(error)
             ended = "parked" if isinstance(error, Parked) else "failed"
+            if status != ended:
+                self.parked(error)
             self.store.finish_event(event.id, ended, self.now().isoformat(), error.detail)
             return
         if outcome is not None:
@@ -98,9 +100,11 @@ class ApplyStripeEvent:
         if subject is Subject.UNKNOWN:
             text = f"There is no rule for events of type {event.type}: look at it in Stripe's dashboard."
             raise Parked(text, event=event.id, object=event.object_id)
-        if not is_applied(event.type):
-            return self._left_to_people(event, subject)
-        session = self._session(event, subject)
+        try:
+            session = self._session(event, subject)
+        except StripeRejected as error:
+            text = f"What an event of type {event.type} is about cannot be found at Stripe. {error.detail}"
+            raise Parked(text, event=event.id, object=event.object_id) from error
         if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"
         invoice = self.booker.invoice_of(session)
@@ -108,31 +112,21 @@ class ApplyStripeEvent:
             # Only the worker of the invoice's group may write it.
             self.queue.send(replace(event, invoice=invoice).message(), group=invoice)
             return None
-        return "done" if self.booker.apply(session) else "ignored"
-
-    def _left_to_people(self, event: StripeEvent, subject: Subject) -> str:
-        """An event that nothing applies yet: ignored if the payment is another's, else parked."""
-        try:
-            ours = is_ours(self.stripe.payment_metadata(subject, event.object_id), self.deployment)
-        except StripeRejected as error:
-            text = f"An event of type {event.type} came, and whose payment it is cannot be found out. {error.detail}"
-            raise Parked(text, event=event.id, object=event.object_id) from error
-        if not ours:
+        if not self.booker.apply(session, thorough=event.type.startswith(REVERSALS)):
             return "ignored"
-        text = f"Events of type {event.type} are not applied yet: book it by hand."
-        raise Parked(text, event=event.id, object=event.object_id)
+        if (sentence := remark_on(event.type, event.object_id)) is not None:
+            self.booker.remark(session, sentence)
+        return "done"
 
     def _session(self, event: StripeEvent, subject: Subject) -> CheckoutSession | None:
         """The session behind the event, fetched now; None if the payment is another application's."""
         if subject is Subject.SESSION:
             return self.stripe.retrieve_session(event.object_id)
-        payment_intent: str | None = event.object_id
-        if subject is Subject.CHARGE:
-            payment_intent = self.stripe.retrieve_charge(event.object_id).payment_intent
-        session = self.stripe.session_of_payment_intent(payment_intent) if payment_intent else None
-        if session is None and is_ours(
-            self.stripe.payment_metadata(subject, event.object_id), self.deployment
-        ):
+        behind = self.stripe.payment_behind(subject, event.object_id)
+        session = (
+            self.stripe.session_of_payment_intent(behind.payment_intent) if behind.payment_intent else None
+        )
+        if session is None and is_ours(behind.metadata, self.deployment):
             text = "A payment of this deployment has no Checkout session; look at it in Stripe's dashboard."
             raise Parked(text, event=event.id, object=event.object_id)
         return session

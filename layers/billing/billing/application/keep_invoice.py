@@ -6,17 +6,28 @@ step can be repeated: the rows are read, the state is derived, and what differs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from billing.core.booking import Booking, book, is_ours, with_booking
+from billing.core.booking import (
+    Booking,
+    book,
+    is_orphan,
+    is_ours,
+    ledger_after,
+    with_note,
+    with_reversals,
+    with_surplus,
+)
 from billing.core.checkout import ended
 from billing.core.ledger import (
     InvoiceStatus,
     Ledger,
     Payment,
+    PaymentDispute,
     PaymentStatus,
+    Refund,
     amount_disputed_lost,
     amount_paid,
     amount_refunded,
@@ -41,7 +52,7 @@ if TYPE_CHECKING:
 
     from billing.adapters.billing_store import BillingStore, Changes
     from billing.adapters.queues import WorkQueue
-    from billing.core.stripe_objects import CheckoutSession
+    from billing.core.stripe_objects import CheckoutSession, PaymentIntent, Reversals
 
 
 class Sessions(Protocol):
@@ -53,6 +64,10 @@ class Sessions(Protocol):
 
     def expire_session(self, session: str) -> CheckoutSession:
         """Expire it, `SessionNotOpen` if that is too late."""
+        ...
+
+    def reversals_of(self, payment_intent: str) -> Reversals:
+        """Every refund and dispute of the payment intent as it is now."""
         ...
 
 
@@ -86,8 +101,8 @@ class KeepInvoice:
             raise failure
 
     def sync_session(self, session_id: str) -> bool:
-        """Book what Stripe says of a session; False if the session is another application's."""
-        return self.apply(self.stripe.retrieve_session(session_id))
+        """Book everything that Stripe says of a session; False if the session is another application's."""
+        return self.apply(self.stripe.retrieve_session(session_id), thorough=True)
 
     def invoice_of(self, session: CheckoutSession) -> str | None:
         """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
@@ -97,14 +112,21 @@ class KeepInvoice:
         row = self._attempt_of(session)
         return (row.invoice if row is not None else None) or session.metadata.get("directus_invoice")
 
-    def apply(self, session: CheckoutSession) -> bool:
-        """Book a session as fetched; False if it is another application's."""
+    def apply(self, session: CheckoutSession, *, thorough: bool = False) -> bool:
+        """Book a session as fetched; False if it is another application's.
+
+        `thorough`: ask Stripe for refunds and disputes even where nothing hints at any.
+        """
         if not is_ours(session.metadata, self.deployment):
             return False
         attempt = self._attempt_of(session)
+        if is_orphan(session, attempt):
+            return self._without_orphan(session)
         invoice = attempt.invoice if attempt is not None else session.metadata.get("directus_invoice")
         ledger = self.store.ledger(invoice) if invoice else None
         booking = book(session, ledger, attempt)
+        if session.payment_intent is not None and session.payment_status == "paid":
+            booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
         for flag in booking.flags:
             self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
         # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
@@ -118,6 +140,17 @@ class KeepInvoice:
         if ledger is not None:
             self._end_sibling(ledger, session)
         return True
+
+    def remark(self, session: CheckoutSession, sentence: str) -> None:
+        """Write a sentence for staff on the payment of a session of ours, once."""
+        attempt = self._attempt_of(session)
+        if attempt is None:
+            message = f"There is no payment row to write on: {sentence}"
+            raise Parked(message, checkout_session=session.id)
+        note = with_note(attempt.note, sentence)
+        if note != attempt.note:
+            self.flagged(sentence, {"code": "payment_flagged", "payment": attempt.id})
+            self.store.update_payment(attempt.id, {"note": note})
 
     # ---- steps ------------------------------------------------------------------------------------------
 
@@ -142,6 +175,49 @@ class KeepInvoice:
         said = session.metadata.get("directus_invoice")
         contradicts = attempt is not None and None not in {said, attempt.invoice} and attempt.invoice != said
         return None if contradicts else attempt
+
+    def _without_orphan(self, session: CheckoutSession) -> bool:
+        """A session that can be paid though nothing claims its invoice: expired, or booked if it was paid first."""
+        self.flagged(
+            "An open session belonged to no open attempt and was expired.",
+            {"code": "payment_flagged", "checkout_session": session.id},
+        )
+        try:
+            self.stripe.expire_session(session.id)
+        except SessionNotOpen:
+            return self.sync_session(session.id)
+        return True
+
+    def _reversed(
+        self,
+        booking: Booking,
+        intent: PaymentIntent,
+        ledger: Ledger | None,
+        attempt: Payment | None,
+        *,
+        thorough: bool,
+    ) -> Booking:
+        """The booking with the refunds and disputes that Stripe knows of."""
+        refunds: Sequence[Refund] = ()
+        disputes: Sequence[PaymentDispute] = ()
+        if ledger is not None:
+            refunds, disputes = ledger.refunds, ledger.payment_disputes
+        elif attempt is not None:
+            refunds, disputes = self.store.reversals_below(attempt)
+        charge = intent.latest_charge
+        hinted = charge is None or charge.amount_refunded > 0 or charge.disputed
+        below = {refund.payment for refund in refunds} | {dispute.payment for dispute in disputes}
+        mine = attempt is not None and attempt.id in below
+        if not (thorough or hinted or mine):
+            return booking
+        return with_reversals(
+            booking,
+            intent,
+            attempt,
+            self.stripe.reversals_of(intent.id),
+            known=(refunds, disputes),
+            now=self.now(),
+        )
 
     def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
         """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""
@@ -196,12 +272,17 @@ class KeepInvoice:
 
     def _write(self, ledger: Ledger, booking: Booking, as_of: datetime | None = None) -> None:
         invoice = ledger.invoice
-        after = replace(ledger, payments=with_booking(ledger, booking))
+        after = ledger_after(ledger, booking)
         try:
             state = state_of(after, self.now(), as_of=as_of)
         except (Unprocessable, DirectusRejected) as error:
             self._book_only(ledger, booking, error)
             return
+        if state is not None:
+            noted = with_surplus(booking, ledger, state.balance_due)
+            for flag in noted.flags[len(booking.flags) :]:
+                self.flagged(flag, {"code": "payment_flagged", "invoice": invoice.id})
+            booking = noted
         updated = _merged(booking.updated, _derived_columns(after))
         changes = state.changes(invoice) if state is not None else {}
         if changes or updated or booking.created:
@@ -239,7 +320,7 @@ class KeepInvoice:
 
 
 def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
-    """`amount_refunded` and `amount_disputed_lost` of the payments whose stored values differ."""
+    """The derived columns of the payments whose stored values differ, and claims that hold nothing any more."""
     rows: list[dict[str, object]] = []
     for payment in ledger.payments:
         if payment.invoice is None:
@@ -251,6 +332,8 @@ def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
             row["amount_refunded"] = refunded.to_directus()
         if lost != (payment.amount_disputed_lost or type(lost).zero(lost.currency)):
             row["amount_disputed_lost"] = lost.to_directus()
+        if payment.open_claim and payment.status in {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED}:
+            row["open_claim"] = None  # it is over and would keep everybody from paying
         if row:
             rows.append({"id": payment.id, **row})
     return rows

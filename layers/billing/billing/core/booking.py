@@ -10,15 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.core.checkout import DEAD_INTENT, ended
-from billing.core.ledger import Payment, PaymentStatus, local_date
+from billing.core.ledger import Payment, PaymentDispute, PaymentStatus, Refund, local_date
 from billing.core.money import Money
+from billing.core.reversals import reversal_rows
 from billing.errors import Parked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from billing.core.ledger import Ledger
-    from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent
+    from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent, Reversals
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class Booking:
     """Rows to write for one session.
 
     `updated` and `created` belong to the invoice; `unapplied` belongs to none (unknown invoice or another
-    currency) and is for staff to assign. `flags` say in plain words what a person should look at.
+    currency) and is for staff to assign. `flags` say in plain words what a person should look at. `refunds` and
+    `payment_disputes` are what hangs below the payment `reversed_payment` once the rows are written; None: as before.
     """
 
     updated: Sequence[Mapping[str, object]] = ()
     created: Sequence[Mapping[str, object]] = ()
     unapplied: Mapping[str, object] | None = None
     flags: Sequence[str] = field(default_factory=tuple)
+    reversed_payment: str | None = None
+    refunds: Sequence[Refund] = ()
+    payment_disputes: Sequence[PaymentDispute] = ()
 
 
 def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
@@ -50,7 +56,7 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
     if session.status == "expired":
         return _end(attempt, session, PaymentStatus.CANCELED, "The client did not pay in time.")
     if session.is_open:
-        return Booking()
+        return _opened(session, attempt)
     if intent is None:
         message = "A completed session has no payment intent; look at it in Stripe's dashboard."
         raise Parked(message, checkout_session=session.id)
@@ -66,6 +72,29 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
     return _succeeded(session, intent, ledger, attempt)
 
 
+def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
+    """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
+    return session.is_open and (
+        attempt is None or attempt.open_claim is None or _holds_another(attempt, session)
+    )
+
+
+def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
+    """Nothing to book; but an attempt whose maker died before storing its session gets it now."""
+    if attempt is None or attempt.open_claim is None or attempt.checkout_session is not None:
+        return Booking()
+    return Booking(
+        updated=[
+            {
+                "id": attempt.id,
+                "status": attempt.status.value,
+                "open_claim": attempt.open_claim,
+                "checkout_session": session.id,
+            }
+        ]
+    )
+
+
 def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatus, reason: str) -> Booking:
     """Free the claim of the attempt, unless it knows better already (late events change nothing)."""
     if attempt is None or _holds_another(attempt, session) or attempt.status is PaymentStatus.SUCCEEDED:
@@ -79,12 +108,14 @@ def _processing(
     attempt: Payment | None, session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None
 ) -> Booking:
     """A bank debit is under way: the claim is held (unless another attempt has it), nothing is paid."""
+    holder = ledger.open_attempt if ledger is not None else None
     if attempt is None or _holds_another(attempt, session):
-        message = "A bank debit is under way for which Directus has no payment row."
-        raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
+        if ledger is None or intent.currency != ledger.invoice.currency:
+            message = "A bank debit is under way for which Directus has no payment row."
+            raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
+        return _unexpected_debit(session, intent, ledger, holder)
     if attempt.status is PaymentStatus.SUCCEEDED:
         return Booking()
-    holder = ledger.open_attempt if ledger is not None else None
     row = {
         "id": attempt.id,
         "checkout_session": session.id,
@@ -94,6 +125,27 @@ def _processing(
         **_method_columns(intent.latest_charge, ledger),
     }
     return Booking(updated=[row])
+
+
+def _unexpected_debit(
+    session: CheckoutSession, intent: PaymentIntent, ledger: Ledger, holder: Payment | None
+) -> Booking:
+    """A bank debit whose attempt is gone: it gets a row, so that nobody pays a second time meanwhile."""
+    note = (
+        "A bank debit is under way through a session that does not belong to an open attempt of this invoice."
+    )
+    row = {
+        "client": ledger.invoice.client,
+        "amount": Money(session.amount_total, intent.currency).to_directus(),
+        "currency": intent.currency,
+        "status": PaymentStatus.PROCESSING.value,
+        "checkout_session": session.id,
+        "transaction_id": intent.id,
+        "open_claim": ledger.invoice.id if holder is None else None,
+        "note": note,
+        **_method_columns(intent.latest_charge, ledger),
+    }
+    return Booking(created=[row], flags=[note])
 
 
 def _succeeded(
@@ -125,7 +177,7 @@ def _succeeded(
     row = {"id": attempt.id, "checkout_session": session.id, **facts, "open_claim": None}
     if (difference := _difference(attempt, received)) is None:
         return Booking(updated=[row])
-    return Booking(updated=[{**row, "note": difference}], flags=[difference])
+    return Booking(updated=[{**row, "note": with_note(attempt.note, difference)}], flags=[difference])
 
 
 def _unapplied(
@@ -191,6 +243,111 @@ def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, o
     if charge.fee is not None and charge.fee_currency is not None and charge.fee_currency == charge.currency:
         columns["fee"] = Money(charge.fee, charge.fee_currency).to_directus()
     return columns
+
+
+def with_note(note: str | None, sentence: str) -> str:
+    """A payment's note with one sentence more, once; what staff wrote stays."""
+    if not note:
+        return sentence
+    return note if sentence in note else f"{note}\n{sentence}"
+
+
+def with_reversals(
+    booking: Booking,
+    intent: PaymentIntent,
+    attempt: Payment | None,
+    reversals: Reversals,
+    *,
+    known: tuple[Sequence[Refund], Sequence[PaymentDispute]],
+    now: datetime,
+) -> Booking:
+    """The booking of a payment that succeeded, with what Stripe says went back on it, in the same rows.
+
+    `known` are the refunds and disputes that Directus has. A payment that did not succeed has none of either.
+    """
+    place = _place(booking, intent, attempt)
+    if place is None:
+        return booking
+    row, payment = place
+    rows = reversal_rows(payment, reversals, *known, now)
+    columns = rows.columns(payment)
+    merged = {**row, **columns}
+    facts = replace(
+        booking,
+        flags=[*booking.flags, *rows.flags],
+        reversed_payment=payment.id,
+        refunds=rows.refunds,
+        payment_disputes=rows.disputes,
+    )
+    if not columns:
+        return facts
+    if booking.unapplied is not None:
+        return replace(facts, unapplied=merged)
+    if booking.created:
+        return replace(facts, created=[merged])
+    others = [other for other in booking.updated if other["id"] != row["id"]]
+    return replace(facts, updated=[*others, merged])
+
+
+def _place(
+    booking: Booking, intent: PaymentIntent, attempt: Payment | None
+) -> tuple[Mapping[str, object], Payment] | None:
+    """The row of the booking that holds the intent's money, and the payment as it will be; None if none does."""
+    if booking.unapplied is not None:
+        return booking.unapplied, _created(booking.unapplied, 0)
+    if booking.created:
+        created = _created(booking.created[0], 0)
+        return (booking.created[0], created) if _is_booked(created) else None
+    if attempt is None:
+        return None
+    row = next((row for row in booking.updated if row["id"] == attempt.id), None)
+    if row is not None:
+        payment = replace(attempt, **_parsed(row, attempt.amount))
+        return (row, payment) if _is_booked(payment) else None
+    if _is_booked(attempt) and attempt.transaction_id == intent.id:
+        return {"id": attempt.id, "status": attempt.status.value, "open_claim": attempt.open_claim}, attempt
+    return None
+
+
+def with_surplus(booking: Booking, ledger: Ledger, balance: Money) -> Booking:
+    """The booking, with a note for staff if money came that the invoice did not need.
+
+    `balance` is what will be due once it is booked. Only fresh money is noted: what was booked before was noted then.
+    """
+    if balance.minor >= 0:
+        return booking
+    note = f"More was received than was due: {-balance} is credit of the client, to be refunded or applied by hand."
+    booked_before = {payment.id for payment in ledger.payments if _is_booked(payment)}
+    notes = {payment.id: payment.note for payment in ledger.payments}
+
+    def noted(row: Mapping[str, object]) -> Mapping[str, object]:
+        key = row.get("id")
+        if row["status"] != PaymentStatus.SUCCEEDED.value or key in booked_before:
+            return row
+        already = row.get("note") or notes.get(str(key))
+        return {**row, "note": with_note(str(already) if already else None, note)}
+
+    updated = [noted(row) for row in booking.updated]
+    created = [noted(row) for row in booking.created]
+    if (updated, created) == (list(booking.updated), list(booking.created)):
+        return booking
+    return replace(booking, updated=updated, created=created, flags=[*booking.flags, note])
+
+
+def ledger_after(ledger: Ledger, booking: Booking) -> Ledger:
+    """The invoice's rows as they will be once the booking is written; its state is derived from these."""
+    after = replace(ledger, payments=with_booking(ledger, booking))
+    if booking.reversed_payment is None or booking.unapplied is not None:
+        return after
+    payment = booking.reversed_payment
+    return replace(
+        after,
+        refunds=[*(r for r in ledger.refunds if r.payment != payment), *booking.refunds],
+        payment_disputes=[
+            *(d for d in ledger.payment_disputes if d.payment != payment),
+            *booking.payment_disputes,
+        ],
+    )
 
 
 def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:

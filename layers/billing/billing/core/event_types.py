@@ -35,13 +35,17 @@ _SUBJECTS: tuple[tuple[str, Subject], ...] = (
     ("review.", Subject.REVIEW),
 )
 
-#: About payments of ours, planned and not applied yet: they stay visible until they are.
-_NOT_APPLIED_YET = (
-    "refund.",
-    "charge.refund",  # `charge.refunded` and `charge.refund.updated`
-    "charge.dispute.",
-    "radar.early_fraud_warning.",
-    "review.",
+#: Types that tell of a refund or a dispute: Stripe is asked for all of the payment's.
+REVERSALS = ("refund.", "charge.refund", "charge.dispute.")  # `charge.refunded` and `charge.refund.updated`
+
+#: Types that change no balance but concern a person: what is written on the payment, with the object's id.
+_REMARKS: tuple[tuple[str, str], ...] = (
+    (
+        "radar.early_fraud_warning.",
+        "The card's issuer suspects fraud ({object}): look at it in Stripe's dashboard, and consider a refund.",
+    ),
+    ("review.opened", "Stripe Radar asks for a review ({object}): decide in Stripe's dashboard."),
+    ("review.closed", "The review by Stripe Radar is closed ({object})."),
 )
 
 #: Types about objects that this project never creates, and why they cannot concern an invoice of ours.
@@ -74,6 +78,10 @@ _NOTHING_OF_OURS: tuple[tuple[str, str], ...] = (
     ("mandate.", "The permission for a bank debit; its payment intent tells what became of it."),
     ("payment_link.", "We create no payment links; a session of one is another application's."),
     ("payment_method.", "Saved payment methods; we save none."),
+    (
+        "payout.",
+        "The firm's own money on its way to its bank; each payment, refund and dispute tells of itself.",
+    ),
     ("person.", "People of a Connect account."),
     ("plan.", "Prices of subscriptions."),
     ("price.", "Stripe's catalogue; a session of ours carries its price with it."),
@@ -81,6 +89,7 @@ _NOTHING_OF_OURS: tuple[tuple[str, str], ...] = (
     ("promotion_code.", "As coupon."),
     ("quote.", "Stripe Billing."),
     ("reporting.", "Reports that somebody ordered."),
+    ("reserve.", "Money that Stripe holds back from the firm's payouts."),
     ("setup_intent.", "Saving a payment method without a payment; we save none."),
     ("sigma.", "Queries on the account's data."),
     ("source.", "Stripe's old sources; Checkout uses none."),
@@ -106,6 +115,9 @@ def subject_of(event_type: str) -> Subject:
     return Subject.NOTHING_OF_OURS if event_type.startswith(_NOTHING_OF_OURS_PREFIXES) else Subject.UNKNOWN
 
 
-def is_applied(event_type: str) -> bool:
-    """Whether looking at the payment's session does all that an event of this type asks for."""
-    return not event_type.startswith(_NOT_APPLIED_YET)
+def remark_on(event_type: str, object_id: str) -> str | None:
+    """The sentence for staff that an event of this type leaves on its payment; None for most."""
+    for prefix, sentence in _REMARKS:
+        if event_type.startswith(prefix):
+            return sentence.format(object=object_id)
+    return None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The status of a client's objection that holds money back.
 OPEN_DISPUTE = "open"
+#: The states of a Stripe dispute in which the money is gone: an appeal undoes a loss only once it is won.
+LOST_DISPUTE = frozenset({"lost", "appeal_needs_response", "appeal_under_review"})
 
 
 class InvoiceStatus(StrEnum):
@@ -94,15 +96,23 @@ class Payment:
     expires_at: datetime | None = None
     amount_refunded: Money | None = None
     amount_disputed_lost: Money | None = None
+    fee: Money | None = None
+    client: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
 class Refund:
-    """Money given back on a payment; it counts unless it failed or was canceled."""
+    """Money given back on a payment; it counts unless it failed or was canceled.
+
+    `stripe_refund` is None for the firm's own refund of a payment that staff entered.
+    """
 
     payment: str
     amount: Money
     status: str
+    id: str = ""
+    stripe_refund: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,8 @@ class PaymentDispute:
     payment: str
     amount: Money
     status: str
+    id: str = ""
+    stripe_dispute: str | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +229,7 @@ def amount_refunded(payment: Payment, refunds: Iterable[Refund]) -> Money:
 
 def amount_disputed_lost(payment: Payment, disputes: Iterable[PaymentDispute]) -> Money:
     """What Stripe took back for good: an open dispute changes no balance."""
-    counted = (d.amount for d in disputes if d.payment == payment.id and d.status == "lost")
+    counted = (d.amount for d in disputes if d.payment == payment.id and d.status in LOST_DISPUTE)
     return sum(counted, Money.zero(payment.amount.currency))
 
 

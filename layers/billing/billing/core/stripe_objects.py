@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
@@ -27,6 +27,84 @@ class Charge:
     fee: int | None = None
     fee_currency: str | None = None
     failure_message: str | None = None
+    amount_refunded: int = 0
+    disputed: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StripeRefund:
+    """A refund of a charge. `amount` in minor units of `currency`; `status` is Stripe's word for it."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    created: datetime
+    payment_intent: str | None = None
+    charge: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StripeDispute:
+    """A cardholder's or bank's dispute of a charge. `amount` in minor units of `currency`."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    created: datetime
+    payment_intent: str | None = None
+    charge: str | None = None
+    reason: str | None = None
+    evidence_due_by: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reversals:
+    """Everything that Stripe knows to have gone, or to be going, back on one payment intent."""
+
+    refunds: Sequence[StripeRefund] = ()
+    disputes: Sequence[StripeDispute] = ()
+
+
+@dataclass(frozen=True)
+class PaymentBehind:
+    """The payment that an object of Stripe's hangs on, and the metadata of its intent and charge."""
+
+    payment_intent: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BalanceTransaction:
+    """A movement on the account's balance, with the charge, refund or dispute it stems from.
+
+    `amount` and `fee` in minor units of `currency`, `amount` signed. `type` is Stripe's word (`charge`, `payment`,
+    `refund`, `adjustment`, ...). `payment_intent` and `metadata` are those of the source where it names one.
+    """
+
+    id: str
+    type: str
+    amount: int
+    fee: int
+    currency: str
+    created: datetime
+    source: str | None = None
+    payment_intent: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UndeliveredEvent:
+    """An event of Stripe's that some endpoint has not accepted; what it is about, by id."""
+
+    id: str
+    type: str
+    object_id: str
+    object_type: str
+    livemode: bool
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
