@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from local.stripe_simulator import catalogue
 from local.stripe_simulator.errors import NotSimulated, StripeError
+from local.stripe_simulator.parameters import check_metadata, refuse_what_is_not_simulated
 from local.stripe_simulator.store import Job, StripeObject
 from local.stripe_simulator.world import NOBODY, ApiRequest, World
 
@@ -15,7 +16,6 @@ CLOCK_TOLERANCE = 30
 MAXIMUM_LINE_ITEMS = 100
 #: What the simulated account has switched on in its Dashboard; `allowed_payment_method_types` filters these.
 ENABLED_PAYMENT_METHODS = ("card", "us_bank_account")
-_METADATA_KEYS, _METADATA_KEY_LENGTH, _METADATA_VALUE_LENGTH = 50, 40, 500
 
 #: The parameters of a session that the simulator acts upon. Others are refused (501), never ignored.
 ACTED_UPON: dict[str, Any] = {
@@ -53,7 +53,7 @@ ACTED_UPON: dict[str, Any] = {
 
 def create(world: World, parameters: dict[str, Any]) -> StripeObject:
     """A new open session; raises `StripeError` for what Stripe refuses, `NotSimulated` for what we do not do."""
-    _refuse_what_is_not_simulated(parameters, ACTED_UPON, "")
+    refuse_what_is_not_simulated(parameters, ACTED_UPON)
     items, currency = _line_items(parameters)
     total = sum(item["amount_total"] for item in items)
     _check_amount(total, currency)
@@ -65,7 +65,7 @@ def create(world: World, parameters: dict[str, Any]) -> StripeObject:
         (parameters, "metadata"),
         (parameters.get("payment_intent_data", {}), "payment_intent_data[metadata]"),
     ):
-        _check_metadata(owner.get("metadata") or {}, name)
+        check_metadata(owner.get("metadata") or {}, name)
     identifier = world.new_id("cs_test_a1", 56)
     session = {
         **_constant_fields(),
@@ -118,21 +118,6 @@ def line_items(session: StripeObject) -> list[StripeObject]:
     """The session's line items, as Stripe lists them."""
     items: list[StripeObject] = session["_line_items"]
     return items
-
-
-def _refuse_what_is_not_simulated(given: Any, allowed: Any, path: str) -> None:
-    if isinstance(given, list):
-        for index, item in enumerate(given):
-            _refuse_what_is_not_simulated(item, allowed, f"{path}[{index}]")
-    elif isinstance(allowed, set):
-        if given not in allowed:
-            raise NotSimulated(f"The value {str(given).lower()!r} of the parameter {path}")
-    elif isinstance(allowed, dict) and isinstance(given, dict):
-        for name, value in given.items():
-            below = f"{path}[{name}]" if path else name
-            if name not in allowed:
-                raise NotSimulated(f"The parameter {below}")
-            _refuse_what_is_not_simulated(value, allowed[name], below)
 
 
 def _line_items(parameters: dict[str, Any]) -> tuple[list[StripeObject], str]:
@@ -234,18 +219,6 @@ def _check_urls(parameters: dict[str, Any]) -> None:
                 url = urlsplit("")
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise StripeError(400, "Not a valid URL", code="url_invalid", parameter=name)
-
-
-def _check_metadata(metadata: dict[str, str], name: str) -> None:
-    if len(metadata) > _METADATA_KEYS:
-        raise StripeError(400, f"You can have at most {_METADATA_KEYS} metadata keys.", parameter=name)
-    for key, value in metadata.items():
-        if len(key) > _METADATA_KEY_LENGTH:
-            message = f"Metadata keys have at most {_METADATA_KEY_LENGTH} characters."
-            raise StripeError(400, message, parameter=f"{name}[{key[:_METADATA_KEY_LENGTH]}]")
-        if len(value) > _METADATA_VALUE_LENGTH:
-            message = f"Metadata values have at most {_METADATA_VALUE_LENGTH} characters."
-            raise StripeError(400, message, parameter=f"{name}[{key}]")
 
 
 def _payment_methods(parameters: dict[str, Any], currency: str) -> list[str]:

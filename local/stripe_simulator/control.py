@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.stripe_simulator import catalogue, faults, payments
-from local.stripe_simulator.errors import DishonestAnswer, NotSimulated, StripeError
+from local.stripe_simulator import catalogue, disputes, faults, payments, refunds
+from local.stripe_simulator.errors import DishonestAnswer, StripeError
 from local.stripe_simulator.jobs import run_due_jobs
-from local.stripe_simulator.store import public
+from local.stripe_simulator.store import StripeObject, public
 from local.stripe_simulator.world import World
 
 _METHODS = ("card", "us_bank_account")
@@ -34,7 +34,10 @@ class Control:
             ("GET", "/_test/health", self._health),
             ("POST", "/_test/checkout/sessions/{id}/pay", self._pay),
             ("POST", "/_test/payment_intents/{id}/settle", self._settle),
+            ("POST", "/_test/charges/{id}/refund", self._refund),
+            ("POST", "/_test/refunds/{id}/settle", self._settle_refund),
             ("POST", "/_test/charges/{id}/dispute", self._dispute),
+            ("POST", "/_test/disputes/{id}/close", self._close_dispute),
             ("POST", "/_test/advance", self._advance),
             ("GET", "/_test/deliveries", self._deliveries),
             ("POST", "/_test/deliveries", self._disturb_deliveries),
@@ -86,8 +89,51 @@ class Control:
             payment = payments.settle(self._world, intent, succeeds=outcome == "succeed")
         return {"session": payment.session, "payment_intent": payment.payment_intent, "events": events}
 
-    def _dispute(self, _: Request, __: Any) -> dict[str, Any]:
-        raise NotSimulated("Disputing a charge (POST /_test/charges/{id}/dispute)")
+    def _refund(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        """A refund as made in the Dashboard: no API request is its cause."""
+        _only(given, "amount", "reason")
+        parameters: dict[str, Any] = {"charge": request.path_params["id"]}
+        amount = _amount(given)
+        if amount is not None:
+            parameters["amount"] = amount
+        reason = _choice(given, "reason", refunds.REASONS, optional=True)
+        if reason is not None:
+            parameters["reason"] = reason
+        with self._world.change() as events:
+            refund = refunds.create(self._world, parameters)
+        return _of_the_charge("refund", refund, events)
+
+    def _settle_refund(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        _only(given, "outcome")
+        outcome = _choice(given, "outcome", ("succeed", "fail", "cancel"))
+        with self._world.change() as events:
+            refund = self._world.find(request.path_params["id"], "refund")
+            refunds.settle(self._world, refund, outcome)
+        return _of_the_charge("refund", refund, events)
+
+    def _dispute(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        _only(given, "outcome", "amount", "inquiry", "reason")
+        outcome = _choice(given, "outcome", disputes.OUTCOMES)
+        reason = _choice(given, "reason", disputes.REASONS, optional=True) or "fraudulent"
+        inquiry = given.get("inquiry", False)
+        if not isinstance(inquiry, bool):
+            raise StripeError(400, "inquiry is a boolean.", parameter="inquiry")
+        with self._world.change() as events:
+            charge = self._world.find(request.path_params["id"], "charge")
+            dispute = disputes.create(
+                self._world, charge, amount=_amount(given), inquiry=inquiry, reason=reason
+            )
+            if outcome != "open":
+                disputes.close(self._world, dispute, outcome)
+        return _of_the_charge("dispute", dispute, events)
+
+    def _close_dispute(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        _only(given, "outcome")
+        outcome = _choice(given, "outcome", disputes.ENDINGS)
+        with self._world.change() as events:
+            dispute = self._world.find(request.path_params["id"], "dispute")
+            disputes.close(self._world, dispute, outcome)
+        return _of_the_charge("dispute", dispute, events)
 
     def _advance(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
         seconds = given.get("seconds")
@@ -157,6 +203,24 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise StripeError(400, "The body must be a JSON object.")
     return given
+
+
+def _of_the_charge(kind: str, body: StripeObject, events: list[str]) -> dict[str, Any]:
+    names = {kind: body["id"], "charge": body["charge"], "payment_intent": body["payment_intent"]}
+    return {**names, "status": body["status"], "events": events}
+
+
+def _only(given: dict[str, Any], *names: str) -> None:
+    for name in given:
+        if name not in names:
+            raise StripeError(400, f"Unknown field {name[:40]!r}.", parameter=name[:40])
+
+
+def _amount(given: dict[str, Any]) -> int | None:
+    amount = given.get("amount")
+    if amount is None or (isinstance(amount, int) and not isinstance(amount, bool) and amount >= 1):
+        return amount
+    raise StripeError(400, "amount is a number of minor units, at least 1.", parameter="amount")
 
 
 def _choice(given: dict[str, Any], name: str, choices: tuple[str, ...], *, optional: bool = False) -> Any:

@@ -1,8 +1,8 @@
-"""What happens by itself when its time has come: sessions expire, fees become known."""
+"""What happens by itself when its time has come: sessions expire, fees and references become known."""
 
 import time
 
-from local.stripe_simulator import checkout_sessions, payments
+from local.stripe_simulator import checkout_sessions, payments, refunds
 from local.stripe_simulator.world import World
 
 
@@ -15,6 +15,8 @@ def run_due_jobs(world: World) -> None:
                     checkout_sessions.expire(world, world.find(job.subject, "checkout.session"))
                 case "settle_fee":
                     payments.settle_fee(world, world.find(job.subject, "charge"))
+                case "settle_reference":
+                    refunds.settle_reference(world, world.find(job.subject, "refund"))
                 case _:
                     raise ValueError(f"Unknown job {job.kind!r}.")
             world.store.unschedule(job)

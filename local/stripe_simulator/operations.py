@@ -4,7 +4,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from local.stripe_simulator import checkout_sessions, reading
+from local.stripe_simulator import checkout_sessions, reading, refunds
 from local.stripe_simulator.errors import NotSimulated
 from local.stripe_simulator.openapi import Operation
 from local.stripe_simulator.store import StripeObject, public
@@ -53,6 +53,14 @@ def _create_session(world: World, _: str, parameters: dict[str, Any], __: ApiReq
 def _expire_session(world: World, path: str, _: dict[str, Any], cause: ApiRequest) -> StripeObject:
     session = world.find(_identifier(path, "checkout.session"), "checkout.session", "session")
     return checkout_sessions.expire(world, session, cause)
+
+
+def _create_refund(world: World, _: str, parameters: dict[str, Any], cause: ApiRequest) -> StripeObject:
+    return refunds.create(world, parameters, cause)
+
+
+def _cancel_refund(world: World, path: str, _: dict[str, Any], __: ApiRequest) -> StripeObject:
+    return refunds.cancel(world.find(_identifier(path, "refund"), "refund", "refund"))
 
 
 def _list_line_items(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
@@ -111,6 +119,12 @@ _HANDLERS: dict[str, _Handler] = {
     "GetPaymentIntentsIntent": _retrieve("payment_intent", "intent"),
     "GetCharges": _list("charge", "payment_intent"),
     "GetChargesCharge": _retrieve("charge", "charge"),
+    "PostRefunds": _create_refund,
+    "GetRefunds": _list("refund", "charge", "payment_intent"),
+    "GetRefundsRefund": _retrieve("refund", "refund"),
+    "PostRefundsRefundCancel": _cancel_refund,
+    "GetDisputes": _list("dispute", "charge", "payment_intent"),
+    "GetDisputesDispute": _retrieve("dispute", "dispute"),
     "GetBalanceTransactions": _list("balance_transaction", "currency", "source", "type"),
     "GetBalanceTransactionsId": _retrieve("balance_transaction", "id"),
     "GetEvents": _list_events,

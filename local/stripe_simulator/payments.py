@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from local.stripe_simulator import catalogue
+from local.stripe_simulator import balance, catalogue
 from local.stripe_simulator.errors import StripeError
 from local.stripe_simulator.store import Job, StripeObject
 from local.stripe_simulator.world import World
@@ -22,7 +22,6 @@ _DECLINE_MESSAGES = {
     "expired_card": "Your card has expired.",
 }
 _BANK_MESSAGE = "The customer's bank account could not be debited."
-_SETTLEMENT_DAYS = 2 * 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -101,34 +100,15 @@ def settle_fee(world: World, charge: StripeObject) -> None:
     amount, is_card = charge["amount"], charge["payment_method_details"]["type"] == "card"
     # docs.stripe.com/pricing, rounded half up: card 2.9 % + 30, ACH 0.8 % at most 5.00.
     fee = (amount * 29 + 500) // 1000 + 30 if is_card else min(500, (amount * 8 + 500) // 1000)
-    kind = "charge" if is_card else "payment"
-    transaction = world.store.put(
-        {
-            "id": world.new_id("txn_3", 23),
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": world.now() + _SETTLEMENT_DAYS,
-            "balance_type": "payments",
-            "created": world.now(),
-            "currency": charge["currency"],
-            "description": charge["description"],
-            "exchange_rate": None,
-            "fee": fee,
-            "fee_details": [
-                {
-                    "amount": fee,
-                    "application": None,
-                    "currency": charge["currency"],
-                    "description": "Stripe processing fees",
-                    "type": "stripe_fee",
-                }
-            ],
-            "net": amount - fee,
-            "reporting_category": "charge",
-            "source": charge["id"],
-            "status": "pending",
-            "type": kind,
-        }
+    transaction = balance.book(
+        world,
+        amount=amount,
+        currency=charge["currency"],
+        kind="charge" if is_card else "payment",
+        category="charge",
+        source=charge["id"],
+        fee=fee,
+        description=charge["description"],
     )
     charge["balance_transaction"] = transaction["id"]
     world.store.put(charge)

@@ -45,8 +45,11 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/v1/charges/{charge}": ("get",),
     "/v1/refunds": ("get", "post"),
     "/v1/refunds/{refund}": ("get",),
+    "/v1/refunds/{refund}/cancel": ("post",),
     "/v1/disputes": ("get",),
     "/v1/disputes/{dispute}": ("get",),
+    "/v1/radar/early_fraud_warnings": ("get",),
+    "/v1/radar/early_fraud_warnings/{early_fraud_warning}": ("get",),
     "/v1/balance_transactions": ("get",),
     "/v1/balance_transactions/{id}": ("get",),
     "/v1/events": ("get",),
@@ -63,6 +66,7 @@ RESOURCES = frozenset(
         "event",
         "item",
         "payment_intent",
+        "radar.early_fraud_warning",
         "refund",
     }
 )

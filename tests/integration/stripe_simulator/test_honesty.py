@@ -149,8 +149,9 @@ def test_a_parameter_that_is_not_simulated_is_never_ignored(
 @pytest.mark.parametrize(
     ("method", "path", "operation"),
     [
-        ("POST", "/v1/refunds", "PostRefunds"),
-        ("GET", "/v1/disputes", "GetDisputes"),
+        ("POST", "/v1/refunds/re_1", "PostRefundsRefund"),
+        ("POST", "/v1/charges/ch_1/refunds", "PostChargesChargeRefunds"),
+        ("POST", "/v1/disputes/du_1/close", "PostDisputesDisputeClose"),
         ("POST", "/v1/customers", "PostCustomers"),
         ("GET", "/v1/payment_intents/pi_1/amount_details_line_items", "AmountDetailsLineItems"),
         ("DELETE", "/v1/webhook_endpoints/we_1", "DeleteWebhookEndpointsWebhookEndpoint"),
@@ -163,12 +164,6 @@ def test_the_rest_of_stripe_answers_501_by_its_name(
     assert answer.status == 501
     assert answer.headers["stripe-should-retry"] == "false"
     assert operation in answer.json()["error"]["message"]
-
-
-def test_a_planned_test_route_answers_501(simulator: RunningSimulator) -> None:
-    answer = simulator.call("POST", "/_test/charges/ch_1/dispute", json={"outcome": "lost"})
-    assert answer.status == 501
-    assert "dispute" in answer.json()["error"]["message"]
 
 
 def test_an_unknown_filter_or_expansion_is_not_ignored(simulator: RunningSimulator) -> None:
@@ -292,7 +287,12 @@ def test_every_kind_of_object_the_simulator_makes_follows_the_document(
     simulator.post_form(session.url, number="4000000000009995")
     simulator.control(f"checkout/sessions/{session.id}/pay", method="card")
     simulator.control("advance", seconds=1)
+    charge = simulator.client().v1.charges.list().data[0].id
+    simulator.control(f"charges/{charge}/refund", amount=100)
+    simulator.control(f"charges/{charge}/dispute", outcome="won")
     for kind, path in (
+        ("refund", "/v1/refunds"),
+        ("dispute", "/v1/disputes"),
         ("payment_intent", "/v1/payment_intents"),
         ("charge", "/v1/charges"),
         ("balance_transaction", "/v1/balance_transactions"),
