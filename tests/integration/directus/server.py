@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,7 @@ class RunningDirectus:
     directory: Path
     seeded: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
     _clients: dict[str, Directus] = field(default_factory=dict)
 
     @property
@@ -102,16 +104,41 @@ def start(database: str, *, extensions: bool = True) -> RunningDirectus:
     atexit.register(stub.stop)
     port = free_port()
     server = RunningDirectus(database, f"http://127.0.0.1:{port}", stub, directory)
-    variables = _environment(server, port, extensions=extensions)
-    tree = directus_tree()
-    assert tree.is_dir(), "Directus is not built; run the set-up (make test does)."
-    # Directus looks for extensions only where it finds a package.json in its working directory.
-    program = ["node", str(tree / "node_modules/directus/cli.js")]
+    server.variables = _environment(server, port, extensions=extensions)
+    tree, program = _program()
     with (directory / "log").open("ab") as log:
-        subprocess.run([*program, "bootstrap"], cwd=tree, env=variables, stdout=log, stderr=log, check=True)
-        _spawn([*program, "start"], log=log, cwd=tree, env=variables)
+        subprocess.run(
+            [*program, "bootstrap"], cwd=tree, env=server.variables, stdout=log, stderr=log, check=True
+        )
+        _spawn([*program, "start"], log=log, cwd=tree, env=server.variables)
     _wait_until_ready(server)
     return server
+
+
+@contextmanager
+def another(server: RunningDirectus, variables: Mapping[str, str]) -> Iterator[RunningDirectus]:
+    """One more Directus on the same database, with some variables of its own; its `directory` has its log only."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    second = RunningDirectus(server.database, url, server.stub, server.directory / f"on-port-{port}")
+    second.directory.mkdir()
+    second.tokens = server.tokens
+    second.variables = {**server.variables, "PORT": str(port), "PUBLIC_URL": url, **variables}
+    tree, program = _program()
+    with (second.directory / "log").open("ab") as log:
+        process = _spawn([*program, "start"], log=log, cwd=tree, env=second.variables)
+    try:
+        _wait_until_ready(second)
+        yield second
+    finally:
+        _end(process)
+
+
+def _program() -> tuple[Path, list[str]]:
+    """Directus's working directory and command: it looks for extensions only where a package.json is."""
+    tree = directus_tree()
+    assert tree.is_dir(), "Directus is not built; run the set-up (make test does)."
+    return tree, ["node", str(tree / "node_modules/directus/cli.js")]
 
 
 def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dict[str, str]:
@@ -198,10 +225,11 @@ def _postgresql() -> int:
     return port
 
 
-def _spawn(command: list[str], **options: Any) -> None:
+def _spawn(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     log = options.pop("log")
     process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
     atexit.register(_end, process)
+    return process
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

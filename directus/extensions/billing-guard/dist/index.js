@@ -1,10 +1,11 @@
 import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
 import { forbidden } from './refusal.js';
+import { scheduleRetention } from './retention.js';
 import { RULES } from './rules.js';
 
 /** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.1.0';
+export const VERSION = '1.2.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
@@ -13,10 +14,12 @@ export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
 const isTrusted = (accountability) =>
 	!accountability || accountability.admin === true || accountability.role === SERVICE_ROLE;
 
-export default ({ init, filter }, { services }) => {
-	const { ItemsService } = services;
+export default ({ init, filter, schedule }, directus) => {
+	const { ItemsService } = directus.services;
 
 	init('middlewares.after', ({ app }) => closeByQuery(app, VERSION));
+
+	scheduleRetention(schedule, directus);
 
 	filter('items.create', (payload, { collection }, context) =>
 		checked('create', collection, context, async () => {
