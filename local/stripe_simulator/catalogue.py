@@ -6,6 +6,7 @@ so that the product's own lists are checked against something else.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 ZERO_DECIMAL = frozenset(
     [
@@ -164,12 +165,17 @@ MINIMUM_ELSEWHERE = 50
 MAXIMUM = 99_999_999
 
 
+#: What follows a payment by itself, a little later: a dispute for that reason, a question, a warning.
+type Later = Literal["fraudulent", "product_not_received", "inquiry", "early_fraud_warning"]
+
+
 @dataclass(frozen=True)
 class Card:
-    """A test card; `decline` is Stripe's decline code, None when the card works."""
+    """A test card; `decline` is Stripe's decline code, None when the card works; `later` is what comes of it then."""
 
     brand: str
     decline: str | None = None
+    later: Later | None = None
 
 
 CARDS = {
@@ -178,9 +184,14 @@ CARDS = {
     "4000000000000002": Card("visa", "generic_decline"),
     "4000000000009995": Card("visa", "insufficient_funds"),
     "4000000000000069": Card("visa", "expired_card"),
+    "4000000000000259": Card("visa", later="fraudulent"),
+    "4000000000002685": Card("visa", later="product_not_received"),
+    "4000000000001976": Card("visa", later="inquiry"),
+    "4000000000005423": Card("visa", later="early_fraud_warning"),
 }
 WORKING_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000002"
+DISPUTED_CARD = "4000000000000259"
 
 #: Test bank accounts (routing number 110000000); the value is why the debit fails, None when it does not.
 BANK_ACCOUNTS = {

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.stripe_simulator import catalogue, disputes, faults, payments, refunds
+from local.stripe_simulator import catalogue, disputes, early_fraud_warnings, faults, payments, refunds
 from local.stripe_simulator.errors import DishonestAnswer, StripeError
 from local.stripe_simulator.jobs import run_due_jobs
 from local.stripe_simulator.store import StripeObject, public
@@ -38,6 +38,7 @@ class Control:
             ("POST", "/_test/refunds/{id}/settle", self._settle_refund),
             ("POST", "/_test/charges/{id}/dispute", self._dispute),
             ("POST", "/_test/disputes/{id}/close", self._close_dispute),
+            ("POST", "/_test/charges/{id}/early_fraud_warning", self._warn),
             ("POST", "/_test/advance", self._advance),
             ("GET", "/_test/deliveries", self._deliveries),
             ("POST", "/_test/deliveries", self._disturb_deliveries),
@@ -135,6 +136,13 @@ class Control:
             disputes.close(self._world, dispute, outcome)
         return _of_the_charge("dispute", dispute, events)
 
+    def _warn(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        _only(given)
+        with self._world.change() as events:
+            charge = self._world.find(request.path_params["id"], "charge")
+            warning = early_fraud_warnings.create(self._world, charge)
+        return _of_the_charge("early_fraud_warning", warning, events)
+
     def _advance(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
         seconds = given.get("seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= _LONGEST_AGEING:
@@ -206,8 +214,8 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 def _of_the_charge(kind: str, body: StripeObject, events: list[str]) -> dict[str, Any]:
-    names = {kind: body["id"], "charge": body["charge"], "payment_intent": body["payment_intent"]}
-    return {**names, "status": body["status"], "events": events}
+    names = ("charge", "payment_intent", "status")
+    return {kind: body["id"], **{name: body[name] for name in names if name in body}, "events": events}
 
 
 def _only(given: dict[str, Any], *names: str) -> None:

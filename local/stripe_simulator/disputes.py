@@ -7,7 +7,7 @@ closed as `warning_closed`, or escalates to a dispute.
 
 from typing import Literal
 
-from local.stripe_simulator import balance
+from local.stripe_simulator import balance, early_fraud_warnings
 from local.stripe_simulator.errors import NotSimulated, StripeError
 from local.stripe_simulator.store import StripeObject
 from local.stripe_simulator.world import World
@@ -101,6 +101,7 @@ def create(
     world.announce("charge.dispute.created", dispute)
     if not inquiry:
         world.announce("charge.dispute.funds_withdrawn", dispute)
+    early_fraud_warnings.came_true(world, charge)
     return dispute
 
 

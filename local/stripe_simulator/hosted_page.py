@@ -118,6 +118,7 @@ def _form(session: StripeObject, message: str = "", status: int = 200) -> Respon
         f"{buttons}</form>{back}"
         "<h2>Test numbers</h2><ul>"
         f"<li>{catalogue.WORKING_CARD}: the card works</li><li>{catalogue.DECLINED_CARD}: the card is declined</li>"
+        f"<li>{catalogue.DISPUTED_CARD}: the card works, and the payment is disputed</li>"
         f"<li>{catalogue.WORKING_BANK_ACCOUNT}, {catalogue.FAILING_BANK_ACCOUNT}: bank accounts (ACH), which"
         " are debited later</li></ul>",
         status,

@@ -17,6 +17,8 @@ def run_due_jobs(world: World) -> None:
                     payments.settle_fee(world, world.find(job.subject, "charge"))
                 case "settle_reference":
                     refunds.settle_reference(world, world.find(job.subject, "refund"))
+                case "come_later":
+                    payments.come_later(world, world.find(job.subject, "charge"))
                 case _:
                     raise ValueError(f"Unknown job {job.kind!r}.")
             world.store.unschedule(job)

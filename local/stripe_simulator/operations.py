@@ -36,7 +36,7 @@ def must_be_simulated(operation: Operation) -> None:
 
 def _identifier(path: str, kind: str) -> str:
     parts = path.split("/")
-    return parts[4] if kind == "checkout.session" else parts[3]
+    return parts[4] if "." in kind else parts[3]  # /v1/checkout/sessions/…, /v1/radar/early_fraud_warnings/…
 
 
 def _retrieve(kind: str, parameter: str) -> _Handler:
@@ -125,6 +125,10 @@ _HANDLERS: dict[str, _Handler] = {
     "PostRefundsRefundCancel": _cancel_refund,
     "GetDisputes": _list("dispute", "charge", "payment_intent"),
     "GetDisputesDispute": _retrieve("dispute", "dispute"),
+    "GetRadarEarlyFraudWarnings": _list("radar.early_fraud_warning", "charge", "payment_intent"),
+    "GetRadarEarlyFraudWarningsEarlyFraudWarning": _retrieve(
+        "radar.early_fraud_warning", "early_fraud_warning"
+    ),
     "GetBalanceTransactions": _list("balance_transaction", "currency", "source", "type"),
     "GetBalanceTransactionsId": _retrieve("balance_transaction", "id"),
     "GetEvents": _list_events,

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from local.stripe_simulator import balance, catalogue
+from local.stripe_simulator import balance, catalogue, disputes, early_fraud_warnings
 from local.stripe_simulator.errors import StripeError
 from local.stripe_simulator.store import Job, StripeObject
 from local.stripe_simulator.world import World
@@ -115,6 +115,17 @@ def settle_fee(world: World, charge: StripeObject) -> None:
     world.announce("charge.updated", charge, previous={"balance_transaction": None})
 
 
+def come_later(world: World, charge: StripeObject) -> None:
+    """What the test card promised happens; nothing when a test has let it happen already."""
+    if charge["_later"] == "early_fraud_warning":
+        if "_early_fraud_warning" not in charge:
+            early_fraud_warnings.create(world, charge)
+    elif not charge["disputed"]:
+        inquiry = charge["_later"] == "inquiry"
+        reason = "fraudulent" if inquiry else charge["_later"]
+        disputes.create(world, charge, inquiry=inquiry, reason=reason)
+
+
 def _pay_by_card(world: World, session: StripeObject, number: str, name: str | None) -> Payment:
     card = catalogue.CARDS[number]
     intent = _confirm(world, session)
@@ -144,6 +155,9 @@ def _pay_by_card(world: World, session: StripeObject, number: str, name: str | N
     world.announce("charge.succeeded", charge)
     world.announce("payment_intent.succeeded", intent)
     world.announce("checkout.session.completed", session)
+    if card.later is not None:
+        world.store.put(charge | {"_later": card.later})
+        world.store.schedule(Job("come_later", charge["id"]), due=time.time() + world.fee_delay)
     return Payment(session["id"], intent["id"], None)
 
 

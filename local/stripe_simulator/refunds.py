@@ -7,7 +7,7 @@ is canceled: then the money is back on the balance.
 import time
 from typing import Any, Literal, Never
 
-from local.stripe_simulator import balance, catalogue, disputes
+from local.stripe_simulator import balance, catalogue, disputes, early_fraud_warnings
 from local.stripe_simulator.errors import StripeError
 from local.stripe_simulator.parameters import check_metadata, refuse_what_is_not_simulated
 from local.stripe_simulator.store import Job, StripeObject
@@ -154,6 +154,8 @@ def _refund(
     world.announce("charge.refunded", charge, previous=previous, cause=cause)
     if is_card:
         world.store.schedule(Job("settle_reference", refund["id"]), due=time.time() + world.fee_delay)
+    if charge["refunded"]:
+        early_fraud_warnings.came_true(world, charge)
     return refund
 
 

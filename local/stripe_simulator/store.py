@@ -66,7 +66,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that happens by itself later: `expire` a session, `settle_fee` of a charge, `settle_reference` of a refund."""
+    """Something that happens by itself later: `expire` a session, `settle_fee` of a charge, `settle_reference` of a refund, and the like."""
 
     kind: str
     subject: str

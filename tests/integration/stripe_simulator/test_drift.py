@@ -35,6 +35,7 @@ def test_the_package_and_the_overlay_speak_the_same_version(document: StripeDocu
         ("event", "_event.py", "Event"),
         ("refund", "_refund.py", "Refund"),
         ("dispute", "_dispute.py", "Dispute"),
+        ("radar.early_fraud_warning", "radar/_early_fraud_warning.py", "EarlyFraudWarning"),
     ],
 )
 def test_the_fields_of_an_object_are_those_the_package_knows(

@@ -290,9 +290,11 @@ def test_every_kind_of_object_the_simulator_makes_follows_the_document(
     charge = simulator.client().v1.charges.list().data[0].id
     simulator.control(f"charges/{charge}/refund", amount=100)
     simulator.control(f"charges/{charge}/dispute", outcome="won")
+    simulator.control(f"charges/{charge}/early_fraud_warning")
     for kind, path in (
         ("refund", "/v1/refunds"),
         ("dispute", "/v1/disputes"),
+        ("radar.early_fraud_warning", "/v1/radar/early_fraud_warnings"),
         ("payment_intent", "/v1/payment_intents"),
         ("charge", "/v1/charges"),
         ("balance_transaction", "/v1/balance_transactions"),
