@@ -357,3 +357,21 @@ def test_a_claim_whose_session_was_never_opened_is_freed_once_stripe_would_not_o
     (freed,) = world.payments()
     assert (freed["status"], freed["open_claim"]) == ("canceled", None)
     assert "expire session" not in world.steps.names
+
+
+@pytest.mark.parametrize("written", ["", "2026-0042", "a1000000", "'; drop table", "x" * 400])
+def test_metadata_that_names_no_possible_row_books_the_money_unapplied(written: str) -> None:
+    world, session = opened()
+    found = world.stripe.sessions[session]
+    metadata = {**found.metadata, "directus_invoice": written, "directus_payment": written}
+    world.directus.table("payments").clear()
+    world.stripe.sessions[session] = replace(found, metadata=metadata)
+    world.stripe.pays(session)
+    world.deliver()
+    (row,) = world.payments()
+    assert (row["invoice"], row["client"], row["amount"], row["status"]) == (
+        None,
+        None,
+        "100.00",
+        "succeeded",
+    )

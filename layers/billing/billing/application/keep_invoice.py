@@ -110,7 +110,7 @@ class KeepInvoice:
         Staff may have assigned an unapplied payment to another invoice since.
         """
         row = self._attempt_of(session)
-        return (row.invoice if row is not None else None) or session.metadata.get("directus_invoice")
+        return (row.invoice if row is not None else None) or session.invoice
 
     def apply(self, session: CheckoutSession, *, thorough: bool = False) -> bool:
         """Book a session as fetched; False if it is another application's.
@@ -122,7 +122,7 @@ class KeepInvoice:
         attempt = self._attempt_of(session)
         if is_orphan(session, attempt):
             return self._without_orphan(session)
-        invoice = attempt.invoice if attempt is not None else session.metadata.get("directus_invoice")
+        invoice = attempt.invoice if attempt is not None else session.invoice
         ledger = self.store.ledger(invoice) if invoice else None
         booking = book(session, ledger, attempt)
         if session.payment_intent is not None and session.payment_status == "paid":
@@ -166,13 +166,13 @@ class KeepInvoice:
         intent = session.payment_intent
         found = self.store.payment_of_transaction(intent.id) if intent is not None else None
         found = found or self.store.payment_of_session(session.id)
-        named = session.metadata.get("directus_payment")
+        named = session.attempt
         if found is not None or not named:
             return found
         attempt = self.store.payment(named)
         # A session that names one invoice and the attempt of another is nobody's attempt: its money goes where the
         # metadata says, with a note, and never silently to the other client.
-        said = session.metadata.get("directus_invoice")
+        said = session.invoice
         contradicts = attempt is not None and None not in {said, attempt.invoice} and attempt.invoice != said
         return None if contradicts else attempt
 

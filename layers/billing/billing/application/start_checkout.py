@@ -257,7 +257,7 @@ class StartCheckout:
         since = expires_at - SESSION_LIFETIME - _CLOCK_SKEW
         for session in self.stripe.sessions_created_since(since):
             ours = is_ours(session.metadata, self.terms.deployment)
-            if ours and session.metadata.get("directus_payment") == attempt.id:
+            if ours and session.attempt == attempt.id:
                 return session
         return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from billing.core.record_ids import record_id
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -143,3 +145,13 @@ class CheckoutSession:
     def is_open(self) -> bool:
         """Whether it can still be paid or expired."""
         return self.status == "open"
+
+    @property
+    def invoice(self) -> str | None:
+        """The invoice that our metadata names; None if it names none, or no possible one."""
+        return record_id(self.metadata.get("directus_invoice"))
+
+    @property
+    def attempt(self) -> str | None:
+        """The payment row that our metadata names as the attempt behind the session; None likewise."""
+        return record_id(self.metadata.get("directus_payment"))

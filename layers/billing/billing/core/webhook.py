@@ -11,10 +11,10 @@ import hashlib
 import hmac
 import json
 import re
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from billing.core.record_ids import record_id
 from billing.errors import SignatureRejected
 
 if TYPE_CHECKING:
@@ -153,13 +153,6 @@ def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata:
         object_id=object_id,
         object_type=object_type if isinstance(object_type, str) else "unknown",
         livemode=document.get("livemode") is True,
-        invoice=_uuid(ours.get("directus_invoice")),
+        invoice=record_id(ours.get("directus_invoice")),
         deployment=deployment if isinstance(deployment, str) else None,
     )
-
-
-def _uuid(value: Any) -> str | None:
-    try:
-        return str(uuid.UUID(value)) if isinstance(value, str) else None
-    except ValueError:
-        return None
