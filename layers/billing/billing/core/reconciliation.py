@@ -84,6 +84,14 @@ class UnreadableRow:
     error: BillingError
 
 
+@dataclass(frozen=True)
+class Redriven:
+    """What became of a dead-letter queue: sent back, and given up because they have come back too often."""
+
+    redriven: int
+    left: int
+
+
 class PaymentIndex:
     """Payment rows by what a session may know them by."""
 

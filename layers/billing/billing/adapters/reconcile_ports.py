@@ -1,0 +1,91 @@
+"""What reconciliation asks of the world beside the rows of Directus (`reconcile_rows`): its ports, and who keeps them.
+
+`StripeRecords` is kept by `stripe_records`, `DeadLetters` by `dead_letters`, `Reports` by `report_documents`,
+`Continuation` by `self_invocation`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from billing.core.reconciliation import Redriven
+    from billing.core.reconciliation_report import PrintableReport
+    from billing.core.stripe_objects import (
+        BalanceTransaction,
+        CheckoutSession,
+        StripeDispute,
+        StripeRefund,
+        UndeliveredEvent,
+    )
+
+
+class StripeRecords(Protocol):
+    """Stripe's own books. Every list is lazy, page by page, newest first."""
+
+    def sessions_created_since(self, since: datetime) -> Iterable[CheckoutSession]:
+        """Every Checkout session created at or after that moment, with payment intent and latest charge."""
+        ...
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """A session as it is now; `StripeRejected` with `stripe_code` `resource_missing` if Stripe has none."""
+        ...
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        """The session a payment intent belongs to, None if it belongs to none."""
+        ...
+
+    def refunds_created_since(self, since: datetime) -> Iterable[StripeRefund]:
+        """Every refund created at or after that moment."""
+        ...
+
+    def retrieve_refund(self, refund: str) -> StripeRefund | None:
+        """A refund as it is now, None if Stripe has none."""
+        ...
+
+    def disputes_created_since(self, since: datetime) -> Iterable[StripeDispute]:
+        """Every dispute created at or after that moment."""
+        ...
+
+    def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
+        """A dispute as it is now, None if Stripe has none."""
+        ...
+
+    def balance_transactions_since(self, since: datetime) -> Iterable[BalanceTransaction]:
+        """Every balance transaction created at or after that moment, with payment intent and metadata of its source."""
+        ...
+
+    def undelivered_events_since(self, since: datetime) -> Iterable[UndeliveredEvent]:
+        """Every event that an endpoint has not accepted, at most 30 days back (Stripe keeps them no longer)."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead-letter queues, by the names people know the queues by."""
+
+    def depths(self) -> Mapping[str, int]:
+        """How many messages each holds."""
+        ...
+
+    def redrive(self, name: str, *, at_most: int) -> Redriven:
+        """Send at most that many messages of a queue back to where they came from."""
+        ...
+
+
+class Reports(Protocol):
+    """Where a report goes that people read."""
+
+    def publish(self, report: PrintableReport) -> str | None:
+        """Store it as a document; the id of its `documents` row, None if the same content was published before."""
+        ...
+
+
+class Continuation(Protocol):
+    """How a run that has no time left goes on."""
+
+    def hand_over(self, event: Mapping[str, object]) -> None:
+        """Start the function again with `event`; `UpstreamUnavailable` if it cannot be started."""
+        ...
