@@ -9,7 +9,7 @@ from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.stripe_simulator.application import Configuration, InvalidConfiguration, server
 from local.stripe_simulator.specification import SpecificationError, obtain
 from local.stripe_simulator.store import StoreError
-from local.stripe_simulator.webhooks import RETRY_DELAYS
+from local.stripe_simulator.webhooks import AT_A_TIME, MOST_AT_A_TIME, RETRY_DELAYS
 
 
 def _seconds(text: str) -> list[float]:
@@ -39,6 +39,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--fee-delay", type=float, default=1.0, help="seconds until the fee of a charge is known"
     )
+    parser.add_argument(
+        "--at-a-time",
+        type=int,
+        default=AT_A_TIME,
+        help=f"deliveries that run at the same time; default {AT_A_TIME}, at most {MOST_AT_A_TIME}",
+    )
     return parser.parse_args()
 
 
@@ -57,6 +63,7 @@ def main() -> int:
             webhook_events=frozenset(given.webhook_events.split(",")) if given.webhook_events else None,
             retry_delays=given.retry_delays,
             fee_delay=given.fee_delay,
+            at_a_time=given.at_a_time,
         )
         program = server(configuration)
     except (InvalidConfiguration, SpecificationError, StoreError, OSError) as error:

@@ -18,7 +18,15 @@ from local.stripe_simulator.control import Control
 from local.stripe_simulator.hosted_page import HostedPage, paid
 from local.stripe_simulator.openapi import StripeDocument
 from local.stripe_simulator.store import Store
-from local.stripe_simulator.webhooks import RETRY_DELAYS, Deliverer, Endpoint, Send, post
+from local.stripe_simulator.webhooks import (
+    AT_A_TIME,
+    MOST_AT_A_TIME,
+    RETRY_DELAYS,
+    Deliverer,
+    Endpoint,
+    Send,
+    post,
+)
 from local.stripe_simulator.world import World
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -35,7 +43,7 @@ class Configuration:
 
     `webhook_secrets`: whsec_… of the endpoint, the newest first; `webhook_url` None means there is no endpoint;
     `webhook_events`: types it subscribed to, None for all; `state_file` holds everything and is created if missing;
-    `retry_delays` and `fee_delay` in seconds.
+    `retry_delays` and `fee_delay` in seconds; `at_a_time` deliveries are under way at once.
     """
 
     host: str
@@ -48,6 +56,7 @@ class Configuration:
     webhook_events: frozenset[str] | None = None
     retry_delays: Sequence[float] = RETRY_DELAYS
     fee_delay: float = 1.0
+    at_a_time: int = AT_A_TIME
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK:
@@ -56,6 +65,8 @@ class Configuration:
             raise InvalidConfiguration(
                 "The secret key must begin with sk_test_: the simulator takes no live key."
             )
+        if not 1 <= self.at_a_time <= MOST_AT_A_TIME:
+            raise InvalidConfiguration(f"From 1 to {MOST_AT_A_TIME} deliveries can run at a time.")
         if self.webhook_url is not None and not self.webhook_secrets:
             raise InvalidConfiguration("A webhook URL needs a webhook secret.")
         if any(
@@ -79,7 +90,13 @@ def build(configuration: Configuration, *, port: int, send: Send = post) -> Star
         if configuration.webhook_url is None
         else Endpoint(configuration.webhook_url, configuration.webhook_secrets)
     )
-    deliverer = Deliverer(world, endpoint, send=send, retry_delays=configuration.retry_delays)
+    deliverer = Deliverer(
+        world,
+        endpoint,
+        send=send,
+        retry_delays=configuration.retry_delays,
+        at_a_time=configuration.at_a_time,
+    )
     world.on_change = deliverer.wake
 
     @contextlib.asynccontextmanager

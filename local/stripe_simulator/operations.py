@@ -1,17 +1,19 @@
 """The operations of Stripe's API that are simulated, by Stripe's own operation names."""
 
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
 from local.stripe_simulator import checkout_sessions, reading, refunds
-from local.stripe_simulator.errors import NotSimulated
+from local.stripe_simulator.errors import NotSimulated, StripeError
 from local.stripe_simulator.openapi import Operation
-from local.stripe_simulator.store import StripeObject, public
+from local.stripe_simulator.store import Condition, StripeObject, public
 from local.stripe_simulator.world import ApiRequest, World
 
 #: Stripe lists events of the last 30 days only.
 EVENT_LIFETIME = 30 * 24 * 60 * 60
+#: Of a request for events of several types.
+MAXIMUM_TYPES = 20
 
 type _Handler = Callable[[World, str, dict[str, Any], ApiRequest], StripeObject]
 
@@ -67,42 +69,46 @@ def _list_line_items(world: World, path: str, parameters: dict[str, Any], _: Api
     return reading.line_items(world, _identifier(path, "checkout.session"), parameters)
 
 
-def _list(kind: str, *fields: str) -> _Handler:
+def _list(kind: str, *columns: str) -> _Handler:
+    filters = {"created": reading.created, **{column: reading.equal(column) for column in columns}}
+
     def handler(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
-        filters = {field: _reads(field) for field in fields}
-        return reading.page(world.store.newest_first(kind), parameters, url=path, filters=filters)
+        return reading.page(world, kind, parameters, url=path, filters=filters)
 
     return handler
 
 
-def _reads(field: str) -> Callable[[StripeObject], Any]:
-    return lambda body: body[field]
-
-
 def _list_sessions(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
-    filters: dict[str, Callable[[StripeObject], Any]] = {
-        "payment_intent": _reads("payment_intent"),
-        "status": _reads("status"),
-        "customer_details": lambda body: {"email": (body["customer_details"] or {}).get("email")},
+    filters: dict[str, reading.Filter] = {
+        "created": reading.created,
+        "payment_intent": reading.equal("payment_intent"),
+        "status": reading.equal("status"),
+        "customer_details": lambda given: [Condition("email", "=", given["email"])],
     }
-    return reading.page(world.store.newest_first("checkout.session"), parameters, url=path, filters=filters)
+    return reading.page(world, "checkout.session", parameters, url=path, filters=filters)
 
 
 def _list_events(world: World, path: str, parameters: dict[str, Any], _: ApiRequest) -> StripeObject:
-    oldest = world.now() - EVENT_LIFETIME
-    types = parameters.pop("types", None)
-    pattern = parameters.pop("type", "*")  # a type, or a group of types such as `charge.*`
-    recent = (
-        event
-        for event in world.store.newest_first("event")
-        if event["created"] >= oldest
-        and (types is None or event["type"] in types)
-        and fnmatchcase(event["type"], pattern)
-    )
-    filters: dict[str, Callable[[StripeObject], Any]] = {
-        "delivery_success": lambda event: event["pending_webhooks"] == 0,
+    if "type" in parameters and "types" in parameters:
+        message = "You may specify only one of these parameters: type, types."
+        raise StripeError(400, message, parameter="types")
+    if len(parameters.get("types", [])) > MAXIMUM_TYPES:
+        raise StripeError(400, f"At most {MAXIMUM_TYPES} types can be named.", parameter="types")
+    filters: dict[str, reading.Filter] = {
+        "created": reading.created,
+        "delivery_success": lambda wanted: [Condition("pending_webhooks", "=" if wanted else ">", 0)],
+        "type": _of_type,
+        "types": lambda wanted: [Condition("type", "IN", wanted)],
     }
-    return reading.page(recent, parameters, url=path, filters=filters)
+    recent = [Condition("created", ">=", world.now() - EVENT_LIFETIME)]
+    return reading.page(world, "event", parameters, url=path, filters=filters, conditions=recent)
+
+
+def _of_type(wanted: str) -> list[Condition]:
+    """A type, or a group of types such as `charge.*`."""
+    if "*" not in wanted:
+        return [Condition("type", "=", wanted)]
+    return [Condition("type", "GLOB", re.sub(r"[\[?]", r"[\g<0>]", wanted))]
 
 
 def _retrieve_event(world: World, path: str, _: dict[str, Any], __: ApiRequest) -> StripeObject:

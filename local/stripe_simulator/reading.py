@@ -1,80 +1,89 @@
 """Stripe's way of reading: lists with filters and cursors, and `expand`."""
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from local.stripe_simulator import checkout_sessions
 from local.stripe_simulator.errors import NotSimulated, StripeError
-from local.stripe_simulator.store import StripeObject, public
+from local.stripe_simulator.store import Condition, StripeObject, public
 from local.stripe_simulator.world import World
 
 DEFAULT_LIMIT, MAXIMUM_LIMIT = 10, 100
 _MAXIMUM_DEPTH = 4
-_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-_CURSORS = frozenset({"limit", "starting_after", "ending_before", "created"})
+_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_CURSORS = frozenset({"limit", "starting_after", "ending_before"})
+
+#: What a filter parameter's value asks of the objects.
+type Filter = Callable[[Any], list[Condition]]
+
+
+def equal(column: str) -> Filter:
+    """The filter that wants a column to have the given value."""
+    return lambda value: [Condition(column, "=", value)]
+
+
+def created(value: dict[str, int] | int) -> list[Condition]:
+    """The filter by time of creation, which every list has: a moment, or limits."""
+    if isinstance(value, int):
+        return [Condition("created", "=", value)]
+    return [Condition("created", _COMPARISONS[name], limit) for name, limit in value.items()]
 
 
 def page(
-    objects: Iterable[StripeObject],
+    world: World,
+    kind: str,
     parameters: dict[str, Any],
     *,
     url: str,
-    filters: dict[str, Callable[[StripeObject], Any]],
+    filters: dict[str, Filter],
+    conditions: Sequence[Condition] = (),
 ) -> StripeObject:
-    """One page of `objects` (newest first) as Stripe's list object.
+    """One page of the objects of a kind, newest first, as Stripe's list object.
 
-    `filters` gives, for each filter parameter that is simulated, what it is compared with; any other filter
-    the request carries is `NotSimulated`, because ignoring a filter answers another question than was asked.
+    `filters` are the filter parameters that are simulated; any other the request carries is `NotSimulated`,
+    because ignoring a filter answers another question than was asked. `conditions` hold for every request.
     """
-    limit = parameters.get("limit", DEFAULT_LIMIT)
+    limit = _limit(parameters)
+    wanted = list(conditions)
+    for name, value in parameters.items():
+        if name in filters:
+            wanted += filters[name](value)
+        elif name not in _CURSORS:
+            raise NotSimulated(f"The filter {name}")
+    older_than, newer_than = parameters.get("starting_after"), parameters.get("ending_before")
+    _check_cursors(older_than, newer_than)
+    for name, cursor in (("starting_after", older_than), ("ending_before", newer_than)):
+        if cursor is not None and (world.store.get(cursor) or {}).get("object") != kind:
+            raise _no_such_cursor(name, cursor)
+    found = world.store.newest_first(
+        kind, wanted, limit=limit + 1, older_than=older_than, newer_than=newer_than
+    )
+    # One more than asked for shows that there is more; going back it is the first, which is the newest.
+    data = found[:limit] if newer_than is None else found[-limit:]
+    return _list_object([public(body) for body in data], len(found) > limit, url)
+
+
+def _list_object(data: list[StripeObject], more: bool, url: str) -> StripeObject:  # noqa: FBT001 - Stripe's field
+    return {"object": "list", "data": data, "has_more": more, "url": url}
+
+
+def _limit(parameters: dict[str, Any]) -> int:
+    limit: int = parameters.get("limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MAXIMUM_LIMIT:
         message = f"This value must be between 1 and {MAXIMUM_LIMIT}."
         raise StripeError(400, message, code="parameter_invalid_integer", parameter="limit")
-    for name in parameters:
-        if name not in _CURSORS and name not in filters:
-            raise NotSimulated(f"The filter {name}")
-    wanted = [name for name in parameters if name in filters]
-    matching = [
-        body
-        for body in objects
-        if _created_in(body, parameters.get("created", {}))
-        and all(filters[name](body) == parameters[name] for name in wanted)
-    ]
-    data, more = _slice(matching, parameters, limit)
-    return {"object": "list", "data": [public(body) for body in data], "has_more": more, "url": url}
+    return limit
 
 
-def _created_in(body: StripeObject, wanted: dict[str, int] | int) -> bool:
-    limits = {"gte": wanted, "lte": wanted} if isinstance(wanted, int) else wanted
-    return all(_COMPARISONS[name](body["created"], limit) for name, limit in limits.items())
-
-
-def _slice(
-    objects: list[StripeObject], parameters: dict[str, Any], limit: int
-) -> tuple[list[StripeObject], bool]:
-    if "starting_after" in parameters and "ending_before" in parameters:
+def _check_cursors(older_than: str | None, newer_than: str | None) -> None:
+    if older_than is not None and newer_than is not None:
         message = "You may specify only one of these parameters: starting_after, ending_before."
         raise StripeError(400, message, parameter="ending_before")
-    identifiers = [body["id"] for body in objects]
-    for name in ("starting_after", "ending_before"):
-        if name in parameters and parameters[name] not in identifiers:
-            message = f"No such object: '{parameters[name][:80]}'"
-            raise StripeError(400, message, code="resource_missing", parameter=name)
-    if "ending_before" in parameters:
-        before = objects[: identifiers.index(parameters["ending_before"])]
-        return before[-limit:], len(before) > limit
-    after = (
-        objects[identifiers.index(parameters["starting_after"]) + 1 :]
-        if "starting_after" in parameters
-        else objects
-    )
-    return after[:limit], len(after) > limit
+
+
+def _no_such_cursor(name: str, cursor: str) -> StripeError:
+    message = f"No such object: '{cursor[:80]}'"
+    return StripeError(400, message, code="resource_missing", parameter=name)
 
 
 def expand(world: World, body: StripeObject, paths: list[str]) -> StripeObject:
@@ -113,8 +122,20 @@ def _expand_in(world: World, body: StripeObject, names: list[str]) -> None:
 
 def line_items(world: World, session: str, parameters: dict[str, Any]) -> StripeObject:
     """The line items of a session as a list object."""
+    limit = _limit(parameters)
     items = checkout_sessions.line_items(world.find(session, "checkout.session", "session"))
-    return page(items, parameters, url=f"/v1/checkout/sessions/{session}/line_items", filters={})
+    places = {item["id"]: place for place, item in enumerate(items)}
+    older_than, newer_than = parameters.get("starting_after"), parameters.get("ending_before")
+    _check_cursors(older_than, newer_than)
+    for name, cursor in (("starting_after", older_than), ("ending_before", newer_than)):
+        if cursor is not None and cursor not in places:
+            raise _no_such_cursor(name, cursor)
+    url = f"/v1/checkout/sessions/{session}/line_items"
+    if newer_than is not None:
+        before = items[: places[newer_than]]
+        return _list_object(before[-limit:], len(before) > limit, url)
+    after = items if older_than is None else items[places[older_than] + 1 :]
+    return _list_object(after[:limit], len(after) > limit, url)
 
 
 def _cannot_be_expanded(names: list[str]) -> StripeError:

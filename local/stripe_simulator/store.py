@@ -8,7 +8,7 @@ Objects go in and come out as values; changing one means `put`ting it again.
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +18,46 @@ from typing import Any
 type StripeObject = dict[str, Any]
 
 #: Raise it with every change of `_SCHEMA` or of what is kept in it.
-_SCHEMA_VERSION = 1
-_SCHEMA = """
+_SCHEMA_VERSION = 2
+#: What objects are looked for by: column and place in the body. SQLite keeps the columns in step with the body.
+_COLUMNS = {
+    "created": "$.created",
+    "payment_intent": "$.payment_intent",
+    "charge": "$.charge",
+    "source": "$.source",
+    "type": "$.type",
+    "status": "$.status",
+    "currency": "$.currency",
+    "email": "$.customer_details.email",
+    "pending_webhooks": "$.pending_webhooks",
+}
+_GENERATED = ", ".join(
+    f"{column} AS (json_extract(body, '{place}')) STORED" for column, place in _COLUMNS.items()
+)
+# The body comes last: what stands before it is read without reading it.
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS objects (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, object TEXT NOT NULL, body TEXT NOT NULL);
+  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, object TEXT NOT NULL, {_GENERATED},
+  body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (object, position);
+CREATE INDEX IF NOT EXISTS objects_by_payment_intent ON objects (payment_intent, object, position)
+  WHERE payment_intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_charge ON objects (charge, object, position) WHERE charge IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_source ON objects (source, object, position) WHERE source IS NOT NULL;
+CREATE INDEX IF NOT EXISTS undelivered ON objects (object, position) WHERE pending_webhooks > 0;
 CREATE TABLE IF NOT EXISTS idempotency (
   key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
   body TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
   event TEXT PRIMARY KEY, position INTEGER NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS deliveries_by_position ON deliveries (position, due);
+CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (due);
 CREATE TABLE IF NOT EXISTS attempts (
   position INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, type TEXT NOT NULL, object TEXT NOT NULL,
   attempt INTEGER NOT NULL, status INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
   kind TEXT NOT NULL, subject TEXT NOT NULL, due REAL NOT NULL, PRIMARY KEY (kind, subject));
+CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -62,6 +87,18 @@ class Delivery:
     event: str
     attempts: int
     due: float
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an object must have to be found: `Condition("created", ">=", 1795339424)`.
+
+    `column` is one of `_COLUMNS`; `comparison` is SQLite's (`=`, `<`, `>=`, `GLOB`), or `IN` with a list of values.
+    """
+
+    column: str
+    comparison: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -122,12 +159,36 @@ class Store:
         row = self._database.execute("SELECT body FROM objects WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else _object(row[0])
 
-    def newest_first(self, kind: str) -> Iterator[StripeObject]:
-        """All objects of a kind (`charge`), the last created first."""
+    def newest_first(
+        self,
+        kind: str,
+        conditions: Sequence[Condition] = (),
+        *,
+        limit: int = -1,
+        older_than: str | None = None,
+        newer_than: str | None = None,
+    ) -> list[StripeObject]:
+        """The objects of a kind (`charge`) that meet all conditions, the last created first.
+
+        At most `limit`; with `older_than` (the id of an object) those next after that object, with `newer_than`
+        those next before it.
+        """
+        clauses, values = ["object = ?"], [kind]
+        for condition in conditions:
+            clause, given = _clause(condition)
+            clauses.append(clause)
+            values += given
+        for comparison, cursor in (("<", older_than), (">", newer_than)):
+            if cursor is not None:
+                clauses.append(f"position {comparison} (SELECT position FROM objects WHERE id = ?)")  # noqa: S608 - own names
+                values.append(cursor)
+        order = "DESC" if newer_than is None else "ASC"
         rows = self._database.execute(
-            "SELECT body FROM objects WHERE object = ? ORDER BY position DESC", (kind,)
-        )
-        return (_object(body) for (body,) in rows)
+            f"SELECT body FROM objects WHERE {' AND '.join(clauses)} ORDER BY position {order} LIMIT {limit:d}",  # noqa: S608 - own names
+            values,
+        ).fetchall()
+        found = [_object(body) for (body,) in rows]
+        return found if newer_than is None else found[::-1]
 
     def count(self, kind: str) -> int:
         """How many objects of a kind there are."""
@@ -172,6 +233,21 @@ class Store:
         """All events that wait, in the order in which they happened."""
         rows = self._database.execute("SELECT event, attempts, due FROM deliveries ORDER BY position")
         return [Delivery(*row) for row in rows]
+
+    def due_deliveries(self, now: float, limit: int) -> list[Delivery]:
+        """At most `limit` of the events that are due, in the order in which they happened."""
+        rows = self._database.execute(
+            "SELECT event, attempts, due FROM deliveries WHERE due <= ? ORDER BY position LIMIT ?",
+            (now, limit),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def next_delivery_due(self, *, after: float) -> float | None:
+        """When the next event that is not due at `after` is due."""
+        due: float | None = self._database.execute(
+            "SELECT min(due) FROM deliveries WHERE due > ?", (after,)
+        ).fetchone()[0]
+        return due
 
     def log_attempt(self, event: StripeObject, *, attempt: int, status: int, outcome: str) -> None:
         """Notes one delivery attempt; `status` is the HTTP status, 0 when there was no answer."""
@@ -241,6 +317,17 @@ class Store:
 def public(body: StripeObject) -> StripeObject:
     """The object as the outside sees it."""
     return {name: value for name, value in body.items() if not name.startswith("_")}
+
+
+def _clause(condition: Condition) -> tuple[str, list[Any]]:
+    if condition.column not in _COLUMNS:
+        raise ValueError(f"Objects are not looked for by {condition.column}.")
+    if condition.comparison == "IN":
+        marks = ", ".join("?" for _ in condition.value)
+        return f"{condition.column} IN ({marks})", list(condition.value)
+    if (condition.column, condition.comparison, condition.value) == ("pending_webhooks", ">", 0):
+        return "pending_webhooks > 0", []  # written out: only so SQLite uses the index on it
+    return f"{condition.column} {condition.comparison} ?", [condition.value]
 
 
 def _object(text: str) -> StripeObject:

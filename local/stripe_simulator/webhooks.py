@@ -27,9 +27,13 @@ logger = logging.getLogger(__name__)
 #: Seconds before the second, third, … attempt. Stripe's own steps are unpublished and last up to three days; these
 #: begin quickly, because a developer waits, and end after about three days too.
 RETRY_DELAYS: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 1800, 7200, 18000, 36000, *([43200] * 4))
+#: How many deliveries are under way at the same time, unless the program is told otherwise.
 AT_A_TIME = 3
+MOST_AT_A_TIME = 64
 #: With `reorder`, how long events are gathered before they are sent in another order.
 GATHERING_SECONDS = 0.5
+#: With `reorder`, among how many of the oldest events the next one is chosen.
+_REORDER_WINDOW = 200
 _TIMEOUT = 20.0
 _LONGEST_NAP = 1.0
 
@@ -75,12 +79,14 @@ class Deliverer:
         *,
         send: Send = post,
         retry_delays: Sequence[float] = RETRY_DELAYS,
+        at_a_time: int = AT_A_TIME,
     ) -> None:
         """Without an endpoint nothing waits, and only the due jobs are run."""
         self._world = world
         self._endpoint = endpoint
         self._send = send
         self._retry_delays = tuple(retry_delays)
+        self._at_a_time = at_a_time
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._random = random.Random(1)  # noqa: S311 - an order, not a secret
@@ -108,23 +114,33 @@ class Deliverer:
     def _start_due(self) -> float:
         """Starts what may start; gives the seconds after which to look again."""
         now = time.time()
-        waiting = [
-            delivery for delivery in self._world.store.waiting() if delivery.event not in self._in_flight
-        ]
-        due = [delivery for delivery in waiting if delivery.due <= now]
-        if self._world.delivery_settings()["reorder"] and due:
-            # One at a time and never the oldest first: that the order differs is certain, which one is not.
-            ready_at = min(delivery.due for delivery in due) + GATHERING_SECONDS
-            if self._in_flight or now < ready_at:
-                return _LONGEST_NAP if self._in_flight else ready_at - now
-            due = [self._random.choice(due[1:] or due)]
-        for delivery in due[: max(0, AT_A_TIME - len(self._in_flight))]:
-            task = asyncio.create_task(self._deliver(delivery))
-            self._in_flight[delivery.event] = task
-            task.add_done_callback(self._done(delivery.event))
-        upcoming = [delivery.due - now for delivery in waiting if delivery.due > now]
-        job = self._world.store.next_job_due()
-        return max(0.01, min([_LONGEST_NAP, *upcoming, *([] if job is None else [job - now])]))
+        store = self._world.store
+        free = self._at_a_time - len(self._in_flight)
+        if free > 0:
+            reorder = bool(self._world.delivery_settings()["reorder"])
+            window = _REORDER_WINDOW if reorder else free
+            found = store.due_deliveries(now, window + len(self._in_flight))
+            due = [delivery for delivery in found if delivery.event not in self._in_flight]
+            if reorder and due:
+                gathered_at = min(delivery.due for delivery in due) + GATHERING_SECONDS
+                if now < gathered_at:
+                    return gathered_at - now
+                due = self._shuffled(due)
+            for delivery in due[:free]:
+                task = asyncio.create_task(self._deliver(delivery))
+                self._in_flight[delivery.event] = task
+                task.add_done_callback(self._done(delivery.event))
+        # With no place free the next one to end wakes us.
+        upcoming = [store.next_delivery_due(after=now), store.next_job_due()]
+        return max(0.01, min([_LONGEST_NAP, *(moment - now for moment in upcoming if moment is not None)]))
+
+    def _shuffled(self, due: list[Delivery]) -> list[Delivery]:
+        """Another order: which one is left to chance, but the oldest goes alone, after another."""
+        oldest, *others = due
+        self._random.shuffle(others)
+        if others:
+            return others
+        return [] if self._in_flight else [oldest]
 
     def _note_defect(self, defect: str) -> None:
         if defect not in self.defects:  # the loop meets the same one again and again
