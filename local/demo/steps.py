@@ -6,9 +6,12 @@ through Directus, Stripe's page and the deployed functions, as in a firm.
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 import boto3
@@ -192,6 +195,46 @@ def deliveries_of(firm: Firm, checkout_session: str) -> list[dict[str, Any]]:
     """What the simulator delivered about a session: `checkout.session.completed`, attempts and answers."""
     found: list[dict[str, Any]] = firm.simulator("GET", "/_test/deliveries").json["data"]
     return [row for row in found if row["object"] == checkout_session]
+
+
+def charge_of(firm: Firm, payment: dict[str, Any]) -> str:
+    """The charge behind a payment row."""
+    return str(firm.simulator("GET", f"/_test/objects/{payment['transaction_id']}").json["latest_charge"])
+
+
+def refund(firm: Firm, payment: dict[str, Any], minor: int | None = None) -> dict[str, Any]:
+    """Somebody at the firm refunds a payment (or `minor` units of it) in Stripe's dashboard."""
+    body = {} if minor is None else {"amount": minor}
+    answer = firm.simulator("POST", f"/_test/charges/{charge_of(firm, payment)}/refund", body)
+    assert answer.status == HTTPStatus.OK, answer.body
+    made: dict[str, Any] = answer.json
+    return made
+
+
+def dispute(firm: Firm, payment: dict[str, Any], outcome: str, minor: int | None = None) -> dict[str, Any]:
+    """The cardholder disputes a payment with the bank; `outcome` is won, lost or open."""
+    body: dict[str, Any] = {"outcome": outcome, **({} if minor is None else {"amount": minor})}
+    answer = firm.simulator("POST", f"/_test/charges/{charge_of(firm, payment)}/dispute", body)
+    assert answer.status == HTTPStatus.OK, answer.body
+    made: dict[str, Any] = answer.json
+    return made
+
+
+@contextmanager
+def webhooks_lost(firm: Firm) -> Iterator[None]:
+    """Whatever happens at Stripe meanwhile is never delivered, nor retried."""
+    try:
+        assert firm.simulator("POST", "/_test/deliveries", {"lose": 100_000}).status == HTTPStatus.OK
+        yield
+        # The fee is announced a little after its payment, and that is to be lost as well.
+        wait_for("the last events", lambda: _nothing_to_come(firm))
+    finally:
+        firm.simulator("POST", "/_test/deliveries", {"lose": 0})
+
+
+def _nothing_to_come(firm: Firm) -> bool:
+    found = firm.simulator("GET", "/_test/deliveries").json
+    return not found["waiting"] and found["data"][-1]["type"] in {"charge.updated", "charge.dispute.closed"}
 
 
 def is_empty(firm: Firm, queue: str) -> bool:

@@ -1,0 +1,94 @@
+"""Refunds and disputes on the deployed stack, told by webhooks or found by reconcile."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.demo import steps
+from local.demo.people import pay_on_the_page
+from local.waiting import wait_for
+
+if TYPE_CHECKING:
+    from local.demo.steps import Firm
+
+
+def money(value: object) -> Decimal:
+    return Decimal(str(value)).quantize(Decimal("0.01"))
+
+
+def sent(firm: Firm, amount: str = "1000.00") -> str:
+    lines = [steps.fee("Advice on the lease", "2.00", "500.00", amount)]
+    row = steps.draft_invoice(firm, firm.staff[0], firm.client_of(0), lines, tax_rate="0")
+    steps.send_invoice(firm, firm.staff[0], str(row["id"]))
+    return str(row["id"])
+
+
+def paid(firm: Firm, amount: str = "1000.00") -> tuple[str, dict[str, Any]]:
+    """A paid invoice with its payment row."""
+    invoice = sent(firm, amount)
+    started = firm.clients[0].pay(firm.flow("pay_invoice"), invoice).json
+    assert pay_on_the_page(started["url"], steps.GOOD_CARD).status == 303
+    shows(firm, invoice, "paid", "0.00")
+    (payment,) = steps.payments_of(firm, invoice)
+    return invoice, payment
+
+
+def shows(firm: Firm, invoice: str, status: str, balance: str) -> dict[str, Any]:
+    """Wait until the invoice shows this status and balance."""
+    return steps.wait_for_invoice(
+        firm, invoice, lambda row: (row["status"], money(row["balance_due"])) == (status, Decimal(balance))
+    )
+
+
+def below(firm: Firm, collection: str, payment: dict[str, Any]) -> list[dict[str, Any]]:
+    return firm.administrator.list(collection, {"payment": {"_eq": payment["id"]}})
+
+
+def test_refunds_open_the_invoice_again_each_with_one_row(firm: Firm) -> None:
+    invoice, payment = paid(firm)
+    first = steps.refund(firm, payment, 25000)
+    shows(firm, invoice, "partially_paid", "250.00")
+    second = steps.refund(firm, payment)
+    row = shows(firm, invoice, "sent", "1000.00")
+    assert money(row["amount_paid"]) == 0
+    found = below(firm, "refunds", payment)
+    assert sorted(
+        (r["stripe_refund"], str(money(r["amount"])), r["currency"], r["status"]) for r in found
+    ) == sorted(
+        [(first["refund"], "250.00", "USD", "succeeded"), (second["refund"], "750.00", "USD", "succeeded")]
+    )
+    (again,) = steps.payments_of(firm, invoice)
+    assert (again["status"], money(again["amount"]), money(again["amount_refunded"])) == (
+        "succeeded",
+        1000,
+        1000,
+    )
+    reopened = firm.clients[0].pay(firm.flow("pay_invoice"), invoice)
+    assert (reopened.status, reopened.json["amount"]) == (200, "1000.00")
+
+
+def test_a_refund_that_fails_later_counts_no_more(firm: Firm) -> None:
+    invoice, payment = paid(firm)
+    made = steps.refund(firm, payment, 40000)
+    shows(firm, invoice, "partially_paid", "400.00")
+    firm.simulator("POST", f"/_test/refunds/{made['refund']}/settle", {"outcome": "fail"})
+    shows(firm, invoice, "paid", "0.00")
+    (row,) = below(firm, "refunds", payment)
+    assert row["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "balance"), [("won", "paid", "0.00"), ("lost", "partially_paid", "300.00")]
+)
+def test_a_dispute_counts_once_it_is_lost(firm: Firm, outcome: str, status: str, balance: str) -> None:
+    invoice, payment = paid(firm)
+    opened = steps.dispute(firm, payment, "open", 30000)
+    (row,) = wait_for("the dispute's row", lambda: below(firm, "payment_disputes", payment))
+    assert (row["stripe_dispute"], row["status"]) == (opened["dispute"], "needs_response")
+    shows(firm, invoice, "paid", "0.00")
+    firm.simulator("POST", f"/_test/disputes/{opened['dispute']}/close", {"outcome": outcome})
+    wait_for("the end", lambda: below(firm, "payment_disputes", payment)[0]["status"] == outcome)
+    shows(firm, invoice, status, balance)
