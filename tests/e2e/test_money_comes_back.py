@@ -61,11 +61,8 @@ def test_refunds_open_the_invoice_again_each_with_one_row(firm: Firm) -> None:
         [(first["refund"], "250.00", "USD", "succeeded"), (second["refund"], "750.00", "USD", "succeeded")]
     )
     (again,) = steps.payments_of(firm, invoice)
-    assert (again["status"], money(again["amount"]), money(again["amount_refunded"])) == (
-        "succeeded",
-        1000,
-        1000,
-    )
+    assert again["status"] == "succeeded"
+    assert money(again["amount"]) == money(again["amount_refunded"]) == Decimal("1000.00")
     reopened = firm.clients[0].pay(firm.flow("pay_invoice"), invoice)
     assert (reopened.status, reopened.json["amount"]) == (200, "1000.00")
 
