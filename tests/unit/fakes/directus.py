@@ -11,6 +11,8 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,6 +71,8 @@ class FakeDirectus:
     firm: Row = field(default_factory=lambda: {"timezone": "America/New_York"})
     money_as_numbers: bool = False
     answers: dict[str, list[Callable[[], HttpResponse]]] = field(default_factory=dict)
+    #: Directus's own clock, which dates new rows; without one `date_created` stays empty.
+    now: Callable[[], datetime] | None = None
     requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
 
     # ---- what a test does -------------------------------------------------------------------------------
@@ -77,7 +81,7 @@ class FakeDirectus:
         """A row as staff, an administrator or the seed put it there."""
         row.setdefault("id", str(uuid.uuid4()))
         self._known(collection, row)
-        stored: Row = {**dict.fromkeys(columns(collection)), **row}
+        stored: Row = {**self._fresh(collection), **row}
         self.table(collection)[row["id"]] = stored
         return stored
 
@@ -109,7 +113,8 @@ class FakeDirectus:
         number = self.steps.begin(name)
         if waiting := self.answers.get(name):
             return waiting.pop(0)()
-        before = copy.deepcopy(self.tables) if method in {"POST", "PATCH"} else self.tables
+        # Rows are replaced and never changed by a request, so that copies of the tables alone are enough.
+        before = {name: dict(rows) for name, rows in self.tables.items()}
         try:
             data = self._act(method, collection, parts[1:], json.loads(body) if body else {})
         except Refusal as refusal:
@@ -133,6 +138,9 @@ class FakeDirectus:
     def _search(self, collection: str, query: Mapping[str, Any]) -> list[Row]:
         assert "limit" in query, "Directus cuts lists at 100 rows unless `limit` is sent"
         rows = [row for row in self.table(collection).values() if _matches(row, query["filter"])]
+        for name in reversed(query.get("sort", ())):
+            rows.sort(key=functools.partial(_text_of, name.removeprefix("-")), reverse=name[0] == "-")
+        rows = rows[query.get("offset", 0) :]
         found = rows if query["limit"] < 0 else rows[: query["limit"]]
         return [self._shown(collection, row, query["fields"]) for row in found]
 
@@ -161,7 +169,7 @@ class FakeDirectus:
         self._allowed(collection, "create", payload)
         payload, nested = _without_nested(collection, payload)
         self._known(collection, payload)
-        row: Row = {**dict.fromkeys(columns(collection)), "id": str(uuid.uuid4()), **payload}
+        row: Row = {**self._fresh(collection), "id": str(uuid.uuid4()), **payload}
         self._check_unique(collection, row, of=None)
         self.table(collection)[row["id"]] = row
         self._write_nested(collection, row["id"], nested)
@@ -197,6 +205,13 @@ class FakeDirectus:
                 assert self.table(below)[updated["id"]][link] == key, "a nested update would move the row"
                 self._update(below, updated["id"], {**updated, link: key})
             assert lists["delete"] == []
+
+    def _fresh(self, collection: str) -> Row:
+        """The columns of a new row before anybody says anything, with its date where Directus has a clock."""
+        row: Row = dict.fromkeys(columns(collection))
+        if self.now is not None and "date_created" in row:
+            row["date_created"] = self.now().isoformat()
+        return row
 
     @staticmethod
     def _allowed(collection: str, action: str, names: Iterable[str]) -> None:
@@ -237,10 +252,49 @@ def _without_nested(collection: str, payload: Mapping[str, Any]) -> tuple[Row, R
 
 
 def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
-    return all(
-        row[name] == rule["_eq"] if "_eq" in rule else row[name] in rule["_in"]
-        for name, rule in condition.items()
-    )
+    """Directus's filters, as far as the functions use them; another one is a KeyError, never a wrong answer."""
+    return all(_holds(row, name, rule) for name, rule in condition.items())
+
+
+def _text_of(column: str, row: Row) -> str:
+    """What rows are sorted by: keys, dates and names are."""
+    return str(row[column] or "")
+
+
+def _holds(row: Row, name: str, rule: Any) -> bool:
+    if name == "_and":
+        return all(_matches(row, part) for part in rule)
+    if name == "_or":
+        return any(_matches(row, part) for part in rule)
+    return all(_OPERATORS[operator](row[name], operand) for operator, operand in rule.items())
+
+
+#: As in SQL, nothing but `_null` finds an empty column.
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "_eq": lambda value, operand: value is not None and value == operand,
+    "_neq": lambda value, operand: value is not None and value != operand,
+    "_in": lambda value, operand: value is not None and value in operand,
+    "_nin": lambda value, operand: value is not None and value not in operand,
+    "_null": lambda value, operand: (value is None) == operand,
+    "_nnull": lambda value, operand: (value is not None) == operand,
+    "_lt": lambda value, operand: value is not None and _comparable(value) < _comparable(operand),
+    "_lte": lambda value, operand: value is not None and _comparable(value) <= _comparable(operand),
+    "_gt": lambda value, operand: value is not None and _comparable(value) > _comparable(operand),
+    "_gte": lambda value, operand: value is not None and _comparable(value) >= _comparable(operand),
+}
+
+
+def _comparable(value: Any) -> Any:
+    """Timestamps as moments and money as numbers: as text, neither is in order."""
+    try:
+        return Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        pass
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class FixedToken:

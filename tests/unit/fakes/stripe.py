@@ -4,11 +4,12 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.core.event_types import Subject
 from billing.core.stripe_objects import (
+    BalanceTransaction,
     Charge,
     CheckoutSession,
     PaymentBehind,
@@ -16,6 +17,7 @@ from billing.core.stripe_objects import (
     Reversals,
     StripeDispute,
     StripeRefund,
+    UndeliveredEvent,
 )
 from billing.core.webhook import StripeEvent
 from billing.errors import CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
@@ -31,12 +33,22 @@ class Hanging:
     payment_intent: str | None = None
 
 
+#: Stripe forgets a key after this long, and an event after that.
+KEY_LIFETIME = timedelta(hours=24)
+EVENT_LIFETIME = timedelta(days=30)
+
+
 @dataclass
 class FakeStripe:
-    """Sessions by id. `events` are those Stripe would deliver, in the order they happened."""
+    """Sessions by id. `events` are those Stripe would deliver, in the order they happened.
+
+    `delivered` holds the ids of those that an endpoint has accepted. `account` goes into every id, so that several
+    accounts may stand beside one database.
+    """
 
     now: Callable[[], datetime]
     steps: Steps = field(default_factory=Steps)
+    account: str = ""
     sessions: dict[str, CheckoutSession] = field(default_factory=dict)
     created: dict[str, datetime] = field(default_factory=dict)
     events: list[StripeEvent] = field(default_factory=list)
@@ -50,7 +62,10 @@ class FakeStripe:
     behind: dict[Subject, list[Hanging]] = field(default_factory=dict)
     refunds: dict[str, StripeRefund] = field(default_factory=dict)
     disputes: dict[str, StripeDispute] = field(default_factory=dict)
+    delivered: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _first_used: dict[str, datetime] = field(default_factory=dict)
+    _happened: dict[str, tuple[datetime, Mapping[str, str]]] = field(default_factory=dict)
 
     # ---- what the use cases ask -------------------------------------------------------------------------
 
@@ -115,6 +130,44 @@ class FakeStripe:
             disputes=[d for d in reversed(self.disputes.values()) if d.payment_intent == payment_intent],
         )
 
+    # ---- what reconciliation asks besides (`reconcile_ports.StripeRecords`) -------------------------------
+
+    def refunds_created_since(self, since: datetime) -> Iterator[StripeRefund]:
+        self.steps.end(self.steps.begin("list refunds"))
+        return iter([refund for refund in reversed(self.refunds.values()) if refund.created >= since])
+
+    def retrieve_refund(self, refund: str) -> StripeRefund | None:
+        self.steps.end(self.steps.begin("retrieve refund"))
+        return self.refunds.get(refund)
+
+    def disputes_created_since(self, since: datetime) -> Iterator[StripeDispute]:
+        self.steps.end(self.steps.begin("list disputes"))
+        return iter([dispute for dispute in reversed(self.disputes.values()) if dispute.created >= since])
+
+    def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
+        self.steps.end(self.steps.begin("retrieve dispute"))
+        return self.disputes.get(dispute)
+
+    def balance_transactions_since(self, since: datetime) -> Iterator[BalanceTransaction]:
+        self.steps.end(self.steps.begin("list balance transactions"))
+        found = [movement for movement in self._movements() if movement.created >= since]
+        return iter(sorted(found, key=lambda movement: movement.created, reverse=True))
+
+    def undelivered_events_since(self, since: datetime) -> Iterator[UndeliveredEvent]:
+        self.steps.end(self.steps.begin("list events"))
+        self._let_time_pass()
+        since = max(since, self.now() - EVENT_LIFETIME)
+        return iter(
+            [
+                UndeliveredEvent(
+                    event.id, event.type, event.object_id, event.object_type, event.livemode, metadata
+                )
+                for event in reversed(self.events)
+                for happened, metadata in [self._happened[event.id]]
+                if event.id not in self.delivered and happened >= since
+            ]
+        )
+
     # ---- what happens at Stripe -------------------------------------------------------------------------
 
     def pays(self, session: str, *, minor: int | None = None, currency: str | None = None) -> str:
@@ -127,6 +180,20 @@ class FakeStripe:
         self._tell("checkout.session.completed", session, "checkout.session", found.metadata)
         self._tell("payment_intent.succeeded", intent.id, "payment_intent", found.metadata)
         return intent.id
+
+    def declines(self, session: str) -> str:
+        """A card is declined: the session stays open, with an intent that waits for another card."""
+        found = self._open(session)
+        intent = self._intent(found, "requires_payment_method", 0, found.currency, "card")
+        intent = replace(intent, failure_message="Your card was declined.")
+        self.sessions[session] = replace(found, payment_intent=intent)
+        self._tell("payment_intent.payment_failed", intent.id, "payment_intent", found.metadata)
+        return intent.id
+
+    def makes_session(self, minor: int, currency: str, metadata: Mapping[str, str]) -> str:
+        """Somebody else with the account's key, or another application, opens a session with this metadata."""
+        expires_at = self.now() + timedelta(hours=24)
+        return self._opened(minor, currency, expires_at, metadata).id
 
     def debits(self, session: str) -> str:
         """A bank debit is begun: the session is complete and unpaid."""
@@ -168,7 +235,8 @@ class FakeStripe:
     def expires(self, session: str) -> None:
         """The session expires, by time or by request."""
         found = self._open(session)
-        self.sessions[session] = replace(found, status="expired", url=None)
+        intent = found.payment_intent and replace(found.payment_intent, status="canceled")
+        self.sessions[session] = replace(found, status="expired", url=None, payment_intent=intent)
         self._tell("checkout.session.expired", session, "checkout.session", found.metadata)
 
     def open_sessions(self) -> list[str]:
@@ -192,7 +260,7 @@ class FakeStripe:
     ) -> str:
         """Somebody refunds (a part of) a succeeded payment; gives the refund's id."""
         intent = self._succeeded(session)
-        name = f"re_{next(self._numbers)}"
+        name = f"re_{self.account}{next(self._numbers)}"
         amount = intent.amount_received if minor is None else minor
         self.refunds[name] = StripeRefund(
             name, status, amount, currency or intent.currency, self.now(), payment_intent=intent.id,
@@ -223,7 +291,7 @@ class FakeStripe:
     ) -> str:
         """The cardholder disputes (a part of) a payment; gives the dispute's id."""
         intent = self._succeeded(session)
-        name = f"du_{next(self._numbers)}"
+        name = f"du_{self.account}{next(self._numbers)}"
         amount = intent.amount_received if minor is None else minor
         self.disputes[name] = StripeDispute(
             name, status, amount, currency or intent.currency, self.now(), payment_intent=intent.id,
@@ -303,7 +371,28 @@ class FakeStripe:
         message = "Stripe refused the request: resource_missing."
         raise StripeRejected(message, stripe_code="resource_missing")
 
+    def _movements(self) -> Iterator[BalanceTransaction]:
+        """The account's balance: payments once their fee is known, refunds, and what disputes took."""
+        intents = {intent.id: intent for intent in self._intents()}
+        for intent in intents.values():
+            charge = intent.latest_charge
+            if intent.status == "succeeded" and charge is not None and charge.fee is not None:
+                yield BalanceTransaction(
+                    f"txn_{charge.id}", "charge", intent.amount_received, charge.fee, intent.currency,
+                    charge.created, charge.id, intent.id, intent.metadata,
+                )  # fmt: skip
+        for kind, reversals in (("refund", self.refunds), ("adjustment", self.disputes)):
+            for found in reversals.values():
+                metadata = self._behind_intent(found.payment_intent).metadata
+                yield BalanceTransaction(
+                    f"txn_{found.id}", kind, -found.amount, 0, found.currency,
+                    found.created, found.id, found.payment_intent, metadata,
+                )  # fmt: skip
+
     def _created(self, parameters: Mapping[str, Any], key: str) -> CheckoutSession:
+        if self.now() - self._first_used.setdefault(key, self.now()) >= KEY_LIFETIME:
+            self.keys.pop(key, None)  # then it is a new request
+            self._first_used[key] = self.now()
         if key in self.keys:
             stored, answer = self.keys[key]
             if stored != parameters:
@@ -323,19 +412,27 @@ class FakeStripe:
             message = "Stripe failed with status 500."
             raise UpstreamUnavailable(message, code="stripe_unavailable")
         price = parameters["line_items"][0]["price_data"]
-        name = f"cs_test_{next(self._numbers)}"
+        session = self._opened(
+            price["unit_amount"], price["currency"].upper(), expires_at, parameters["metadata"]
+        )
+        self.keys[key] = (parameters, session)
+        return session
+
+    def _opened(
+        self, minor: int, currency: str, expires_at: datetime, metadata: Mapping[str, str]
+    ) -> CheckoutSession:
+        name = f"cs_test_{self.account}{next(self._numbers)}"
         session = CheckoutSession(
             id=name,
             status="open",
             payment_status="unpaid",
-            amount_total=price["unit_amount"],
-            currency=price["currency"].upper(),
+            amount_total=minor,
+            currency=currency,
             expires_at=expires_at,
             url=f"https://checkout.stripe.test/{name}",
-            metadata=parameters["metadata"],
+            metadata=metadata,
         )
         self.sessions[name], self.created[name] = session, self.now()
-        self.keys[key] = (parameters, session)
         return session
 
     def _let_time_pass(self) -> None:
@@ -380,9 +477,11 @@ class FakeStripe:
         )
 
     def _tell(self, kind: str, object_id: str, object_type: str, metadata: Mapping[str, str]) -> None:
+        name = f"evt_{self.account}{len(self.events) + 1}"
+        self._happened[name] = self.now(), metadata
         self.events.append(
             StripeEvent(
-                id=f"evt_{len(self.events) + 1}",
+                id=name,
                 type=kind,
                 object_id=object_id,
                 object_type=object_type,
