@@ -217,6 +217,32 @@ def test_a_refund_by_hand_and_its_cancellation_are_told(directus: RunningDirectu
     assert (stored["currency"], stored["stripe_refund"]) == ("USD", None)
 
 
+def test_a_payment_is_not_canceled_under_its_refunds(directus: RunningDirectus) -> None:
+    sofia, invoice = directus.as_("sofia"), _invoice(directus)
+    payment = _entered(directus, _payment(invoice, "60.00", method="wire"))
+    row = {"payment": payment, "amount": "25.00"}
+    refunds = [
+        sofia.call("POST", "/items/refunds", row | {"status": status})["id"]
+        for status in ("pending", "succeeded")
+    ]
+    cancel = {"status": "canceled"}
+    for refund in refunds:
+        status, answer = sofia.answer("PATCH", f"/items/payments/{payment}", cancel)
+        assert (status, code_of(answer)) == (403, "HAS_REFUNDS")
+        edit = {"payments": {"update": [{"id": payment} | cancel]}}
+        assert sofia.answer("PATCH", f"/items/invoices/{invoice}", edit)[0] == 403
+        sofia.call("PATCH", f"/items/refunds/{refund}", cancel)
+    assert sofia.call("PATCH", f"/items/payments/{payment}", cancel)["status"] == "canceled"
+
+
+def test_a_check_may_bounce_after_some_of_it_was_refunded(directus: RunningDirectus) -> None:
+    sofia = directus.as_("sofia")
+    payment = _entered(directus, _payment(_invoice(directus), "60.00"))
+    sofia.call("POST", "/items/refunds", {"payment": payment, "amount": "25.00", "status": "succeeded"})
+    bounced = sofia.call("PATCH", f"/items/payments/{payment}", {"status": "failed", "note": "bounced"})
+    assert bounced["status"] == "failed"
+
+
 def test_a_refused_payment_or_refund_is_not_told(directus: RunningDirectus) -> None:
     sofia, invoice = directus.as_("sofia"), _invoice(directus)
     rows = [_payment(invoice, "5.00"), _payment(invoice, "0.00")]

@@ -194,8 +194,15 @@ async function editedByHand(payload, row, { database }) {
 		throw locked('INVALID_STATUS', `A ${row.status} payment cannot become ${payload.status}.`, { payment: row.id });
 	}
 	checkMoney(payload, ['amount'], row.currency);
-	if (payload.amount !== undefined && cents(payload.amount) < (await refunded(database, row.id))) {
+	const refunds = await refunded(database, row.id);
+	if (payload.amount !== undefined && cents(payload.amount) < refunds) {
 		throw invalid('BELOW_REFUNDS', 'The amount cannot be less than what was refunded.', { payment: row.id });
+	}
+	// Entered again it would count in full, and the money that went back would be nowhere. (A check may fail after all.)
+	if (payload.status === 'canceled' && refunds > 0) {
+		throw locked('HAS_REFUNDS', 'Money of this payment was refunded: cancel the refunds first, and enter them again with it.', {
+			payment: row.id,
+		});
 	}
 }
 
