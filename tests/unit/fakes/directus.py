@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.core.money import EXPONENTS
 from tests.unit.fakes.steps import Steps
 
 type Row = dict[str, Any]
@@ -233,6 +234,8 @@ class FakeDirectus:
             value = row.get(name)
             if value is not None and column["kind"] == "choice":
                 assert value in column["choices"], f"{collection}.{name} = {value!r}"
+            if value is not None and column["kind"] == "currency":
+                assert value in EXPONENTS, f"{collection}.{name} = {value!r}"
             if value is not None and column["kind"] == "money":
                 assert isinstance(value, str), f"{collection}.{name}: money is sent as a string"
 
