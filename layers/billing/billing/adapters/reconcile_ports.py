@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 
 class StripeRecords(Protocol):
-    """Stripe's own books. Every list is lazy, page by page, newest first."""
+    """Stripe's own books. Every list is lazy, page by page, newest first.
 
-    def sessions_created_since(self, since: datetime) -> Iterable[CheckoutSession]:
+    `after` is the id of the last one that was seen of the list: it goes on behind that (Stripe's `starting_after`).
+    """
+
+    def sessions_created_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterable[CheckoutSession]:
         """Every Checkout session created at or after that moment, with payment intent and latest charge."""
         ...
 
@@ -38,7 +43,7 @@ class StripeRecords(Protocol):
         """The session a payment intent belongs to, None if it belongs to none."""
         ...
 
-    def refunds_created_since(self, since: datetime) -> Iterable[StripeRefund]:
+    def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterable[StripeRefund]:
         """Every refund created at or after that moment."""
         ...
 
@@ -46,7 +51,7 @@ class StripeRecords(Protocol):
         """A refund as it is now, None if Stripe has none."""
         ...
 
-    def disputes_created_since(self, since: datetime) -> Iterable[StripeDispute]:
+    def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterable[StripeDispute]:
         """Every dispute created at or after that moment."""
         ...
 
@@ -54,11 +59,15 @@ class StripeRecords(Protocol):
         """A dispute as it is now, None if Stripe has none."""
         ...
 
-    def balance_transactions_since(self, since: datetime) -> Iterable[BalanceTransaction]:
+    def balance_transactions_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterable[BalanceTransaction]:
         """Every balance transaction created at or after that moment, with payment intent and metadata of its source."""
         ...
 
-    def undelivered_events_since(self, since: datetime) -> Iterable[UndeliveredEvent]:
+    def undelivered_events_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterable[UndeliveredEvent]:
         """Every event that an endpoint has not accepted, at most 30 days back (Stripe keeps them no longer)."""
         ...
 
