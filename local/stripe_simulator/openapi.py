@@ -24,6 +24,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from local.stripe_simulator import form_encoding
+from local.stripe_simulator.quick_check import Check, QuickChecks
 
 OVERLAY = Path(__file__).with_name("dahlia_to_endive.json")
 _DOCUMENT_URN = "urn:stripe:document"
@@ -67,6 +68,20 @@ class ParsedRequest:
     violations: list[Violation]
 
 
+@dataclass(frozen=True)
+class _Compiled:
+    """A schema, ready to check values."""
+
+    schema: dict[str, Any]
+    validator: Draft202012Validator
+    surely_valid: Check
+
+    def violations(self, value: Any) -> list[Violation]:
+        if self.surely_valid(value):
+            return []
+        return [_violation(_deepest(error)) for error in self.validator.iter_errors(value)]
+
+
 class StripeDocument:
     """Stripe's OpenAPI document, brought to the API version of the pinned SDK by the overlay."""
 
@@ -84,6 +99,7 @@ class StripeDocument:
         self._registry: Registry[Any] = Registry().with_resource(
             _DOCUMENT_URN, DRAFT202012.create_resource(root)
         )
+        self._quick = QuickChecks(self.schemas)
         # `/v1/checkout/sessions` before `/v1/checkout/{x}`: the path with fewer placeholders wins.
         paths = sorted(document["x-all-operations"], key=lambda path: (path.count("{"), path))
         self._routes = [(re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path) for path in paths]
@@ -107,34 +123,48 @@ class StripeDocument:
 
     def read_request(self, operation: Operation, text: str) -> ParsedRequest:
         """The parameters in a query or form body; raises `FormError` when it is no form at all."""
-        schema = self._request_schema(operation)
-        values = form_encoding.coerce(form_encoding.parse(text), schema)
+        compiled = self._compiled_request(operation)
+        values = form_encoding.coerce(form_encoding.parse(text), compiled.schema)
         unknown = [
-            Violation(path, "unknown", "unknown parameter") for path in self._unknown(values, schema, "")
+            Violation(path, "unknown", "unknown parameter")
+            for path in self._unknown(values, compiled.schema, "")
         ]
-        broken = [] if unknown else _violations(self._validator(schema), values)
+        broken = [] if unknown else compiled.violations(values)
         return ParsedRequest(values, unknown + broken)
 
     def violations_of_answer(self, operation: Operation, status: int, body: Any) -> list[Violation]:
         """Where an answer of ours is not what the document promises for that operation and HTTP status."""
-        responses = self._raw["paths"][operation.path][operation.method.lower()]["responses"]
-        response = responses.get(str(status), responses["default"])
-        return self._violations_of(body, _to_json_schema(response["content"]["application/json"]["schema"]))
+        return self._violations_of(body, self._compiled_answer(operation, status))
 
     def violations_of_object(self, name: str, body: Any) -> list[Violation]:
         """Where an object of ours (`charge`, `event`, `error`) is not what the document says it is."""
-        return self._violations_of(body, {"$ref": f"{_REFERENCE}{name}"})
+        return self._violations_of(body, self._compiled_object(name))
 
     def is_expandable(self, name: str, field: str) -> bool:
         """Whether `expand[]=field` is allowed on an object of that kind."""
         properties = self._raw["components"]["schemas"].get(name, {}).get("properties", {})
         return "x-expansionResources" in properties.get(field, {})
 
-    def _violations_of(self, body: Any, schema: dict[str, Any]) -> list[Violation]:
+    def _violations_of(self, body: Any, compiled: "_Compiled") -> list[Violation]:
         unknown = [
-            Violation(path, "unknown", "not in the document") for path in self._unknown(body, schema, "")
+            Violation(path, "unknown", "not in the document")
+            for path in self._unknown(body, compiled.schema, "")
         ]
-        return unknown + _violations(self._validator(schema), body)
+        return unknown + compiled.violations(body)
+
+    @functools.cache  # noqa: B019 - the document lives as long as the process
+    def _compiled_request(self, operation: Operation) -> "_Compiled":
+        return self._compile(self._request_schema(operation))
+
+    @functools.cache  # noqa: B019 - as above
+    def _compiled_answer(self, operation: Operation, status: int) -> "_Compiled":
+        responses = self._raw["paths"][operation.path][operation.method.lower()]["responses"]
+        response = responses.get(str(status), responses["default"])
+        return self._compile(_to_json_schema(response["content"]["application/json"]["schema"]))
+
+    @functools.cache  # noqa: B019 - as above
+    def _compiled_object(self, name: str) -> "_Compiled":
+        return self._compile({"$ref": f"{_REFERENCE}{name}"})
 
     @functools.cache  # noqa: B019 - the document lives as long as the process
     def _request_schema(self, operation: Operation) -> dict[str, Any]:
@@ -151,13 +181,10 @@ class StripeDocument:
             "additionalProperties": False,
         }
 
-    def _validator(self, schema: dict[str, Any]) -> Draft202012Validator:
-        return self._compiled(json.dumps(schema))
-
-    @functools.cache  # noqa: B019 - as above; a few dozen schemas at most
-    def _compiled(self, schema: str) -> Draft202012Validator:
-        absolute = json.loads(schema.replace(f'"{_REFERENCE}', f'"{_DOCUMENT_URN}{_REFERENCE}'))
-        return Draft202012Validator(absolute, registry=self._registry)
+    def _compile(self, schema: dict[str, Any]) -> "_Compiled":
+        absolute = json.loads(json.dumps(schema).replace(f'"{_REFERENCE}', f'"{_DOCUMENT_URN}{_REFERENCE}'))
+        validator = Draft202012Validator(absolute, registry=self._registry)
+        return _Compiled(schema, validator, self._quick.check(schema))
 
     def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in schema:
@@ -241,10 +268,6 @@ def _to_json_schema(node: Any) -> Any:
     if node.get("nullable") is True:
         return {"anyOf": [schema, {"type": "null"}]}
     return schema
-
-
-def _violations(validator: Draft202012Validator, value: Any) -> list[Violation]:
-    return [_violation(_deepest(error)) for error in validator.iter_errors(value)]
 
 
 def _deepest(error: ValidationError) -> ValidationError:

@@ -48,6 +48,7 @@ CREATE INDEX IF NOT EXISTS undelivered ON objects (object, position) WHERE pendi
 CREATE TABLE IF NOT EXISTS idempotency (
   key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
   body TEXT NOT NULL, created REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (created);
 CREATE TABLE IF NOT EXISTS deliveries (
   event TEXT PRIMARY KEY, position INTEGER NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS deliveries_by_position ON deliveries (position, due);
