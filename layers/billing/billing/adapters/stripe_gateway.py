@@ -6,21 +6,18 @@ by the SDK (timeouts, 409, 5xx) with a 6 s read timeout stay below the function'
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import stripe
 
-from billing.core.event_types import Subject
-from billing.core.stripe_objects import (
-    Charge,
-    CheckoutSession,
-    PaymentBehind,
-    PaymentIntent,
-    Reversals,
-    StripeDispute,
-    StripeRefund,
+from billing.adapters.stripe_parsing import (
+    dispute_from_stripe,
+    id_of,
+    refund_from_stripe,
+    session_from_stripe,
 )
+from billing.core.event_types import Subject
+from billing.core.stripe_objects import PaymentBehind, Reversals
 from billing.errors import (
     BillingError,
     CreationRefused,
@@ -32,14 +29,18 @@ from billing.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from stripe._v1_services import V1Services
+
+    from billing.core.stripe_objects import CheckoutSession
 
 STRIPE_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = (2, 6)
 _NETWORK_RETRIES = 2
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
-_EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge"]
+#: Four levels, as deep as Stripe goes: a listed session tells its fee, too.
+_EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge.balance_transaction"]
 _EXPAND_PAYMENT = ["charge", "payment_intent"]
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
 
@@ -72,7 +73,7 @@ class StripeGateway:
         Raises `CreationRefused` when repeating cannot help and `UpstreamUnavailable` when it can.
         """
         try:
-            return _session(
+            return session_from_stripe(
                 self._call(
                     lambda client: client.v1.checkout.sessions.create(
                         dict(parameters),  # type: ignore[arg-type]  # as stored on the attempt
@@ -87,7 +88,7 @@ class StripeGateway:
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """Fetch a session with its payment intent, charge and fee."""
-        return _session(
+        return session_from_stripe(
             self._call(
                 lambda client: client.v1.checkout.sessions.retrieve(session, {"expand": _EXPAND_SESSION})
             )
@@ -96,7 +97,7 @@ class StripeGateway:
     def expire_session(self, session: str) -> CheckoutSession:
         """Expire an open session; `SessionNotOpen` if it was paid or has expired meanwhile."""
         try:
-            return _session(self._call(lambda client: client.v1.checkout.sessions.expire(session)))
+            return session_from_stripe(self._call(lambda client: client.v1.checkout.sessions.expire(session)))
         except StripeRejected as error:
             if error.stripe_code == "resource_missing":
                 raise
@@ -106,8 +107,8 @@ class StripeGateway:
     def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
         """Every session created at or after `since`, newest first, page by page."""
         parameters = {"created": {"gte": int(since.timestamp())}, "expand": _EXPAND_LISTED_SESSIONS}
-        for found in self._pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
-            yield _session(found)
+        for found in self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
+            yield session_from_stripe(found)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
         """The session a payment intent belongs to, None if it belongs to none."""
@@ -126,7 +127,7 @@ class StripeGateway:
         intent = found if subject is Subject.PAYMENT_INTENT else found.get("payment_intent")
         of_charge = charge.get("payment_intent") if isinstance(charge, dict) else None
         return PaymentBehind(
-            payment_intent=_id(intent) or _id(of_charge),
+            payment_intent=id_of(intent) or id_of(of_charge),
             metadata={**_metadata(charge), **_metadata(intent)},
         )
 
@@ -134,14 +135,27 @@ class StripeGateway:
         """Every refund and dispute of the payment intent as it is now."""
         of_it = {"payment_intent": payment_intent}
         return Reversals(
-            refunds=[_refund(found) for found in self._pages(lambda v1, p: v1.refunds.list(p), of_it)],
-            disputes=[_dispute(found) for found in self._pages(lambda v1, p: v1.disputes.list(p), of_it)],
+            refunds=[
+                refund_from_stripe(found) for found in self.pages(lambda v1, p: v1.refunds.list(p), of_it)
+            ],
+            disputes=[
+                dispute_from_stripe(found) for found in self.pages(lambda v1, p: v1.disputes.list(p), of_it)
+            ],
         )
 
-    def _pages(
+    def retrieve(self, ask: Callable[[V1Services], Any]) -> dict[str, Any] | None:
+        """One object as `ask` fetches it, None if Stripe has none."""
+        try:
+            return self._call(lambda client: ask(client.v1))
+        except StripeRejected as error:
+            if error.stripe_code == "resource_missing":
+                return None
+            raise
+
+    def pages(
         self, ask: Callable[[V1Services, Any], Any], parameters: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """Every object of a list, newest first, page by page."""
+        """Every object of a list, newest first; a page is fetched when its first object is asked for."""
         asked: dict[str, Any] = {"limit": 100, **parameters}
         while True:
             page = self._call(lambda client: ask(client.v1, dict(asked)))
@@ -237,92 +251,3 @@ def _metadata(found: Any) -> Mapping[str, str]:
 def _plain(answer: Any) -> dict[str, Any]:
     document: dict[str, Any] = answer.to_dict()
     return document
-
-
-def _session(found: Mapping[str, Any]) -> CheckoutSession:
-    intent = found.get("payment_intent")
-    return CheckoutSession(
-        id=found["id"],
-        status=found["status"],
-        payment_status=found["payment_status"],
-        amount_total=found["amount_total"],
-        currency=found["currency"].upper(),
-        expires_at=datetime.fromtimestamp(found["expires_at"], UTC),
-        url=found.get("url"),
-        payment_intent=_payment_intent(intent) if isinstance(intent, dict) else None,
-        metadata=found.get("metadata") or {},
-    )
-
-
-def _payment_intent(found: Mapping[str, Any]) -> PaymentIntent:
-    charge = found.get("latest_charge")
-    failure = found.get("last_payment_error") or {}
-    return PaymentIntent(
-        id=found["id"],
-        status=found["status"],
-        amount_received=found["amount_received"],
-        currency=found["currency"].upper(),
-        latest_charge=_charge(charge) if isinstance(charge, dict) else None,
-        failure_message=failure.get("message"),
-        metadata=found.get("metadata") or {},
-    )
-
-
-def _charge(found: Mapping[str, Any]) -> Charge:
-    details = found.get("payment_method_details") or {}
-    method = details.get("type")
-    specific = details.get(method) or {}
-    balance = found.get("balance_transaction")
-    fees = balance if isinstance(balance, dict) else {}
-    return Charge(
-        id=found["id"],
-        status=found["status"],
-        created=datetime.fromtimestamp(found["created"], UTC),
-        currency=str(found["currency"]).upper(),
-        payment_intent=_id(found.get("payment_intent")),
-        method=method,
-        brand=specific.get("brand"),
-        bank_name=specific.get("bank_name"),
-        account_type=specific.get("account_type"),
-        last4=specific.get("last4"),
-        fee=fees.get("fee"),
-        fee_currency=str(fees["currency"]).upper() if fees.get("currency") else None,
-        failure_message=found.get("failure_message"),
-        amount_refunded=found.get("amount_refunded") or 0,
-        disputed=found.get("disputed") is True,
-        metadata=found.get("metadata") or {},
-    )
-
-
-def _refund(found: Mapping[str, Any]) -> StripeRefund:
-    return StripeRefund(
-        id=found["id"],
-        status=found.get("status") or "pending",  # nullable in Stripe's document
-        amount=found["amount"],
-        currency=found["currency"].upper(),
-        created=datetime.fromtimestamp(found["created"], UTC),
-        payment_intent=_id(found.get("payment_intent")),
-        charge=_id(found.get("charge")),
-        reason=found.get("reason"),
-    )
-
-
-def _dispute(found: Mapping[str, Any]) -> StripeDispute:
-    due_by = (found.get("evidence_details") or {}).get("due_by")
-    return StripeDispute(
-        id=found["id"],
-        status=found["status"],
-        amount=found["amount"],
-        currency=found["currency"].upper(),
-        created=datetime.fromtimestamp(found["created"], UTC),
-        payment_intent=_id(found.get("payment_intent")),
-        charge=_id(found.get("charge")),
-        reason=found.get("reason"),
-        evidence_due_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
-    )
-
-
-def _id(value: Any) -> str | None:
-    if isinstance(value, dict):
-        return str(value["id"])
-    return value if isinstance(value, str) else None
