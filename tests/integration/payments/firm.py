@@ -1,0 +1,348 @@
+"""A firm whose money path is real: Directus on a real database, the SDK, Stripe's simulator; only SQS is in process.
+
+Every caller and every worker gets clients of its own, as every Lambda environment has.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from billing.adapters.billing_store import DirectusBillingStore
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import HttpResponse, Transport, Urllib3Transport
+from billing.adapters.stripe_gateway import StripeGateway
+from billing.application.apply_stripe_event import ApplyStripeEvent
+from billing.application.find_invoices import FindInvoices
+from billing.application.keep_invoice import KeepInvoice
+from billing.application.start_checkout import StartCheckout
+from billing.core.checkout import CheckoutTerms
+from billing.errors import BillingError
+from billing.http_api import respond
+from billing.observability import metrics
+from billing.queue_worker import process_batch
+from functions.billing_changed import app as billing_changed
+from functions.checkout import app as checkout
+from functions.stripe_webhook import app as webhook
+from functions.stripe_webhook import worker
+from local.stripe_simulator.webhooks import signature
+from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
+from tests.integration.payments.fifo_queue import FifoQueue, Worker
+from tests.integration.stripe_simulator.support import SECRET_KEY, WEBHOOK_SECRET, RunningSimulator
+from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.queues import FakeWorkQueue
+from tests.unit.fakes.steps import Happening, Steps
+
+DEPLOYMENT = "proof"
+FLOW_SECRET = "flow-secret"
+ORIGIN = "https://portal.example"
+TERMS = CheckoutTerms(DEPLOYMENT, f"{ORIGIN}/paid", ("card", "us_bank_account"), (ORIGIN,))
+_ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A secret with one value."""
+
+    value: str
+
+    def accepted(self) -> Iterator[str]:
+        yield self.value
+
+
+@dataclass(frozen=True)
+class SteppedTransport:
+    """Every request to Directus is a step."""
+
+    inner: Transport
+    steps: Steps
+
+    def send(self, method: str, url: str, **request: Any) -> HttpResponse:
+        collection = url.partition("?")[0].split("/items/")[-1].split("/")[0]
+        number = self.steps.begin(f"{method} {collection}")
+        answer = self.inner.send(method, url, **request)
+        self.steps.end(number)
+        return answer
+
+
+@dataclass(frozen=True)
+class SteppedGateway:
+    """Every question to Stripe is a step; `answered` is told its name once Stripe has acted."""
+
+    inner: StripeGateway
+    steps: Steps
+    answered: Callable[[str], None]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.inner, name)
+
+        def asked(*arguments: Any, **named: Any) -> Any:
+            number = self.steps.begin(name)
+            answer = method(*arguments, **named)
+            if isinstance(answer, Iterator):
+                answer = iter(list(answer))  # asked now, and not when somebody looks
+            self.answered(name)
+            self.steps.end(number)
+            return answer
+
+        return asked
+
+
+@dataclass
+class Moments(Steps):
+    """Steps of which some are awaited by their name: what is ordered happens before the next one of that name."""
+
+    before_next: dict[str, Happening] = field(default_factory=dict)
+
+    def begin(self, name: str) -> int:
+        if happening := self.before_next.pop(name, None):
+            happening()
+        return super().begin(name)
+
+
+@dataclass(frozen=True)
+class Household:
+    """A client of the firm and the person who pays for it; `sofia` is the client's staff."""
+
+    directus: RunningDirectus
+    client: str
+    user: str
+
+
+@dataclass
+class Firm:
+    """`directus_url` is where our functions find Directus, if not at its own address.
+
+    `stripe_answered` is told of every question that Stripe has answered, by its name.
+    """
+
+    house: Household
+    simulator: RunningSimulator
+    steps: Moments = field(default_factory=Moments)
+    directus_url: str | None = None
+    answer_seconds: float = _ANSWER_SECONDS
+    stripe_answered: Callable[[str], None] = lambda _: None
+    failures: list[Exception] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    parked: list[BillingError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.admin = self.house.directus.admin
+        self.staff = self.house.directus.as_("sofia")
+        self.queue = FifoQueue(self.steps)
+        self.rendering = FakeWorkQueue(self.steps)
+        self._delivered: set[str] = set()
+
+    # ---- our functions, each call as a Lambda environment of its own ------------------------------------
+
+    def directus_client(self) -> DirectusClient:
+        transport = SteppedTransport(Urllib3Transport(read_timeout=self.answer_seconds), self.steps)
+        url = self.directus_url or self.house.directus.url
+        return DirectusClient(url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
+
+    def gateway(self) -> Any:
+        gateway = StripeGateway(self.simulator.url, FixedToken(SECRET_KEY))
+        return SteppedGateway(gateway, self.steps, self.stripe_answered)
+
+    def worker_function(self) -> worker.Function:
+        store, stripe = DirectusBillingStore(self.directus_client()), self.gateway()
+        keep = KeepInvoice(
+            store=store,
+            stripe=stripe,
+            render_queue=self.rendering,
+            deployment=DEPLOYMENT,
+            flagged=lambda sentence, _: self.flags.append(sentence),
+        )
+        apply_event = ApplyStripeEvent(
+            store=store,
+            stripe=stripe,
+            booker=keep,
+            queue=self.queue,
+            deployment=DEPLOYMENT,
+            parked=self.parked.append,
+        )
+        return worker.Function(keep, apply_event, self.queue)
+
+    def worker(self) -> Worker:
+        """A worker's environment: what Lambda calls with one batch."""
+        function = self.worker_function()
+
+        def handle(message: dict[str, Any]) -> None:
+            try:
+                worker.work(message, function)
+            except Exception as error:
+                self.failures.append(error)
+                raise
+
+        return lambda event: process_batch(event, handle, self.queue)
+
+    def drain(self, workers: int = 1) -> None:
+        """The workers empty the queue."""
+        self.queue.drain(self.worker, workers)
+        metrics.clear_metrics()
+
+    def checkout(self, invoice: str, amount: str | None = None, **request: Any) -> tuple[int, dict[str, Any]]:
+        """What the Pay invoice flow gets: status and body."""
+        start = StartCheckout(
+            store=DirectusBillingStore(self.directus_client()),
+            stripe=self.gateway(),
+            queue=self.queue,
+            terms=TERMS,
+        )
+        function = checkout.Function(Accepted(FLOW_SECRET), start)
+        event = _flow_event({"invoice": invoice, "user": self.house.user, "amount": amount, **request})
+        return _answered(respond(event, lambda: checkout.checkout(event, function)))
+
+    def changed(self, **keys: Any) -> None:
+        """What the Billing changed flow sends after somebody's edit."""
+        function = billing_changed.Function(
+            Accepted(FLOW_SECRET), FindInvoices(self.directus_client()), self.queue
+        )
+        event = _flow_event(keys)
+        status, body = _answered(respond(event, lambda: billing_changed.changed(event, function)))
+        assert status == 202, body
+
+    def receive(self, raw: bytes) -> int:
+        """One delivery of Stripe, signed now; the receiver's status."""
+        function = webhook.Function(Accepted(WEBHOOK_SECRET), self.queue)
+        event = {
+            "headers": {"stripe-signature": signature(raw, [WEBHOOK_SECRET], int(time.time()))},
+            "body": raw.decode(),
+        }
+        return _answered(respond(event, lambda: webhook.receive(event, function)))[0]
+
+    # ---- Stripe -----------------------------------------------------------------------------------------
+
+    def client_pays(self, session: str, **how: Any) -> Any:
+        """A client pays on the hosted page."""
+        return self.simulator.control(f"checkout/sessions/{session}/pay", **{"method": "card", **how})
+
+    def try_to_pay(self, session: str) -> bool:
+        """A client presses the page's button; False if the session is over."""
+        answer = self.simulator.call(
+            "POST", f"/_test/checkout/sessions/{session}/pay", json={"method": "card"}
+        )
+        assert answer.status in {200, 400}, answer.data
+        return answer.status == 200
+
+    def sessions(self, invoice: str | None = None) -> list[dict[str, Any]]:
+        """The sessions at Stripe, newest first, all or an invoice's."""
+        return [
+            session
+            for session in self._listed("checkout/sessions")
+            if invoice in {None, session["metadata"].get("directus_invoice")}
+        ]
+
+    def open_sessions(self, invoice: str) -> list[str]:
+        return [session["id"] for session in self.sessions(invoice) if session["status"] == "open"]
+
+    def intent(self, payment_intent: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.simulator.api("GET", f"/v1/payment_intents/{payment_intent}").json()
+        return found
+
+    def raw_events(self, *wanted: str) -> list[bytes]:
+        """The events with these ids, or those that nobody delivered yet, as Stripe would send them; oldest first."""
+        found = [
+            event
+            for event in self._listed("events")
+            if (event["id"] in wanted if wanted else event["id"] not in self._delivered)
+        ]
+        self._delivered |= {event["id"] for event in found}
+        return [json.dumps(event).encode() for event in reversed(found)]
+
+    def stripe_delivers(self, *wanted: str) -> None:
+        """Stripe delivers these events, or all that are undelivered, and the receiver takes them."""
+        for raw in self.raw_events(*wanted):
+            assert self.receive(raw) == 200
+
+    def settle(self, workers: int = 1) -> None:
+        """Everything that is under way arrives: events are delivered and the queue is emptied."""
+        self.stripe_delivers()
+        self.drain(workers)
+        self.stripe_delivers()  # a worker may have expired a session
+        self.drain(workers)
+
+    def _listed(self, what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self.simulator.api("GET", f"/v1/{what}?limit=100{after}").json()
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            after = f"&starting_after={page['data'][-1]['id']}"
+
+    # ---- rows -------------------------------------------------------------------------------------------
+
+    def invoice(self, *amounts: str, **columns: Any) -> str:
+        """A sent invoice of the client with these lines, as the one writer leaves it."""
+        total = f"{sum(map(Decimal, amounts)):.2f}"
+        row = {
+            "invoice_number": f"P-{uuid.uuid4().hex[:12]}",
+            "client": self.house.client,
+            "currency": "USD",
+            "status": "sent",
+            "sent_at": "2026-02-01T12:00:00Z",
+            "subtotal": total,
+            "tax": "0.00",
+            "total": total,
+            "amount_paid": "0.00",
+            "balance_due": total,
+            "pdf_status": "ready",
+            "line_items": [{"description": "Advice", "amount": amount} for amount in amounts],
+            **columns,
+        }
+        return self.create("invoices", row)
+
+    def create(self, collection: str, row: Mapping[str, Any]) -> str:
+        return str(self.admin.call("POST", f"/items/{collection}", dict(row))["id"])
+
+    def stored(self, invoice: str) -> dict[str, Any]:
+        row: dict[str, Any] = self.admin.call("GET", f"/items/invoices/{invoice}")
+        return row
+
+    def rows(self, collection: str, invoice: str, **columns: Any) -> list[dict[str, Any]]:
+        """The rows below an invoice, with these values."""
+        found = self.admin.rows(f"/items/{collection}", **{"filter[invoice][_eq]": invoice, "sort": "id"})
+        return [row for row in found if all(row[name] == value for name, value in columns.items())]
+
+    # ---- staff ------------------------------------------------------------------------------------------
+
+    def staff_enters_payment(self, invoice: str, amount: str, method: str = "wire") -> None:
+        """Sofia records money that came by another way; the flow tells us."""
+        row = {
+            "invoice": invoice, "client": self.house.client, "amount": amount, "currency": "USD",
+            "method": method, "status": "succeeded", "payment_date": "2026-03-01",
+        }  # fmt: skip
+        key = self.staff.call("POST", "/items/payments", row)["id"]
+        self.changed(payments=[key])
+
+    def staff_gives_discount(self, invoice: str, amount: str) -> None:
+        row = {"invoice": invoice, "kind": "discount", "description": "Discount", "amount": f"-{amount}"}
+        key = self.staff.call("POST", "/items/line_items", row)["id"]
+        self.changed(line_items=[key])
+
+    def staff_voids(self, invoice: str) -> None:
+        self.staff.call("PATCH", f"/items/invoices/{invoice}", {"status": "void"})
+        self.changed(invoices=[invoice])
+
+    def client_objects(self, invoice: str, amount: str) -> None:
+        row = {"invoice": invoice, "amount": amount, "reason": "Too much.", "status": "open"}
+        self.changed(disputes=[self.create("disputes", row)])
+
+
+def _flow_event(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"headers": {"authorization": f"Bearer {FLOW_SECRET}"}, "body": json.dumps(body)}
+
+
+def _answered(answer: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def only[Item](items: Sequence[Item]) -> Item:
+    """The only item."""
+    assert len(items) == 1, items
+    return items[0]
