@@ -170,6 +170,9 @@ class FakeDirectus:
         self._allowed(collection, "create", payload)
         payload, nested = _without_nested(collection, payload)
         self._known(collection, payload)
+        for name, column in columns(collection).items():
+            if column["kind"] == "currency" and payload.get(name) not in {None, *EXPONENTS}:
+                raise Refusal(400, code="FAILED_VALIDATION", field=name)
         row: Row = {**self._fresh(collection), "id": str(uuid.uuid4()), **payload}
         self._check_unique(collection, row, of=None)
         self.table(collection)[row["id"]] = row
