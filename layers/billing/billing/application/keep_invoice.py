@@ -20,7 +20,7 @@ from billing.core.booking import (
     with_reversals,
     with_surplus,
 )
-from billing.core.checkout import ended
+from billing.core.checkout import ended, must_end
 from billing.core.ledger import (
     InvoiceStatus,
     Ledger,
@@ -29,11 +29,8 @@ from billing.core.ledger import (
     PaymentStatus,
     Refund,
     amount_disputed_lost,
-    amount_paid,
     amount_refunded,
-    payable,
     state_of,
-    totals_of,
 )
 from billing.errors import (
     BillingError,
@@ -90,7 +87,7 @@ class KeepInvoice:
         """
         ledger = self._ledger(invoice)
         attempt, failure = ledger.open_attempt, None
-        if attempt is not None and self._must_end(ledger, attempt):
+        if attempt is not None and must_end(ledger, attempt, self.now()):
             try:
                 ledger = self._ended(ledger, attempt)
             except (StripeRejected, UpstreamUnavailable) as error:
@@ -218,27 +215,6 @@ class KeepInvoice:
             known=(refunds, disputes),
             now=self.now(),
         )
-
-    def _must_end(self, ledger: Ledger, attempt: Payment) -> bool:
-        """Whether the open session no longer fits: staff canceled it, or the invoice cannot take its amount."""
-        if attempt.checkout_session is None:
-            # Checkout may be opening it this moment, and asks for a recompute once it has. But past its expiry Stripe
-            # neither opens it any more nor, had it done so without our learning of it, would it still be open.
-            return attempt.expires_at is not None and attempt.expires_at <= self.now()
-        if attempt.status is PaymentStatus.PROCESSING:
-            return False  # a bank debit cannot be called back
-        invoice = ledger.invoice
-        if attempt.status is PaymentStatus.CANCELED or invoice.status in {
-            InvoiceStatus.VOID,
-            InvoiceStatus.DRAFT,
-        }:
-            return True
-        if attempt.amount.currency != invoice.currency:
-            return True
-        if ledger.fault is not None:
-            return False  # what can be paid is not known
-        total = totals_of(ledger.line_items, invoice.tax_rate, invoice.currency).total
-        return attempt.amount > payable(ledger, total - amount_paid(ledger))
 
     def _ended(self, ledger: Ledger, attempt: Payment) -> Ledger:
         """Expire the attempt's session and free the claim; if the client has paid meanwhile, Stripe wins."""

@@ -9,7 +9,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from billing.core.ledger import InvoiceStatus, PaymentStatus, amount_paid, checked_totals, payable
+from billing.core.ledger import (
+    InvoiceStatus,
+    PaymentStatus,
+    amount_paid,
+    checked_totals,
+    payable,
+    totals_of,
+)
 from billing.core.money import Money
 from billing.errors import Conflict, NotFound, Unprocessable
 
@@ -241,6 +248,28 @@ def judge_attempt(
     if session.payment_status == "unpaid" and intent is not None and intent.status in DEAD_INTENT:
         return AttemptVerdict.END_FAILED
     return AttemptVerdict.WAIT
+
+
+def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
+    """Whether the open attempt no longer fits: staff canceled it, or the invoice cannot take its amount."""
+    if attempt.checkout_session is None:
+        # Checkout may be opening it this moment, and asks for a recompute once it has. But past its expiry Stripe
+        # neither opens it any more nor, had it done so without our learning of it, would it still be open.
+        return attempt.expires_at is not None and attempt.expires_at <= now
+    if attempt.status is PaymentStatus.PROCESSING:
+        return False  # a bank debit cannot be called back
+    invoice = ledger.invoice
+    if attempt.status is PaymentStatus.CANCELED or invoice.status in {
+        InvoiceStatus.VOID,
+        InvoiceStatus.DRAFT,
+    }:
+        return True
+    if attempt.amount.currency != invoice.currency:
+        return True
+    if ledger.fault is not None:
+        return False  # what can be paid is not known
+    total = totals_of(ledger.line_items, invoice.tax_rate, invoice.currency).total
+    return attempt.amount > payable(ledger, total - amount_paid(ledger))
 
 
 #: A completed session whose intent is in one of these will never be paid; a new session is needed.
