@@ -1,12 +1,52 @@
-"""`make bench`: the benchmarks as tables of ratios, each measured side by side in one run on one machine."""
+"""`make bench`: the benchmarks as tables; `python -m bench <part> ...` runs some of them.
 
-from bench import functions, render
+    stack    functions on the deployed local stack, each beside a request that is refused at the door
+    burst    payments of every kind, their events shuffled, doubled and lost (BILLING_BENCH_PAYMENTS, default 60)
+    render   one PDF beside stock WeasyPrint on the same HTML
+
+Exit code 1 if the burst lost or doubled anything.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import burst, functions, render
+from local.demo.steps import Firm
+from local.stack import Stack
+
+PARTS = ("stack", "burst", "render")
+ON_THE_STACK = {"stack", "burst"}
+
+
+def main(asked: list[str]) -> int:
+    """Run the parts asked for, in order; all without arguments."""
+    if unknown := sorted(set(asked) - set(PARTS)):
+        print(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    wanted = [part for part in PARTS if part in asked or not asked]
+    succeeded = True
+    if set(wanted) & ON_THE_STACK:
+        succeeded = on_the_stack(wanted)
+    if "render" in wanted:
+        print("\nOne PDF, beside stock WeasyPrint on the same HTML:", flush=True)
+        render.main()
+    return 0 if succeeded else 1
+
+
+def on_the_stack(wanted: list[str]) -> bool:
+    """Run what needs a stack on one of its own, in `BILLING_TEST_DIRECTORY` if a script names one to clean up."""
+    with tempfile.TemporaryDirectory(prefix="directus-legal-billing-bench.") as temporary:
+        stack = Stack(Path(os.environ.get("BILLING_TEST_DIRECTORY", temporary)) / "stack")
+        try:
+            stack.up(fresh=True)
+            if "stack" in wanted:
+                functions.main(Firm(stack.description()))
+            return burst.run(stack, burst.payments_wanted()).succeeded if "burst" in wanted else True
+        finally:
+            stack.down()
+
 
 if __name__ == "__main__":
-    print(
-        "Functions on the deployed local stack, each beside a request that is refused at the door:",
-        flush=True,
-    )
-    functions.main()
-    print("\nOne PDF, beside stock WeasyPrint on the same HTML:", flush=True)
-    render.main()
+    sys.exit(main(sys.argv[1:]))

@@ -10,33 +10,20 @@ import hmac
 import json
 import re
 import statistics
-import tempfile
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 from local.demo import steps
 from local.demo.people import send
 from local.demo.steps import Firm
-from local.stack import Stack
 from local.waiting import wait_for
 
 ROUNDS = 20
 _DURATION = re.compile(r"REPORT .*?Duration: ([0-9.]+) ms")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="directus-legal-billing-bench.") as directory:
-        stack = Stack(Path(directory) / "stack")
-        try:
-            stack.up(fresh=True)
-            measure(Firm(stack.description()))
-        finally:
-            stack.down()
-
-
-def measure(firm: Firm) -> None:
+def main(firm: Firm) -> None:
     lines = [steps.fee("Advice", "1.00", "9000.00", "9000.00")]
     invoice = str(steps.draft_invoice(firm, firm.staff[0], firm.client_of(0), lines, tax_rate="0")["id"])
     steps.send_invoice(firm, firm.staff[0], invoice)
@@ -56,6 +43,7 @@ def measure(firm: Firm) -> None:
         body = {"invoice": invoice, "user": user, "amount": next(amounts)}
         assert not firm.function("/checkout", body).json["reused"]
 
+    print("Functions on the deployed stack, each beside a request that is refused at the door:", flush=True)
     print(f"{'':44}{'outside':>12}{'inside':>12}{'ratio':>8}", flush=True)
     beside(firm, "refused at the door (the floor)", "stripe_webhook", refused, refused)
     beside(firm, "receiver: verify, store, answer", "stripe_webhook", received, refused)
