@@ -41,6 +41,7 @@ class Control:
             ("POST", "/_test/charges/{id}/early_fraud_warning", self._warn),
             ("POST", "/_test/advance", self._advance),
             ("GET", "/_test/deliveries", self._deliveries),
+            ("GET", "/_test/deliveries/summary", self._summary),
             ("POST", "/_test/deliveries", self._disturb_deliveries),
             ("POST", "/_test/events/{id}/resend", self._resend),
             ("GET", "/_test/fail_next", self._faults),
@@ -158,6 +159,9 @@ class Control:
             "waiting": [vars(delivery) for delivery in self._world.store.waiting()],
             "settings": self._world.delivery_settings(),
         }
+
+    def _summary(self, _: Request, __: Any) -> dict[str, Any]:
+        return self._world.store.summary()
 
     def _disturb_deliveries(self, _: Request, given: dict[str, Any]) -> dict[str, Any]:
         for name, value in given.items():

@@ -56,6 +56,7 @@ CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (due);
 CREATE TABLE IF NOT EXISTS attempts (
   position INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, type TEXT NOT NULL, object TEXT NOT NULL,
   attempt INTEGER NOT NULL, status INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS attempts_by_outcome ON attempts (outcome);
 CREATE TABLE IF NOT EXISTS jobs (
   kind TEXT NOT NULL, subject TEXT NOT NULL, due REAL NOT NULL, PRIMARY KEY (kind, subject));
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
@@ -270,6 +271,14 @@ class Store:
         names = ("event", "type", "object", "attempt", "status", "outcome", "at")
         rows = self._database.execute(f"SELECT {', '.join(names)} FROM attempts ORDER BY position")  # noqa: S608 - own names
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def summary(self) -> dict[str, Any]:
+        """How many events wait for delivery, and how many attempts ended how."""
+        waiting = self._database.execute("SELECT count(*) FROM deliveries").fetchone()[0]
+        outcomes = self._database.execute(
+            "SELECT outcome, count(*) FROM attempts GROUP BY outcome"
+        ).fetchall()
+        return {"waiting": waiting, "attempts": dict(outcomes)}
 
     def schedule(self, job: Job, *, due: float) -> None:
         """The job happens at `due`."""

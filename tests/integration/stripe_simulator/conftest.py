@@ -33,7 +33,8 @@ def start(specification: Path, tmp_path: Path, receiver: Receiver) -> Iterator[S
     started: list[RunningSimulator] = []
 
     def starter(**options: Any) -> RunningSimulator:
-        started.append(RunningSimulator(specification, tmp_path / "state.sqlite", receiver.url, **options))
+        webhook_url = options.pop("webhook_url", receiver.url)
+        started.append(RunningSimulator(specification, tmp_path / "state.sqlite", webhook_url, **options))
         return started[-1]
 
     yield starter

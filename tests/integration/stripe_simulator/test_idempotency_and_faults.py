@@ -5,6 +5,7 @@ import stripe
 
 from local.waiting import wait_for
 from tests.integration.stripe_simulator.support import RunningSimulator, parameters
+from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 
 def test_the_same_key_gives_the_same_session(simulator: RunningSimulator) -> None:
@@ -126,6 +127,40 @@ def test_a_key_in_use_is_a_conflict(simulator: RunningSimulator) -> None:
         assert conflict.value.error.code == "idempotency_key_in_use"
         session = slow.result()
     assert create().id == session.id
+
+
+def test_a_refund_whose_key_is_in_use_is_a_conflict_and_happens_once(simulator: RunningSimulator) -> None:
+    charge = paid_charge(simulator)
+    simulator.control("fail_next", fault="delay", seconds=1, operation="POST /v1/refunds")
+    client = simulator.client(max_network_retries=0)
+
+    def refund() -> stripe.Refund:
+        return client.v1.refunds.create({"charge": charge.id}, {"idempotency_key": "refund-1"})
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(refund)
+        wait_for(
+            "the slow call to be under way",
+            lambda: not simulator.call("GET", "/_test/fail_next").json()["data"],
+        )
+        with pytest.raises(stripe.APIError) as conflict:
+            refund()
+        assert conflict.value.error is not None
+        assert conflict.value.error.code == "idempotency_key_in_use"
+        made = slow.result()
+    assert refund().id == made.id
+    assert [one.id for one in client.v1.refunds.list().data] == [made.id]
+
+
+def test_a_read_can_fail_too(simulator: RunningSimulator) -> None:
+    simulator.control("fail_next", fault="status", status=500, operation="GET /v1/disputes")
+    simulator.control("fail_next", fault="lose_answer", operation="GET /v1/refunds/{refund}")
+    client = simulator.client(max_network_retries=0)
+    with pytest.raises(stripe.APIError):
+        client.v1.disputes.list()
+    with pytest.raises(stripe.APIConnectionError):
+        client.v1.refunds.retrieve("re_unknown")
+    assert client.v1.disputes.list().data == []
 
 
 def test_many_callers_with_one_key_get_one_session(simulator: RunningSimulator) -> None:

@@ -1,4 +1,6 @@
+import http.server
 import json
+import threading
 from collections import Counter
 
 import pytest
@@ -6,12 +8,14 @@ import stripe
 
 from local.waiting import wait_for
 from tests.integration.stripe_simulator.support import (
+    DEADLINE,
     WEBHOOK_SECRET,
     Receiver,
     RunningSimulator,
     Start,
     parameters,
 )
+from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 
 def expire_one(simulator: RunningSimulator) -> str:
@@ -136,3 +140,69 @@ def test_an_endpoint_gets_only_what_it_subscribed_to(start: Start, receiver: Rec
     simulator.control(f"checkout/sessions/{session.id}/pay", method="card")
     simulator.settled()
     assert receiver.types() == ["checkout.session.completed"]
+
+
+def test_refunds_and_disputes_are_disturbed_like_everything_else(
+    simulator: RunningSimulator, receiver: Receiver
+) -> None:
+    charge = paid_charge(simulator)
+    wait_for("the fee", lambda: "charge.updated" in receiver.types())
+    simulator.settled()
+    already = len(receiver.events)
+    simulator.control("deliveries", duplicate=1, reorder=True, lose=1, drop=1)
+    happened = simulator.control(f"charges/{charge.id}/dispute", outcome="won")["events"]
+    simulator.settled()
+    arrived = [event["id"] for event in receiver.events[already:]]
+    assert set(arrived) == set(happened[1:])  # the first is lost
+    assert list(dict.fromkeys(arrived)) != happened[1:]
+    assert set(Counter(arrived).values()) == {2}
+    undelivered = simulator.client().v1.events.list({"delivery_success": False}).data
+    assert [event.id for event in undelivered] == happened[:1]
+    log = Counter(entry["outcome"] for entry in simulator.deliveries())
+    assert log["dropped"] == 1
+    assert simulator.call("GET", "/_test/deliveries/summary").json() == {"waiting": 0, "attempts": dict(log)}
+
+
+class HoldingEndpoint:
+    """A webhook endpoint that answers only when it is let go, and counts who waits."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.go = threading.Event()
+        endpoint, lock = self, threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                with lock:
+                    endpoint.waiting += 1
+                endpoint.go.wait(DEADLINE)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_as_many_deliveries_run_at_a_time_as_wanted(start: Start, at_a_time: int) -> None:
+    endpoint = HoldingEndpoint()
+    try:
+        simulator = start(webhook_url=endpoint.url, at_a_time=at_a_time)
+        paid_charge(simulator)  # at least five events
+        wait_for("the deliveries to arrive", lambda: endpoint.waiting == at_a_time)
+        waiting = simulator.call("GET", "/_test/deliveries").json()["waiting"]
+        assert len(waiting) > at_a_time
+        assert endpoint.waiting == at_a_time
+        endpoint.go.set()
+        simulator.settled()
+    finally:
+        endpoint.close()
