@@ -30,7 +30,7 @@ class MessageControl(Protocol):
         ...
 
     def send_to_dead_letters(self, record: Mapping[str, Any], reason: str) -> None:
-        """Copy the message to the dead-letter queue, with the reason as an attribute."""
+        """Copy the message to the dead-letter queue, with the reason and its count of redrives as attributes."""
         ...
 
 

@@ -69,6 +69,18 @@ def test_a_dead_letter_keeps_its_group_and_cannot_become_two() -> None:
     assert "MessageGroupId" not in sqs.sent[1]
 
 
+def test_a_dead_letter_says_how_often_it_came_back() -> None:
+    sqs = FakeSqs()
+    control = SqsMessageControl(cast("Any", sqs), "https://sqs/render", "https://sqs/dead")
+    record = {"messageId": "m1", "body": "{}", "attributes": {}, "messageAttributes": {}}
+    control.send_to_dead_letters(record, "x")
+    count = {"stringValue": "7", "dataType": "Number"}
+    control.send_to_dead_letters({**record, "messageAttributes": {"Redriven": count}}, "x")
+    first, again = (entry["MessageAttributes"] for entry in sqs.sent)
+    assert "Redriven" not in first
+    assert again["Redriven"] == {"DataType": "Number", "StringValue": "7"}
+
+
 def test_a_message_is_postponed_on_its_own_queue() -> None:
     sqs = FakeSqs()
     SqsMessageControl(cast("Any", sqs), "https://sqs/q", "https://sqs/d").postpone("receipt", 40)

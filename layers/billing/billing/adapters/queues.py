@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from types_boto3_sqs import SQSClient
 
-_BATCH = 10  # SQS's own limit per SendMessageBatch
+#: SQS's own limit of messages per request.
+BATCH = 10
+#: The message attribute that says how often a message came back from the dead-letter queue (`dead_letters`).
+REDRIVEN = "Redriven"
 
 
 class InvoiceQueue(Protocol):
@@ -89,11 +92,15 @@ class SqsMessageControl:
         )
 
     def send_to_dead_letters(self, record: Mapping[str, Any], reason: str) -> None:
-        """Copy the message to the dead-letter queue, with the reason as an attribute."""
+        """Copy the message to the dead-letter queue, with the reason and its count of redrives as attributes."""
+        attributes = {"Reason": {"DataType": "String", "StringValue": reason}}
+        redriven = record.get("messageAttributes", {}).get(REDRIVEN)
+        if redriven is not None:  # without it every redrive would be the first
+            attributes[REDRIVEN] = {"DataType": "Number", "StringValue": redriven["stringValue"]}
         entry: dict[str, Any] = {
             "QueueUrl": self._dead_letter_queue_url,
             "MessageBody": record["body"],
-            "MessageAttributes": {"Reason": {"DataType": "String", "StringValue": reason}},
+            "MessageAttributes": attributes,
         }
         group = record["attributes"].get("MessageGroupId")
         if group is not None:
@@ -105,9 +112,9 @@ class SqsMessageControl:
 def _send_batches(
     client: SQSClient, queue_url: str, messages: Sequence[tuple[Mapping[str, object], str | None, str | None]]
 ) -> None:
-    for start in range(0, len(messages), _BATCH):
+    for start in range(0, len(messages), BATCH):
         entries: list[Any] = []
-        for index, (body, group, deduplication_id) in enumerate(messages[start : start + _BATCH]):
+        for index, (body, group, deduplication_id) in enumerate(messages[start : start + BATCH]):
             entry: dict[str, Any] = {"Id": str(index), "MessageBody": json.dumps(body)}
             if group is not None:
                 entry |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
