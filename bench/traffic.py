@@ -243,6 +243,14 @@ def _refunds(plan: Plan) -> list[int]:
             return []
 
 
+def steps_of(plan: Plan) -> int:
+    """How many steps the payment takes."""
+    if plan.kind is Kind.WIRE:
+        return 1
+    extra = (plan.kind is Kind.DECLINED_FIRST) + (plan.kind in _DEBITS) + (plan.kind in _DISPUTES)
+    return 2 + extra + len(_refunds(plan))
+
+
 def rows_of(
     person: Person, collection: str, condition: dict[str, Any], fields: str = "*"
 ) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from local.credentials import Credentials
 from local.ports import HOST
+from local.postgresql_server import PostgresqlServer
 from local.problem import Problem
 from local.setup.node import node_environment
 from local.setup.paths import ROOT, directus_tree
@@ -63,12 +64,16 @@ class Storage:
 
 @dataclass(frozen=True)
 class DirectusServer:
-    """One Directus on SQLite; `directory` holds its database and a copy of the extensions."""
+    """One Directus; `directory` holds a copy of the extensions, and its database on SQLite.
+
+    With `postgresql` its database is there; that server must be running.
+    """
 
     directory: Path
     port: int
     smtp_port: int
     credentials: Credentials
+    postgresql: PostgresqlServer | None = None
 
     @property
     def url(self) -> str:
@@ -80,7 +85,9 @@ class DirectusServer:
         """Return the SQLite file; it exists once Directus was bootstrapped."""
         return self.directory / "directus.sqlite"
 
-    def environment(self, database: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    def environment(
+        self, database: Mapping[str, str], extra: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Return all of Directus's environment: nothing of ours leaks in, Directus reads every variable.
 
         Directus guesses the type of a value, so secrets carry the prefix `string:`.
@@ -96,8 +103,7 @@ class DirectusServer:
             "PORT": str(self.port),
             "PUBLIC_URL": self.url,
             "LOG_STYLE": "pretty",
-            "DB_CLIENT": "sqlite3",
-            "DB_FILENAME": str(database),
+            **database,
             "KEY": f"string:{credentials.directus_key}",
             "SECRET": f"string:{credentials.directus_secret}",
             "EXTENSIONS_PATH": str(self.directory / "extensions"),
@@ -111,11 +117,32 @@ class DirectusServer:
 
     def bootstrap(self, log: Path) -> None:
         """Make the database and its administrator, once; an interrupted bootstrap does not count."""
+        self._make_directory()
+        if self.postgresql is None:
+            self._bootstrap_sqlite(log)
+        else:
+            self._bootstrap_postgresql(self.postgresql, log)
+
+    def _bootstrap_sqlite(self, log: Path) -> None:
         if self.database.exists():
             return
-        self._make_directory()
         building = self.directory / "directus.building.sqlite"
         building.unlink(missing_ok=True)
+        self._run_bootstrap(_sqlite(building), log)
+        if not building.exists():
+            raise Problem(f"Directus made no database; see {log}.")
+        building.chmod(0o600)
+        building.rename(self.database)
+
+    def _bootstrap_postgresql(self, server: PostgresqlServer, log: Path) -> None:
+        finished = self.directory / "bootstrapped"
+        if finished.exists():
+            return
+        server.make_database()
+        self._run_bootstrap(server.directus_environment(), log)
+        finished.touch()
+
+    def _run_bootstrap(self, database: Mapping[str, str], log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         administrator = {
             "ADMIN_EMAIL": self.credentials.admin_email,
@@ -126,16 +153,19 @@ class DirectusServer:
             code = subprocess.run(
                 ["node", _program(), "bootstrap"],
                 cwd=self.directory,
-                env=self.environment(building, administrator),
+                env=self.environment(database, administrator),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             ).returncode
-        if code or not building.exists():
+        if code:
             raise Problem(f"Directus could not make its database (exit code {code}); see {log}.")
-        building.chmod(0o600)
-        building.rename(self.database)
+
+    def _connection(self) -> Mapping[str, str]:
+        if self.postgresql is not None:
+            return self.postgresql.directus_environment()
+        return _sqlite(self.database)
 
     def _make_directory(self) -> None:
         (self.directory / "extensions").mkdir(parents=True, exist_ok=True)
@@ -174,11 +204,15 @@ class DirectusServer:
         return Program(
             name="directus",
             arguments=["node", str(_program()), "start"],
-            environment=self.environment(self.database, extra),
+            environment=self.environment(self._connection(), extra),
             directory=self.directory,
             ready=lambda: ready(f"{self.url}/server/ping"),
             ready_seconds=120,
         )
+
+
+def _sqlite(file: Path) -> dict[str, str]:
+    return {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(file)}
 
 
 def _program() -> Path:

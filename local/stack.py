@@ -12,7 +12,9 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,14 +30,19 @@ from local.adapter.sandbox import Mode, available_mode
 from local.credentials import Credentials, write_private
 from local.directus_server import DirectusServer, Storage
 from local.ports import HOST, choose_ports
+from local.postgresql_server import PostgresqlServer, runs_as
 from local.problem import Problem
 from local.setup.paths import ROOT
 from local.stripe_simulator.specification import SpecificationError, obtain
 from local.supervisor import Program, Supervisor
 
 PORTS: Final = ("ministack", "directus", "stripe_simulator", "mail", "smtp")
-STOP_ORDER: Final = ("stripe_simulator", "directus", "ministack", "mail_catcher")
+STOP_ORDER: Final = ("stripe_simulator", "directus", "postgresql", "ministack", "mail_catcher")
 """Callers before those they call; the emulator saves its state while mail can still arrive."""
+
+DATABASES: Final = ("sqlite", "postgresql")
+DATABASE_VARIABLE: Final = "DIRECTUS_DATABASE"
+"""Environment variable that chooses Directus's database for a first start; SQLite without it."""
 
 STACK_NAME: Final = "legal-billing"
 DEPLOYMENT: Final = "local"
@@ -77,8 +84,12 @@ class Stack:
     All methods raise `Problem` with one plain sentence when they cannot do what they say.
     """
 
-    def __init__(self, directory: Path, *, source: Path = ROOT, say: Say | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, source: Path = ROOT, say: Say | None = None, database: str | None = None
+    ) -> None:
+        """`database` is `sqlite` or `postgresql`; None: what the data is in, else `DIRECTUS_DATABASE`, else SQLite."""
         self.directory = directory.resolve()
+        self._wanted_database = database
         self._source = source
         self._say: Say = say or (lambda _: None)
         self._data = self.directory / "data"
@@ -94,8 +105,9 @@ class Stack:
         with self._alone():
             if fresh:
                 self._stop_everything()
-                shutil.rmtree(self._data, ignore_errors=True)
-            was_whole = set(self._supervisor.running()) == set(STOP_ORDER)
+                self._forget_data()
+            self._decide_database()
+            was_whole = set(self._supervisor.running()) == set(self._programs())
             try:
                 self._bring_up()
             except BaseException:
@@ -110,7 +122,7 @@ class Stack:
             self._stop_everything()
 
     def stop_process(self, name: str) -> None:
-        """Stop one of `mail_catcher`, `ministack`, `directus`, `stripe_simulator`; its data stays."""
+        """Stop one of the programs (`directus`, `ministack`, ...); its data stays."""
         self._supervisor.stop(name, self._program(name).stop_seconds)
 
     def start_process(self, name: str) -> None:
@@ -120,6 +132,14 @@ class Stack:
     def running(self) -> list[str]:
         """Return the names of the programs that run."""
         return self._supervisor.running()
+
+    @property
+    def database(self) -> str:
+        """Directus's database: `sqlite` or `postgresql`."""
+        facts = self._facts()
+        # Data from before there was a choice is in SQLite.
+        chosen = facts.get("database") or ("sqlite" if facts else None)
+        return str(chosen or self._wanted_database or os.environ.get(DATABASE_VARIABLE) or "sqlite")
 
     def description(self) -> dict[str, Any]:
         """Return what `stack.json` says."""
@@ -136,8 +156,9 @@ class Stack:
         self._data.mkdir(parents=True, exist_ok=True)
         running = self._supervisor.running()
         owners = {"mail": "mail_catcher", "smtp": "mail_catcher"}
-        listening = [name for name in PORTS if owners.get(name, name) in running]
-        choose_ports(PORTS, self._ports_file, running=listening)
+        ports = [*PORTS, *(["postgresql"] if self.database == "postgresql" else [])]
+        listening = [name for name in ports if owners.get(name, name) in running]
+        choose_ports(ports, self._ports_file, running=listening)
         Credentials.load_or_new(self._credentials_file)
         with ThreadPoolExecutor(max_workers=2) as threads:
             building = threads.submit(self._timed, "sam build", lambda: built(self._source))
@@ -165,11 +186,43 @@ class Stack:
                 "  the last start was interrupted while it wrote the seed data; beginning with empty data"
             )
             self._stop_everything()
-            shutil.rmtree(self._data, ignore_errors=True)
+            self._forget_data()
+            self._decide_database()
+
+    def _forget_data(self) -> None:
+        if cluster := self._facts().get("postgresql"):
+            shutil.rmtree(cluster, ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def _decide_database(self) -> None:
+        """The first start decides; data does not move from one database to another."""
+        database = self.database
+        if database not in DATABASES:
+            raise Problem(f"{DATABASE_VARIABLE} is {database!r}; it must be one of {', '.join(DATABASES)}.")
+        if self._wanted_database not in {None, database}:
+            raise Problem(
+                f"The data in {self.directory} is in {database}; begin with empty data to change that."
+            )
+        self._data.mkdir(parents=True, exist_ok=True)
+        self._remember(database=database)
+        if database == "postgresql" and "postgresql" not in self._facts():
+            self._remember(postgresql=str(self._new_cluster_directory()))
+
+    def _new_cluster_directory(self) -> Path:
+        """PostgreSQL refuses root, and the user that runs it instead cannot enter the stack's private directory."""
+        if runs_as() is None:
+            return self._data / "postgresql"
+        return Path(tempfile.mkdtemp(prefix="directus-legal-billing-postgresql."))
+
+    def _programs(self) -> list[str]:
+        return [name for name in STOP_ORDER if name != "postgresql" or self.database == "postgresql"]
 
     def _start_foundations(self) -> None:
         self.start_process("mail_catcher")
         self.start_process("ministack")
+        if (postgresql := self._postgresql()) is not None:
+            postgresql.prepare(self._supervisor.log("postgresql"))
+            self.start_process("postgresql")
         self._directus().bootstrap(self._supervisor.log("directus"))
 
     def _deploy(self, built_directory: Path) -> None:
@@ -295,7 +348,9 @@ class Stack:
                 webhook_url=f"{self._api_url()}/stripe/webhook",
                 document=_stripe_document(),
             )
-        raise Problem(f"There is no program {name!r} in the stack; there are {', '.join(STOP_ORDER)}.")
+        if name == "postgresql" and (postgresql := self._postgresql()) is not None:
+            return postgresql.program()
+        raise Problem(f"There is no program {name!r} in the stack; there are {', '.join(self._programs())}.")
 
     def _directus(self) -> DirectusServer:
         ports = self._ports()
@@ -304,7 +359,13 @@ class Stack:
             port=ports["directus"],
             smtp_port=ports["smtp"],
             credentials=self._credentials(),
+            postgresql=self._postgresql(),
         )
+
+    def _postgresql(self) -> PostgresqlServer | None:
+        if self.database != "postgresql":
+            return None
+        return PostgresqlServer(Path(self._facts()["postgresql"]), self._ports()["postgresql"])
 
     def _api_url(self) -> str:
         # `<id>.execute-api.localhost` does not resolve everywhere; the path form always does.
