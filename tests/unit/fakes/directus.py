@@ -74,13 +74,14 @@ class FakeDirectus:
     answers: dict[str, list[Callable[[], HttpResponse]]] = field(default_factory=dict)
     #: Directus's own clock, which dates new rows; without one `date_created` stays empty.
     now: Callable[[], datetime] | None = None
+    new_key: Callable[[], str] = lambda: str(uuid.uuid4())
     requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
 
     # ---- what a test does -------------------------------------------------------------------------------
 
     def put(self, collection: str, **row: Any) -> Row:
         """A row as staff, an administrator or the seed put it there."""
-        row.setdefault("id", str(uuid.uuid4()))
+        row.setdefault("id", self.new_key())
         self._known(collection, row)
         stored: Row = {**self._fresh(collection), **row}
         self.table(collection)[row["id"]] = stored
@@ -173,7 +174,7 @@ class FakeDirectus:
         for name, column in columns(collection).items():
             if column["kind"] == "currency" and payload.get(name) not in {None, *EXPONENTS}:
                 raise Refusal(400, code="FAILED_VALIDATION", field=name)
-        row: Row = {**self._fresh(collection), "id": str(uuid.uuid4()), **payload}
+        row: Row = {**self._fresh(collection), "id": self.new_key(), **payload}
         self._check_unique(collection, row, of=None)
         self.table(collection)[row["id"]] = row
         self._write_nested(collection, row["id"], nested)

@@ -1,0 +1,264 @@
+"""An auditor who knows none of our code: plain integers from what happened, held against what Directus shows.
+
+`audit` is for when all is quiet; `always` holds at any moment.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from billing.core.stripe_objects import CheckoutSession, PaymentIntent
+from tests.unit.payments.office import DEPLOYMENT, Bill, Office, Row
+
+_GONE = {"failed", "canceled"}
+#: A dispute in these has taken the money: an appeal gives it back only once it is won.
+_LOST = {"lost", "appeal_needs_response", "appeal_under_review"}
+#: The clients of these books live in New York, in a winter without a change of clocks.
+_NEW_YORK = timedelta(hours=-5)
+
+
+@dataclass
+class Auditor:
+    """`office` is looked at, never touched."""
+
+    office: Office
+
+    # ---- at any moment ----------------------------------------------------------------------------------
+
+    def always(self) -> None:
+        """What may not even be so for a moment."""
+        self._rows_hold_only_what_stripe_has()
+        self._draft_and_void_are_left_by_nobody()
+        self._nothing_is_paid_before_money_came()
+        self._one_address_to_pay_at()
+
+    def _rows_hold_only_what_stripe_has(self) -> None:
+        intents = self._intents()
+        for row in self._payments():
+            if row["transaction_id"] is None:
+                continue
+            intent = intents[row["transaction_id"]]
+            if row["status"] == "succeeded":
+                assert intent.status == "succeeded", row
+                assert (_minor(row["amount"]), row["currency"]) == (intent.amount_received, intent.currency)
+
+    def _draft_and_void_are_left_by_nobody(self) -> None:
+        for bill in self.office.bills.values():
+            if bill.state in {"draft", "void"}:
+                assert self._stored(bill)["status"] == bill.state, "only staff enter and leave these"
+
+    def _nothing_is_paid_before_money_came(self) -> None:
+        """A bank debit that is under way, above all, pays nothing."""
+        for bill in self.office.bills.values():
+            came = any(intent.status == "succeeded" for intent in self._intents().values())
+            entered = any(e.invoice == bill.id for e in self.office.entered.values())
+            if not came and not entered and _total(bill) > 0:
+                assert self._stored(bill)["status"] not in {"paid", "partially_paid"}
+
+    def _one_address_to_pay_at(self) -> None:
+        open_now = set(self.office.stripe.open_sessions())
+        for invoice, sessions in self.office.handed_out.items():
+            assert len(sessions & open_now) <= 1, f"several addresses to pay invoice {invoice} at"
+
+    # ---- when all is quiet ------------------------------------------------------------------------------
+
+    def audit(self) -> None:
+        """The promise of these functions."""
+        self.always()
+        self._stripes_money_is_in_the_books_once()
+        self._what_went_back_is_in_the_books_once()
+        for bill in self.office.bills.values():
+            self._invoice_is_what_happened(bill)
+        self._what_can_be_paid_is_claimed_and_fits()
+        self._claims_hold_something()
+        self._events_are_done()
+        assert self.office.dead == []
+
+    def _stripes_money_is_in_the_books_once(self) -> None:
+        booked = Counter(
+            (row["transaction_id"], _minor(row["amount"]), row["currency"], row["invoice"])
+            for row in self._payments()
+            if row["transaction_id"] is not None and row["status"] == "succeeded"
+        )
+        taken = Counter(
+            (intent.id, intent.amount_received, intent.currency, self._invoice_of(intent))
+            for intent in self._intents().values()
+            if intent.status == "succeeded" and _ours(intent)
+        )
+        assert booked == taken
+        for row in self._payments():
+            if row["transaction_id"] is not None and row["status"] != "succeeded":
+                intent = self._intents()[row["transaction_id"]]
+                expected = {"processing"} if intent.status == "processing" else _GONE
+                assert row["status"] in expected, (row, intent)
+        processing = {
+            intent.id
+            for intent in self._intents().values()
+            if intent.status == "processing" and _ours(intent) and self._invoice_of(intent) is not None
+        }
+        shown = {row["transaction_id"] for row in self._payments() if row["status"] == "processing"}
+        assert shown == processing
+
+    def _what_went_back_is_in_the_books_once(self) -> None:
+        intents = self._intents()
+        payments = {row["id"]: row for row in self._payments()}
+        for collection, key, found in (
+            ("refunds", "stripe_refund", self.office.stripe.refunds),
+            ("payment_disputes", "stripe_dispute", self.office.stripe.disputes),
+        ):
+            rows = self.office.rows.all(collection).values()
+            booked = Counter(
+                (row[key], _minor(row["amount"]), row["status"], payments[row["payment"]]["transaction_id"])
+                for row in rows
+                if row[key] is not None
+            )
+            went = Counter(
+                (one.id, one.amount, one.status, one.payment_intent)
+                for one in found.values()
+                if one.payment_intent is not None and _ours(intents[one.payment_intent])
+            )
+            assert booked == went
+
+    def _invoice_is_what_happened(self, bill: Bill) -> None:
+        stored = self._stored(bill)
+        if bill.state == "draft":
+            return
+        paid = self.paid(bill)
+        balance = -paid if bill.state == "void" else _total(bill) - paid
+        shown = {name: _minor(stored[name]) for name in ("amount_paid", "balance_due")}
+        assert shown == {"amount_paid": paid, "balance_due": balance}, (bill, stored)
+        assert stored["status"] == self._status(bill, balance, paid), (bill, stored)
+        if bill.state != "void":
+            assert _minor(stored["total"]) == _total(bill)
+
+    def _status(self, bill: Bill, balance: int, paid: int) -> str:
+        if bill.state == "void":
+            return "void"
+        if balance <= 0:
+            return "paid"
+        today = (self.office.now() + _NEW_YORK).date()
+        if bill.due is not None and today > bill.due:
+            return "overdue"
+        return "partially_paid" if paid > 0 else "sent"
+
+    def paid(self, bill: Bill) -> int:
+        """What the invoice's payments still hold."""
+        stripe = self.office.stripe
+        held = 0
+        for intent in self._intents().values():
+            if intent.status != "succeeded" or not _ours(intent) or self._invoice_of(intent) != bill.id:
+                continue
+            back = sum(
+                r.amount
+                for r in stripe.refunds.values()
+                if r.payment_intent == intent.id and r.status not in _GONE
+            )
+            back += sum(
+                d.amount for d in stripe.disputes.values() if d.payment_intent == intent.id and d.status in _LOST
+            )
+            held += max(0, intent.amount_received - back)
+        for entered in self.office.entered.values():
+            if entered.invoice == bill.id and entered.status == "succeeded":
+                back = sum(minor for minor, status in entered.refunds.values() if status not in _GONE)
+                held += max(0, entered.minor - back)
+        return held
+
+    def payable(self, bill: Bill) -> int:
+        """What a client may pay now."""
+        if bill.state != "sent" or _total(bill) <= 0:
+            return 0
+        held = 0
+        for line, minor in bill.objections.values():
+            if line is None and minor is None:
+                return 0
+            held += minor or 0 if line is None else 0
+        for line, amount in bill.lines.items():
+            whole = max(0, amount + _tax(amount, bill.tax_thousandths))
+            claims = [whole if m is None else m for at, m in bill.objections.values() if at == line]
+            held += min(whole, sum(claims))
+        return max(0, _total(bill) - self.paid(bill) - held)
+
+    def _what_can_be_paid_is_claimed_and_fits(self) -> None:
+        claimed = {
+            row["checkout_session"]: row["open_claim"] for row in self._payments() if row["open_claim"]
+        }
+        for name in self.office.stripe.open_sessions():
+            session = self.office.stripe.sessions[name]
+            if session.metadata.get("deployment") != DEPLOYMENT:
+                continue
+            assert name in claimed, f"{session} can be paid, and nothing in Directus says so"
+            bill = self.office.bills[claimed[name]]
+            assert session.currency == bill.currency
+            assert session.amount_total <= self.payable(bill), (session, bill)
+
+    def _claims_hold_something(self) -> None:
+        for row in self._payments():
+            if not row["open_claim"]:
+                continue
+            assert row["open_claim"] == row["invoice"], row
+            session = self.office.stripe.sessions.get(row["checkout_session"])
+            if session is None:
+                # Nobody came back to complete it: Stripe could still be asked to, until then.
+                assert row["status"] in {"pending", "canceled"}, row
+                assert datetime.fromisoformat(row["expires_at"]) > self.office.now(), row
+            else:
+                assert row["status"] == ("pending" if session.is_open else "processing"), (row, session)
+
+    def _events_are_done(self) -> None:
+        rows = self.office.rows.all("stripe_events")
+        mine = {event.id: event for event in self.office.stripe.events}
+        for key, event in mine.items():
+            if key not in self.office.stripe.delivered:
+                continue
+            status = rows[key]["status"]
+            if status == "parked":
+                assert self._cannot_be_booked(event.object_id), rows[key]
+            else:
+                assert status in {"done", "ignored"}, rows[key]
+
+    def _cannot_be_booked(self, about: str) -> bool:
+        """A bank debit under way that no invoice can take has no row until it ends: nobody knows if money will come."""
+        for session in self.office.stripe.sessions.values():
+            intent = session.payment_intent
+            if intent is not None and about in {session.id, intent.id}:
+                return intent.status == "processing" and self._invoice_of(intent) is None
+        return False
+
+    # ---- facts ------------------------------------------------------------------------------------------
+
+    def _intents(self) -> dict[str, PaymentIntent]:
+        sessions: list[CheckoutSession] = list(self.office.stripe.sessions.values())
+        return {s.payment_intent.id: s.payment_intent for s in sessions if s.payment_intent is not None}
+
+    def _invoice_of(self, intent: PaymentIntent) -> str | None:
+        """Where the money belongs: where a partner put it, else where its metadata says, if that can be."""
+        if intent.id in self.office.assigned:
+            return self.office.assigned[intent.id]
+        bill = self.office.bills.get(intent.metadata.get("directus_invoice", ""))
+        return bill.id if bill is not None and bill.currency == intent.currency else None
+
+    def _stored(self, bill: Bill) -> Row:
+        return self.office.rows.all("invoices")[bill.id]
+
+    def _payments(self) -> list[Row]:
+        return list(self.office.rows.all("payments").values())
+
+
+def _ours(intent: PaymentIntent) -> bool:
+    return intent.metadata.get("deployment") == DEPLOYMENT
+
+
+def _total(bill: Bill) -> int:
+    subtotal = sum(bill.lines.values())
+    return subtotal + _tax(subtotal, bill.tax_thousandths)
+
+
+def _tax(minor: int, thousandths: int) -> int:
+    """Rounded half up, in integers; `thousandths` of a percent."""
+    return (minor * thousandths + 50_000) // 100_000
+
+
+def _minor(value: Any) -> int:
+    return int(Decimal(str(value or 0)) * 100)

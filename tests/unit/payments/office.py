@@ -1,0 +1,250 @@
+"""A firm with several invoices, everything that can happen to it, and every call to the outside a step that may fail.
+
+Directus stands behind `Rows` (what people and the audit see of it) and a `Transport` (what our functions use), so that
+the same happenings run on the fake and on a real one. Stripe and the clock are ours in both.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+from billing.adapters.billing_store import DirectusBillingStore
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import Transport
+from billing.application.apply_stripe_event import ApplyStripeEvent
+from billing.application.keep_invoice import KeepInvoice
+from billing.application.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
+from billing.core.checkout import CheckoutTerms
+from billing.core.webhook import StripeEvent
+from billing.errors import BillingError, ConnectionFailed
+from billing.queue_worker import Retry, disposition
+from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
+from tests.unit.fakes.steps import Crash, Steps, crash
+from tests.unit.fakes.stripe import FakeStripe
+
+type Row = dict[str, Any]
+
+DEPLOYMENT = "test"
+TERMS = CheckoutTerms(DEPLOYMENT, "https://firm.example/paid", ("card", "us_bank_account"))
+#: A message that is not done after so many undisturbed deliveries never will be.
+_MOST_RECEIVES = 6
+
+
+class Choose(Protocol):
+    """Decides what happens: Hypothesis, or a random number generator with a fixed seed."""
+
+    def __call__[Option](self, options: Sequence[Option], what: str) -> Option:
+        """One of the options, of which there is at least one."""
+        ...
+
+
+class Rows(Protocol):
+    """Directus as an administrator sees it. Money is text with two decimals."""
+
+    def put(self, collection: str, **row: Any) -> str:
+        """Create a row; its key."""
+        ...
+
+    def change(self, collection: str, key: str, **columns: Any) -> None:
+        """Write columns of a row."""
+        ...
+
+    def all(self, collection: str) -> Mapping[str, Row]:
+        """The rows of this firm by key."""
+        ...
+
+
+@dataclass
+class Bill:
+    """What people know of an invoice: whose it is, and what it asks for, in minor units."""
+
+    id: str
+    client: str
+    user: str
+    currency: str
+    tax_thousandths: int = 0
+    due: date | None = None
+    state: str = "sent"
+    lines: dict[str, int] = field(default_factory=dict)
+    #: Objections by key: the line or None, the amount or None; only those that are open.
+    objections: dict[str, tuple[str | None, int | None]] = field(default_factory=dict)
+
+
+@dataclass
+class Entered:
+    """A payment that staff entered; `refunds` are the firm's own, by key: amount and status."""
+
+    invoice: str
+    minor: int
+    status: str
+    refunds: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong around the n-th call to the outside: `crash`, `outage` of some calls, or something `meanwhile`."""
+
+    kind: str
+    step: int
+    after: bool
+    calls: int = 1
+
+
+@dataclass
+class Office:
+    """`handed_out` are the sessions that callers were sent to, by invoice; `meanwhile` happens in the middle of calls."""
+
+    rows: Rows
+    transport: Transport
+    steps: Steps
+    new_id: Callable[[], str]
+    account: str = ""
+    time: datetime = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    meanwhile: Callable[[], object] = lambda: None
+    bills: dict[str, Bill] = field(default_factory=dict)
+    entered: dict[str, Entered] = field(default_factory=dict)
+    assigned: dict[str, str] = field(default_factory=dict)
+    handed_out: dict[str, set[str]] = field(default_factory=dict)
+    untold: list[str] = field(default_factory=list)
+    dead: list[tuple[dict[str, Any], BillingError]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    parked: list[BillingError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stripe = FakeStripe(self.now, self.steps, self.account)
+        self.queue = FakeInvoiceQueue(self.steps)
+        self.rendering = FakeWorkQueue(self.steps)
+        self._busy: set[str] = set()
+        self._receives: dict[int, int] = {}
+        self.client = DirectusClient(
+            "http://directus", FixedToken(), self.transport, sleep=lambda _: None
+        )
+        store = DirectusBillingStore(self.client)
+        self.start_checkout = StartCheckout(store, self.stripe, self.queue, TERMS, now=self.now, new_id=self.new_id)
+        self.keep_invoice = KeepInvoice(
+            store,
+            self.stripe,
+            self.rendering,
+            DEPLOYMENT,
+            lambda sentence, _: self.flags.append(sentence),
+            now=self.now,
+        )
+        self.apply_event = ApplyStripeEvent(
+            store, self.stripe, self.keep_invoice, self.queue, DEPLOYMENT, self.parked.append, now=self.now
+        )
+
+    def now(self) -> datetime:
+        return self.time
+
+    def passes(self, **duration: float) -> None:
+        self.time += timedelta(**duration)
+
+    # ---- faults -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def disturbed(self, fault: Fault | None) -> Iterator[None]:
+        """Let the fault happen in what is done inside."""
+        self.steps.reset()
+        if fault is not None:
+            moments = self.steps.after if fault.after else self.steps.before
+            for number in range(fault.step, fault.step + fault.calls):
+                moments[number] = self._happening(fault)
+        try:
+            yield
+        finally:
+            self.steps.reset()
+
+    def _happening(self, fault: Fault) -> Callable[[], object]:
+        def unreachable() -> None:
+            message = "Nobody answers."
+            raise ConnectionFailed(message, maybe_sent=fault.after)
+
+        return {"crash": crash, "outage": unreachable, "meanwhile": self.meanwhile}[fault.kind]
+
+    # ---- our functions ----------------------------------------------------------------------------------
+
+    def checkout(
+        self, bill: Bill, amount: str | None, *, user: str | None = None
+    ) -> StartedCheckout | BillingError | None:
+        """A client presses Pay: where to pay, why not, or no answer at all."""
+        try:
+            started = self.start_checkout(CheckoutRequest(bill.id, user or bill.user, amount))
+        except BillingError as error:
+            return error
+        except Crash:
+            return None
+        self.handed_out.setdefault(bill.id, set()).add(started.checkout_session)
+        return started
+
+    def receive(self, event: StripeEvent) -> None:
+        """Stripe delivers an event; an endpoint that does not take it is asked again later."""
+        try:
+            self.queue.send(event.message(), group=event.group)
+        except (BillingError, Crash):
+            return
+        self.stripe.delivered.add(event.id)
+
+    def told(self, invoice: str) -> None:
+        """The Billing changed flow arrives."""
+        try:
+            self.queue.recompute([invoice])
+        except (BillingError, Crash):
+            return  # Directus never retries a flow
+
+    def groups(self) -> list[str]:
+        """The groups with work that nobody is at."""
+        return [
+            group for group in dict.fromkeys(g for _, g, _ in self.queue.sent) if group not in self._busy
+        ]
+
+    def work(self, group: str) -> None:
+        """The worker takes the oldest message of a group; what it does not finish is delivered again."""
+        entry = next(entry for entry in self.queue.sent if entry[1] == group)
+        message = entry[0]
+        self._busy.add(group)
+        try:
+            self._handle(message)
+            number = self.steps.begin("delete message")
+            self._delete(entry)
+            self.steps.end(number)
+        except Crash:
+            pass
+        except BillingError as error:
+            receives = self._receives[id(entry)] = self._receives.get(id(entry), 0) + 1
+            if not isinstance(disposition(error, receives), Retry):
+                self.dead.append((message, error))
+                self._delete(entry)
+        finally:
+            self._busy.discard(group)
+
+    def _delete(self, entry: tuple[dict[str, Any], str, str | None]) -> None:
+        self.queue.sent = [other for other in self.queue.sent if other is not entry]
+        self._receives.pop(id(entry), None)
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        match message["type"]:
+            case "recompute":
+                self.keep_invoice.recompute(message["invoice"])
+            case "sync_session":
+                self.keep_invoice.sync_session(message["checkout_session"])
+            case _:
+                self.apply_event(StripeEvent.from_message(message))
+
+    def render(self) -> None:
+        """The renderer draws what it was asked for."""
+        for message in self.rendering.messages:
+            self.rows.change("invoices", message["invoice"], pdf_status="ready", pdf_error=None)
+        self.rendering.messages.clear()
+
+    def drain(self) -> None:
+        """Everything that is queued is worked on, undisturbed."""
+        self._receives.clear()
+        while groups := self.groups():
+            for group in groups:
+                self.work(group)
+            slowest = max(self._receives.values(), default=0)
+            assert slowest < _MOST_RECEIVES, f"never succeeds: {self.queue.sent}"
+        self.render()
