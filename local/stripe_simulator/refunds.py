@@ -92,13 +92,17 @@ def _charge(world: World, parameters: dict[str, Any]) -> StripeObject:
         if identifier is None:
             message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
             raise StripeError(
-                400, message, code="payment_intent_unexpected_state", parameter="payment_intent"
+                400,
+                message,
+                code="payment_intent_unexpected_state",
+                parameter="payment_intent",
+                replayed=True,
             )
         return world.find(identifier, "charge", "charge")
     charge = world.find(parameters["charge"], "charge", "charge")
     if charge["status"] != "succeeded":
         message = f"Charge {charge['id']} is {charge['status']} and cannot be refunded."
-        raise StripeError(400, message, code="charge_not_refundable", parameter="charge")
+        raise StripeError(400, message, code="charge_not_refundable", parameter="charge", replayed=True)
     return charge
 
 
@@ -106,10 +110,10 @@ def _amount(world: World, charge: StripeObject, wanted: int | None) -> int:
     left: int = charge["amount"] - charge["amount_refunded"]
     if left == 0:
         message = f"Charge {charge['id']} has already been refunded."
-        raise StripeError(400, message, code="charge_already_refunded")
+        raise StripeError(400, message, code="charge_already_refunded", replayed=True)
     if not disputes.allows_refund(world, charge):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-        raise StripeError(400, message, code="charge_disputed")
+        raise StripeError(400, message, code="charge_disputed", replayed=True)
     if wanted is None:
         return left
     if wanted <= 0:
@@ -118,7 +122,7 @@ def _amount(world: World, charge: StripeObject, wanted: int | None) -> int:
     if wanted > left:
         asked, rest = (catalogue.in_words(value, charge["currency"]) for value in (wanted, left))
         message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})"
-        raise StripeError(400, message, parameter="amount")
+        raise StripeError(400, message, parameter="amount", replayed=True)
     return wanted
 
 

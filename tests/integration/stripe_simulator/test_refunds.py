@@ -154,6 +154,21 @@ def test_the_same_key_refunds_once_and_another_amount_under_it_is_refused(
     assert simulator.client().v1.charges.retrieve(charge.id).amount_refunded == 100
 
 
+def test_what_the_state_of_a_charge_forbade_stays_forbidden_under_the_same_key(
+    simulator: RunningSimulator,
+) -> None:
+    refunds = simulator.client().v1.refunds
+    charge = paid_charge(simulator, method="us_bank_account")
+    first = refunds.create({"charge": charge.id})
+    with pytest.raises(stripe.InvalidRequestError):
+        refunds.create({"charge": charge.id}, {"idempotency_key": "refund-2"})
+    simulator.control(f"refunds/{first.id}/settle", outcome="fail")
+    with pytest.raises(stripe.InvalidRequestError) as still:
+        refunds.create({"charge": charge.id}, {"idempotency_key": "refund-2"})
+    assert still.value.code == "charge_already_refunded"
+    assert refunds.create({"charge": charge.id}, {"idempotency_key": "refund-3"}).amount == 10000
+
+
 def test_a_refund_whose_answer_is_lost_is_there_once_after_the_retry(simulator: RunningSimulator) -> None:
     charge = paid_charge(simulator)
     simulator.control("fail_next", fault="lose_answer", operation="POST /v1/refunds")
