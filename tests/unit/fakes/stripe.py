@@ -477,7 +477,7 @@ class FakeStripe:
         )
 
     def _tell(self, kind: str, object_id: str, object_type: str, metadata: Mapping[str, str]) -> None:
-        name = f"evt_{self.account}{len(self.events) + 1}"
+        name = f"evt_{self.account}{len(self._happened) + 1}"
         self._happened[name] = self.now(), metadata
         self.events.append(
             StripeEvent(

@@ -135,7 +135,7 @@ class KeepInvoice:
         if booking.unapplied is not None:
             self._create_unapplied(booking.unapplied)
         if ledger is not None:
-            self._end_sibling(ledger, session)
+            self._look_again(ledger, booking, session)
         return True
 
     def remark(self, session: CheckoutSession, sentence: str) -> None:
@@ -229,22 +229,28 @@ class KeepInvoice:
         )
         return self._ledger(ledger.invoice.id)
 
-    def _end_sibling(self, ledger: Ledger, session: CheckoutSession) -> None:
-        """Another open session of the invoice may ask for what this one has just paid."""
+    def _look_again(self, ledger: Ledger, booking: Booking, session: CheckoutSession) -> None:
+        """Another open session may ask for what this one has just paid; one just found may not fit any more."""
         sibling = ledger.open_attempt
-        if sibling is not None and sibling.checkout_session not in {None, session.id}:
+        found = session.is_open and bool(booking.updated)
+        if found or (sibling is not None and sibling.checkout_session not in {None, session.id}):
             self.recompute(ledger.invoice.id)
 
     def _create_unapplied(self, row: Changes) -> None:
         """Book money that belongs to no invoice; a row that is there already must say the same."""
+        transaction = str(row["transaction_id"])
         try:
             self.store.create_payment(row)
-        except RecordNotUnique:
-            existing = self.store.payment_of_transaction(str(row["transaction_id"]))
-            same = existing and (existing.amount.to_directus(), existing.amount.currency)
-            if same != (row["amount"], row["currency"]):
+        except RecordNotUnique as error:
+            existing = self.store.payment_of_transaction(transaction)
+            if existing is None:
+                message = f"{error.detail} Another payment has it; compare them with Stripe's dashboard."
+                raise Parked(message, transaction=transaction) from error
+            if (existing.amount.to_directus(), existing.amount.currency) != (row["amount"], row["currency"]):
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
-                raise Parked(message, transaction=str(row["transaction_id"])) from None
+                raise Parked(message, transaction=transaction) from None
+            if row.keys() & {"refunds", "payment_disputes"}:  # the other may not have known of them
+                raise _booked_meanwhile(transaction=transaction) from error
 
     def _write(self, ledger: Ledger, booking: Booking, as_of: datetime | None = None) -> None:
         invoice = ledger.invoice
@@ -259,7 +265,9 @@ class KeepInvoice:
             for flag in noted.flags[len(booking.flags) :]:
                 self.flagged(flag, {"code": "payment_flagged", "invoice": invoice.id})
             booking = noted
-        updated = _merged(booking.updated, _derived_columns(after))
+        # A draft's rows may not all be readable: what cannot be added up is not written.
+        derived = _derived_columns(after) if after.fault is None else []
+        updated = _merged(booking.updated, derived)
         changes = state.changes(invoice) if state is not None else {}
         if changes or updated or booking.created:
             self._write_rows(invoice.id, changes, updated, booking.created)
@@ -283,16 +291,18 @@ class KeepInvoice:
         try:
             self.store.write_invoice(invoice, changes, updated=updated, created=created)
         except RecordNotUnique as error:
-            message = "The same payment was booked a moment ago; the invoice is read again."
-            raise UpstreamUnavailable(
-                message, code="booked_meanwhile", retry_after=2, invoice=invoice
-            ) from error
+            raise _booked_meanwhile(invoice=invoice) from error
 
     def _render_if_needed(self, ledger: Ledger, changes: Changes) -> None:
         """A first sending and every change of the printed amounts get a document; the same content never two."""
         printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
         if printed_changed or ledger.invoice.pdf_status in {"none", "failed"}:
             self.render_queue.send_many([{"type": "invoice", "invoice": ledger.invoice.id, "force": False}])
+
+
+def _booked_meanwhile(**ids: str) -> UpstreamUnavailable:
+    message = "The same payment was booked a moment ago; it is read again."
+    return UpstreamUnavailable(message, code="booked_meanwhile", retry_after=2, **ids)
 
 
 def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
@@ -308,7 +318,7 @@ def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
             row["amount_refunded"] = refunded.to_directus()
         if lost != (payment.amount_disputed_lost or type(lost).zero(lost.currency)):
             row["amount_disputed_lost"] = lost.to_directus()
-        if payment.open_claim and payment.status in {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED}:
+        if payment.open_claim and payment.status is PaymentStatus.SUCCEEDED:
             row["open_claim"] = None  # it is over and would keep everybody from paying
         if row:
             rows.append({"id": payment.id, **row})

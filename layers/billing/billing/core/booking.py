@@ -192,6 +192,10 @@ def _unapplied(
     if attempt is None or _holds_another(attempt, session):
         return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
     release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
+    if attempt.transaction_id == columns["transaction_id"]:
+        # A bank debit stored it while it was under way; two rows cannot hold it.
+        over = {"id": attempt.id, "status": attempt.status.value, "open_claim": None}
+        release = [{**(release[0] if release else over), "transaction_id": None}]
     return Booking(updated=release, unapplied=row, flags=[note])
 
 
@@ -200,8 +204,9 @@ def _is_booked(attempt: Payment) -> bool:
 
 
 def _completed(attempt: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Booking:
-    """Booked before: only what Stripe learned later (the fee) is filled in; amount and owner stay."""
+    """Booked before: only what Stripe learned later (the fee) is filled in; amount, owner and day stay."""
     columns = _method_columns(intent.latest_charge, ledger)
+    columns.pop("payment_date", None)  # it was the firm's day, which is not known here without the invoice
     return (
         Booking(updated=[{"id": attempt.id, "status": attempt.status.value, **columns}])
         if columns
@@ -302,7 +307,7 @@ def _place(
         return None
     row = next((row for row in booking.updated if row["id"] == attempt.id), None)
     if row is not None:
-        payment = replace(attempt, **_parsed(row, attempt.amount))
+        payment = replace(attempt, **_parsed(row, attempt))
         return (row, payment) if _is_booked(payment) else None
     if _is_booked(attempt) and attempt.transaction_id == intent.id:
         return {"id": attempt.id, "status": attempt.status.value, "open_claim": attempt.open_claim}, attempt
@@ -354,17 +359,17 @@ def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:
     """The invoice's payments as they will be once the booking is written; totals are derived from these."""
     changes = {str(row["id"]): row for row in booking.updated}
     payments = [
-        replace(payment, **_parsed(changes[payment.id], payment.amount)) if payment.id in changes else payment
+        replace(payment, **_parsed(changes[payment.id], payment)) if payment.id in changes else payment
         for payment in ledger.payments
     ]
     return payments + [_created(row, number) for number, row in enumerate(booking.created)]
 
 
-def _parsed(row: Mapping[str, object], amount: Money) -> dict[str, Any]:
+def _parsed(row: Mapping[str, object], payment: Payment) -> dict[str, Any]:
     parsed: dict[str, Any] = {"status": PaymentStatus(str(row["status"]))}
     if "amount" in row:
-        amount = Money.from_directus(row["amount"], amount.currency)
-    return {**parsed, "amount": amount, "open_claim": row.get("open_claim")}
+        parsed["amount"] = Money.from_directus(row["amount"], payment.amount.currency)
+    return {**parsed, "open_claim": row.get("open_claim", payment.open_claim)}
 
 
 def _created(row: Mapping[str, object], number: int) -> Payment:

@@ -259,10 +259,9 @@ def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
     if attempt.status is PaymentStatus.PROCESSING:
         return False  # a bank debit cannot be called back
     invoice = ledger.invoice
-    if attempt.status is PaymentStatus.CANCELED or invoice.status in {
-        InvoiceStatus.VOID,
-        InvoiceStatus.DRAFT,
-    }:
+    # Ended by hand: whatever of ours ends an attempt frees its claim.
+    over = attempt.status in {PaymentStatus.CANCELED, PaymentStatus.FAILED}
+    if over or invoice.status in {InvoiceStatus.VOID, InvoiceStatus.DRAFT}:
         return True
     if attempt.amount.currency != invoice.currency:
         return True
