@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
@@ -135,6 +136,7 @@ class Firm:
         self.queue = FifoQueue(self.steps)
         self.rendering = FakeWorkQueue(self.steps)
         self._delivered: set[str] = set()
+        self._created: dict[str, int] = {}
 
     # ---- our functions, each call as a Lambda environment of its own ------------------------------------
 
@@ -228,12 +230,13 @@ class Firm:
         assert answer.status in {200, 400}, answer.data
         return answer.status == 200
 
-    def sessions(self, invoice: str | None = None) -> list[dict[str, Any]]:
-        """The sessions at Stripe, newest first, all or an invoice's."""
+    def sessions(self, invoice: str) -> list[dict[str, Any]]:
+        """The invoice's sessions at Stripe, newest first; those of the time before it are not looked through."""
+        since = self._created.get(invoice, 0)
         return [
             session
-            for session in self._listed("checkout/sessions")
-            if invoice in {None, session["metadata"].get("directus_invoice")}
+            for session in self._listed("checkout/sessions", **{"created[gte]": str(since)})
+            if session["metadata"].get("directus_invoice") == invoice
         ]
 
     def open_sessions(self, invoice: str) -> list[str]:
@@ -243,15 +246,18 @@ class Firm:
         found: dict[str, Any] = self.simulator.api("GET", f"/v1/payment_intents/{payment_intent}").json()
         return found
 
+    def charge(self, charge: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.simulator.api("GET", f"/v1/charges/{charge}").json()
+        return found
+
     def raw_events(self, *wanted: str) -> list[bytes]:
         """The events with these ids, or those that nobody delivered yet, as Stripe would send them; oldest first."""
-        found = [
-            event
-            for event in self._listed("events")
-            if (event["id"] in wanted if wanted else event["id"] not in self._delivered)
-        ]
+        if wanted:
+            found = [self.simulator.api("GET", f"/v1/events/{event}").json() for event in wanted]
+        else:
+            found = [event for event in self._listed("events") if event["id"] not in self._delivered][::-1]
         self._delivered |= {event["id"] for event in found}
-        return [json.dumps(event).encode() for event in reversed(found)]
+        return [json.dumps(event).encode() for event in found]
 
     def stripe_delivers(self, *wanted: str) -> None:
         """Stripe delivers these events, or all that are undelivered, and the receiver takes them."""
@@ -265,15 +271,14 @@ class Firm:
         self.stripe_delivers()  # a worker may have expired a session
         self.drain(workers)
 
-    def _listed(self, what: str) -> list[dict[str, Any]]:
+    def _listed(self, what: str, **query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        after = ""
         while True:
-            page = self.simulator.api("GET", f"/v1/{what}?limit=100{after}").json()
+            page = self.simulator.api("GET", f"/v1/{what}?{urlencode({'limit': '100', **query})}").json()
             found += page["data"]
             if not page["has_more"]:
                 return found
-            after = f"&starting_after={page['data'][-1]['id']}"
+            query["starting_after"] = page["data"][-1]["id"]
 
     # ---- rows -------------------------------------------------------------------------------------------
 
@@ -295,7 +300,10 @@ class Firm:
             "line_items": [{"description": "Advice", "amount": amount} for amount in amounts],
             **columns,
         }
-        return self.create("invoices", row)
+        began = int(time.time())
+        key = self.create("invoices", row)
+        self._created[key] = began
+        return key
 
     def create(self, collection: str, row: Mapping[str, Any]) -> str:
         return str(self.admin.call("POST", f"/items/{collection}", dict(row))["id"])
