@@ -1,4 +1,4 @@
-"""The documents bucket: finished PDFs under flat keys, each with the SHA-256 of its bytes in its metadata."""
+"""The documents bucket: finished documents under flat keys, each with the SHA-256 of its bytes in its metadata."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class DocumentStore(Protocol):
 class S3DocumentStore:
     """`DocumentStore` on S3, the bucket that is Directus's storage location as well."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        """`client` is a boto3 S3 client."""
+    def __init__(self, client: S3Client, bucket: str, *, content_type: str = "application/pdf") -> None:
+        """`client` is a boto3 S3 client; `content_type` is that of everything this store puts."""
         self._client = client
         self._bucket = bucket
+        self._content_type = content_type
 
     def find(self, key: str) -> StoredObject | None:
         """The object under that key; the role needs `s3:ListBucket`, else S3 says 403 for a missing one."""
@@ -65,7 +66,7 @@ class S3DocumentStore:
                 Bucket=self._bucket,
                 Key=key,
                 Body=content,
-                ContentType="application/pdf",
+                ContentType=self._content_type,
                 Metadata={_SHA256: sha256},
             )
         except ClientError as error:

@@ -1,13 +1,64 @@
-"""What a person reads of a reconciliation."""
+"""What a person reads of a reconciliation: the report as a page of HTML, and which document it is.
+
+The page reads well without its style, because Directus serves files under `default-src 'none'`, which blocks even
+a style in the page. Nothing is fetched, nothing runs.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import uuid
+from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC
+from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from billing.core.record_ids import record_id
+from billing.core.report_guidance import guidance_for, rank_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+#: Entries of one list on a page; whoever has more needs a query, not a longer page.
+MOST_ENTRIES = 10_000
+_NAMESPACE = uuid.UUID("5a1c0de0-0000-4000-8000-000000000901")
+_NOT_IDS = frozenset({"kind", "detail", "repair"})
+#: The collection of the Data Studio in which a record is found, by the name of its id. Stripe's own ids are no keys
+#: there, except those of events. A row that cannot be read is named by its collection.
+_COLLECTIONS = {
+    "invoice": "invoices",
+    "claimed": "invoices",
+    "payment": "payments",
+    "stored_on": "payments",
+    "refund_row": "refunds",
+    "document": "documents",
+    "notice": "notices",
+    "client": "clients",
+    "event": "stripe_events",
+} | {
+    name: name
+    for name in (
+        "clients", "disputes", "documents", "invoices", "line_items", "notices", "payment_disputes", "payments",
+        "refunds", "stripe_events",
+    )
+}  # fmt: skip
+_REPAIRS = {
+    "sync_session": "looked up at Stripe again",
+    "recompute": "added up again from its rows",
+    "stripe_event": "applied",
+    "render": "drawn again",
+    "redrive": "sent back to be tried again",
+}
+_STYLE = (
+    "body{font-family:sans-serif;line-height:1.4;max-width:60em;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top}"
+    "td{overflow-wrap:anywhere}tr{break-inside:avoid}h2,h3{break-after:avoid}"
+)
 
 
 @dataclass(frozen=True)
@@ -24,3 +75,143 @@ class PrintableReport:
     checked: Mapping[str, int]
     repaired: Sequence[Mapping[str, str]]
     differences: Sequence[Mapping[str, str]]
+
+    @property
+    def title(self) -> str:
+        """`Reconciliation 2026-03-03 12:35 UTC`."""
+        return f"Reconciliation {_instant(self.moment)}"
+
+
+@dataclass(frozen=True)
+class ReportIdentity:
+    """Where a report lives, in S3 and in Directus, whoever publishes it and however often."""
+
+    content_hash: str
+    file_id: str
+    document_id: str
+
+    @property
+    def object_key(self) -> str:
+        """Flat on purpose: Directus deletes objects by the prefix of the file name."""
+        return f"{self.file_id}.html"
+
+
+def identity_of(report: PrintableReport, deployment: str) -> ReportIdentity:
+    """The ids that follow from the deployment and the differences alone, in whatever order these were found.
+
+    The same differences hour after hour are one document, not twenty-four a day.
+    """
+    differences = sorted(json.dumps(dict(one), sort_keys=True) for one in report.differences)
+    content_hash = hashlib.sha256(json.dumps(differences).encode()).hexdigest()
+    file_id = uuid.uuid5(_NAMESPACE, json.dumps([deployment, "report", content_hash]))
+    return ReportIdentity(content_hash, str(file_id), str(uuid.uuid5(file_id, "documents")))
+
+
+def page_of(report: PrintableReport, data_studio: str = "") -> str:
+    """The report as one page of HTML. `data_studio` is the address of Directus; without it ids are no links."""
+    return "\n".join(_page(report, data_studio.rstrip("/"))) + "\n"
+
+
+def _page(report: PrintableReport, data_studio: str) -> Iterator[str]:
+    title = escape(report.title)
+    yield "<!DOCTYPE html>"
+    yield '<html lang="en"><head><meta charset="utf-8">'
+    yield """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+    yield f"<h1>{title}</h1>"
+    yield (
+        f"<p>Compared on {escape(_instant(report.moment))}: Stripe from {escape(_instant(report.since))} on, and the"
+        " whole of Directus.</p>"
+    )
+    yield from _compared(report.checked)
+    yield from _for_people(report.differences, data_studio)
+    yield from _repaired(report.repaired, data_studio)
+    yield "</body></html>"
+
+
+def _compared(checked: Mapping[str, int]) -> Iterator[str]:
+    yield "<h2>What was compared</h2>"
+    rows = ([escape(_words(name)), f"{count:,}"] for name, count in checked.items())
+    yield from _table(("What", "How many"), rows)
+
+
+def _for_people(differences: Sequence[Mapping[str, str]], data_studio: str) -> Iterator[str]:
+    yield f"<h2>What needs a person: {len(differences):,}</h2>"
+    if not differences:
+        yield "<p>Nothing.</p>"
+    ordered = sorted(differences, key=lambda one: rank_of(_kind(one)))
+    of_kind = Counter(map(_kind, differences))
+    for kind, entries in groupby(ordered[:MOST_ENTRIES], key=_kind):
+        guidance = guidance_for(kind)
+        yield f"<h3>{escape(guidance.heading)}: {of_kind[kind]:,}</h3>"
+        yield f"<p><strong>What to do:</strong> {escape(guidance.what_to_do)}</p>"
+        rows = ([escape(one.get("detail", "")), _records(one, data_studio)] for one in entries)
+        yield from _table(("What differs", "Records"), rows)
+    yield from _more(len(differences))
+
+
+def _repaired(repaired: Sequence[Mapping[str, str]], data_studio: str) -> Iterator[str]:
+    yield f"<h2>What was repaired: {len(repaired):,}</h2>"
+    if not repaired:
+        yield "<p>Nothing.</p>"
+        return
+    rows = (
+        [escape(one.get("detail", "")), escape(_repair(one)), _records(one, data_studio)]
+        for one in repaired[:MOST_ENTRIES]
+    )
+    yield from _table(("What differed", "Repair", "Records"), rows)
+    yield from _more(len(repaired))
+
+
+def _more(total: int) -> Iterator[str]:
+    if total > MOST_ENTRIES:
+        yield f"<p><strong>{total - MOST_ENTRIES:,} more are not shown here.</strong></p>"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """`rows` are HTML. The old attributes draw lines where no style is allowed."""
+    yield '<table border="1" cellpadding="4">'
+    yield (
+        "<thead><tr>"
+        + "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+        + "</tr></thead><tbody>"
+    )
+    for row in rows:
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+    yield "</tbody></table>"
+
+
+def _records(entry: Mapping[str, str], data_studio: str) -> str:
+    named = (
+        f"{escape(_words(name))}: {_linked(name, value, data_studio)}"
+        for name, value in entry.items()
+        if name not in _NOT_IDS
+    )
+    return "<br>".join(named)
+
+
+def _linked(name: str, value: str, data_studio: str) -> str:
+    collection = _COLLECTIONS.get(name)
+    is_key = collection == "stripe_events" or record_id(value) is not None
+    if not data_studio or collection is None or not is_key:
+        return escape(value)
+    address = f"{data_studio}/admin/content/{collection}/{quote(value, safe='', errors='replace')}"
+    return f'<a href="{escape(address)}" rel="noreferrer">{escape(value)}</a>'
+
+
+def _kind(entry: Mapping[str, str]) -> str:
+    return entry.get("kind", "")
+
+
+def _repair(entry: Mapping[str, str]) -> str:
+    repair = entry.get("repair", "")
+    return _REPAIRS.get(repair, repair.replace("_", " "))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,155 @@
+"""A report becomes one document, however often it is published and wherever the process dies."""
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from billing.adapters.document_store import S3DocumentStore
+from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
+from billing.core.reconciliation_report import PrintableReport, identity_of, page_of
+from billing.errors import DirectusRejected
+from tests.unit.render_pdf.fakes import Crash, Effects, FakeDirectus, FakeStore
+
+NOW = datetime(2026, 3, 3, 12, 35, tzinfo=UTC)
+MISSING = {"kind": "payment_missing", "detail": "USD 100.00 is missing."}
+REPORT = PrintableReport(NOW, NOW - timedelta(days=3), {"sessions": 1}, [], [MISSING])
+LATER = replace(REPORT, moment=NOW + timedelta(hours=1), checked={"sessions": 2})
+EVERYTHING = ["put object", "create directus_files", "create documents"]
+
+
+@dataclass
+class Firm:
+    """Directus and the bucket."""
+
+    effects: Effects = field(default_factory=Effects)
+    before_create: Callable[[str], object] = str
+
+    def __post_init__(self) -> None:
+        self.directus = FakeDirectus({}, {}, self.effects, self.before_create)
+        self.store = FakeStore(self.effects)
+        self.reports = DirectusReports(
+            self.directus, self.store, storage="s3", deployment="main", data_studio="https://directus.example"
+        )
+
+    def rows(self, collection: str) -> list[dict[str, object]]:
+        return list(self.directus.collections.get(collection, {}).values())
+
+
+def test_a_report_is_an_object_a_file_and_a_document() -> None:
+    firm = Firm()
+    identity = identity_of(REPORT, "main")
+    assert firm.reports.publish(REPORT) == identity.document_id
+    page = page_of(REPORT, "https://directus.example").encode()
+    assert firm.store.objects == {identity.object_key: page}
+    assert firm.rows("directus_files") == [
+        {
+            "id": identity.file_id,
+            "storage": "s3",
+            "filename_disk": identity.object_key,
+            "filename_download": "reconciliation-2026-03-03-1235.html",
+            "type": "text/html",
+            "filesize": len(page),
+            "title": "Reconciliation 2026-03-03 12:35 UTC",
+        }
+    ]
+    assert firm.rows("documents") == [
+        {
+            "id": identity.document_id,
+            "client": None,
+            "type": "report",
+            "title": "Reconciliation 2026-03-03 12:35 UTC",
+            "file": identity.file_id,
+            "sha256": hashlib.sha256(page).hexdigest(),
+            "content_hash": identity.content_hash,
+            "version": 1,
+            "visible_to_client": False,
+        }
+    ]
+    assert firm.effects.done == EVERYTHING
+
+
+def test_the_same_differences_are_not_published_again() -> None:
+    firm = Firm()
+    firm.reports.publish(REPORT)
+    assert firm.reports.publish(LATER) is None
+    assert firm.effects.done == EVERYTHING
+
+
+def test_other_differences_are() -> None:
+    firm = Firm()
+    published = {
+        firm.reports.publish(REPORT),
+        firm.reports.publish(replace(LATER, differences=[MISSING, {**MISSING, "detail": "Another."}])),
+    }
+    assert published == set(firm.directus.collections["documents"])
+    assert len(published) == 2
+
+
+def test_a_report_of_nothing_is_no_document() -> None:
+    firm = Firm()
+    assert firm.reports.publish(replace(REPORT, differences=[])) is None
+    assert firm.effects.done == []
+
+
+@pytest.mark.parametrize("effect", EVERYTHING)
+def test_whatever_was_done_before_a_crash_is_continued(effect: str) -> None:
+    firm = Firm(Effects(die_after=effect))
+    with pytest.raises(Crash):
+        firm.reports.publish(REPORT)
+    firm.effects.die_after = None
+    again = firm.reports.publish(LATER)
+    assert again == (None if effect == EVERYTHING[-1] else identity_of(REPORT, "main").document_id)
+    assert firm.effects.done == EVERYTHING, "nothing is done twice"
+    ((content,), (file,), (document,)) = (
+        firm.store.objects.values(), firm.rows("directus_files"), firm.rows("documents"),
+    )  # fmt: skip
+    assert (file["filesize"], document["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_two_at_the_same_time_make_one_document() -> None:
+    """Another run of the same hour is ahead at every step."""
+    inner = itertools.count()
+
+    def another_is_first(_: str) -> None:
+        if next(inner) == 0:
+            firm.reports.publish(REPORT)
+
+    firm = Firm(before_create=another_is_first)
+    assert firm.reports.publish(REPORT) == identity_of(REPORT, "main").document_id
+    assert (len(firm.rows("directus_files")), len(firm.rows("documents"))) == (1, 1)
+
+
+def test_a_refusal_of_directus_is_not_taken_for_a_report_that_is_there() -> None:
+    def refuse(_: str) -> None:
+        message = "Directus answered 403 FORBIDDEN to POST /files."
+        raise DirectusRejected(message, directus_code="FORBIDDEN")
+
+    firm = Firm(before_create=refuse)
+    with pytest.raises(DirectusRejected):
+        firm.reports.publish(REPORT)
+
+
+def test_half_a_character_does_not_stop_a_report() -> None:
+    firm = Firm()
+    assert firm.reports.publish(replace(REPORT, differences=[{**MISSING, "detail": "\ud800"}]))
+
+
+def test_the_object_has_the_type_of_a_page() -> None:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    expected = {
+        "Bucket": "documents",
+        "Key": "a.html",
+        "Body": ANY,
+        "ContentType": CONTENT_TYPE,
+        "Metadata": ANY,
+    }
+    with Stubber(client) as stubber:
+        stubber.add_response("put_object", {}, expected)
+        S3DocumentStore(client, "documents", content_type=CONTENT_TYPE).put("a.html", b"page", "abc")
+        stubber.assert_no_pending_responses()
