@@ -106,18 +106,24 @@ def _expand_in(world: World, body: StripeObject, names: list[str]) -> None:
         for item in body["data"]:
             _expand_in(world, item, rest)
         return
-    if body["object"] == "checkout.session" and name == "line_items" and not rest:
-        body["line_items"] = line_items(world, body["id"], {})
-        return
-    if not world.document.is_expandable(body["object"], name):
+    included = _INCLUDED.get((body["object"], name))
+    if included is not None:
+        body[name] = included(world, body["id"])
+    elif not world.document.is_expandable(body["object"], name):
         raise _cannot_be_expanded(names)
-    if isinstance(body.get(name), str):
+    elif isinstance(body.get(name), str):
         found = world.store.get(body[name])
         if found is None:
             raise NotSimulated(f"Expanding {name}")
         body[name] = public(found)
     if rest and isinstance(body.get(name), dict):
         _expand_in(world, body[name], rest)
+
+
+def _refunds(world: World, charge: str) -> StripeObject:
+    of_the_charge = [Condition("charge", "=", charge)]
+    url = f"/v1/charges/{charge}/refunds"
+    return page(world, "refund", {}, url=url, filters={}, conditions=of_the_charge)
 
 
 def line_items(world: World, session: str, parameters: dict[str, Any]) -> StripeObject:
@@ -136,6 +142,13 @@ def line_items(world: World, session: str, parameters: dict[str, Any]) -> Stripe
         return _list_object(before[-limit:], len(before) > limit, url)
     after = items if older_than is None else items[places[older_than] + 1 :]
     return _list_object(after[:limit], len(after) > limit, url)
+
+
+#: Lists inside an object that are only there when they are asked for.
+_INCLUDED: dict[tuple[str, str], Callable[[World, str], StripeObject]] = {
+    ("checkout.session", "line_items"): lambda world, session: line_items(world, session, {}),
+    ("charge", "refunds"): _refunds,
+}
 
 
 def _cannot_be_expanded(names: list[str]) -> StripeError:

@@ -266,6 +266,20 @@ def test_a_refund_of_the_dashboard_names_no_request(simulator: RunningSimulator)
         assert simulator.call("POST", f"/_test/charges/{charge.id}/refund", json=wrong).status == 400
 
 
+def test_a_charge_tells_its_refunds_only_when_asked(simulator: RunningSimulator) -> None:
+    client = simulator.client()
+    charge = paid_charge(simulator)
+    made = [client.v1.refunds.create({"charge": charge.id, "amount": amount}).id for amount in (1, 2)]
+    assert "refunds" not in client.v1.charges.retrieve(charge.id)
+    expand = ["latest_charge.refunds.data.balance_transaction"]
+    intent = client.v1.payment_intents.retrieve(str(charge.payment_intent), {"expand": expand})
+    assert isinstance(intent.latest_charge, stripe.Charge)
+    assert intent.latest_charge.refunds is not None
+    told = intent.latest_charge.refunds.data
+    assert [one.id for one in told] == made[::-1]
+    assert isinstance(told[0].balance_transaction, stripe.BalanceTransaction)
+
+
 def test_refunds_are_listed_by_charge_and_payment_intent(simulator: RunningSimulator) -> None:
     refunds = simulator.client().v1.refunds
     first, second = paid_charge(simulator), paid_charge(simulator)
