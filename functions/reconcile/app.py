@@ -1,8 +1,10 @@
-"""Reconcile: hourly, or by hand with `{"since"?: iso8601, "dry_run"?: bool}`; it reports and repairs nothing yet.
+"""Reconcile: hourly, or by hand with `{"since"?: iso8601, "dry_run"?: bool}`.
 
-The answer is `{"checked", "repaired": [], "differences": [...]}`. Without `since`, Stripe's sessions of the last three
-days are compared; invoices, events, notices and queues are always compared whole. An event that cannot be read
-ends the invocation with `BadRequest` and its sentence (`FunctionError`, `errorType`, `errorMessage`).
+The answer is `{"checked", "repaired": [...], "differences": [...]}`, with at most 1,000 entries of each and then
+`repaired_total` and `differences_total`; `report` is the stored report, `continued` says that another invocation goes
+on where this one had no time left. Without `since`, Stripe's lists of the last three days are compared; invoices, open
+attempts, events, notices and queues always whole. An event that cannot be read ends the invocation with `BadRequest`
+and its sentence (`FunctionError`, `errorType`, `errorMessage`).
 """
 
 from __future__ import annotations
@@ -15,9 +17,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
-from billing.adapters.reconcile_rows import DirectusReconcileRows, SqsDeadLetters
+from billing.adapters.dead_letters import SqsDeadLetters
+from billing.adapters.document_store import S3DocumentStore
+from billing.adapters.reconcile_rows import DirectusReconcileRows
+from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
+from billing.adapters.self_invocation import SelfInvocation
 from billing.adapters.stripe_gateway import StripeGateway
-from billing.application.reconcile import Reconcile, ReconcileRequest
+from billing.adapters.stripe_records import StripeAccount
+from billing.application.reconcile import KEPT_IN_ANSWER, Reconcile, ReconcileRequest
 from billing.observability import count, logger, metrics
 from billing.settings import ReconcileSettings
 
@@ -26,26 +33,58 @@ if TYPE_CHECKING:
 
 
 @cache
-def build() -> Reconcile:
+def build(function_name: str) -> Reconcile:
     """The composition root."""
     settings = ReconcileSettings.from_environment(os.environ)
     directus = composition.directus(settings.directus, read_timeout=composition.LONG_ANSWER_SECONDS)
+    gateway = StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret))
     return Reconcile(
         rows=DirectusReconcileRows(directus),
-        stripe=StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret)),
-        dead_letters=SqsDeadLetters(boto3.client("sqs"), settings.dead_letter_queue_urls),
+        stripe=StripeAccount(gateway, clock),
+        dead_letters=SqsDeadLetters(boto3.client("sqs"), settings.dead_letter_queues),
+        invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
+        render_queue=composition.work_queue(settings.render_queue_url),
+        reports=DirectusReports(
+            directus,
+            S3DocumentStore(boto3.client("s3"), settings.documents_bucket, content_type=CONTENT_TYPE),
+            storage=settings.directus_storage,
+            deployment=settings.stripe.deployment,
+            data_studio=settings.directus.url,
+        ),
+        continuation=SelfInvocation(boto3.client("lambda"), function_name),
         deployment=settings.stripe.deployment,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
     )
+
+
+def clock() -> datetime:
+    """Return the moment that a run begins at."""
+    return datetime.now(UTC)
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
-    """Compare once."""
-    report = build()(ReconcileRequest.from_event(event))
-    count("ReconcileDifferences", len(report.differences))
-    for difference in report.differences:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Compare once, or go on with a run that had no time left."""
+    request = ReconcileRequest.from_event(event)
+    report = build(context.function_name)(
+        request, remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000
+    )
+    if not request.dry_run:  # a look by hand raises no alarm
+        count("ReconcileDifferences", report.differences_total)
+        count("ReconcileRepaired", report.repaired_total)
+        count("ReconcileMoneyRepaired", report.money_repaired)
+    for entry in report.repaired[:KEPT_IN_ANSWER]:
+        logger.info("Repaired.", extra=entry)
+    for difference in report.differences[:KEPT_IN_ANSWER]:
         logger.warning(difference.detail, extra={"kind": difference.kind, **difference.ids})
-    logger.info("Reconciled.", extra={"checked": report.checked, "differences": len(report.differences)})
+    logger.info(
+        "Reconciled.",
+        extra={
+            "checked": report.checked,
+            "repaired": report.repaired_total,
+            "differences": report.differences_total,
+            "continued": report.continued,
+        },
+    )
     return report.as_json()

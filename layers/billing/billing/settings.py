@@ -177,15 +177,20 @@ class ReconcileSettings(_Settings):
 
     directus: DirectusSettings
     stripe: StripeSettings
+    documents_bucket: str
+    directus_storage: str
+    invoice_queue_url: str
     invoice_dlq_url: str
+    render_queue_url: str
     render_dlq_url: str
+    message_queue_url: str
     message_dlq_url: str
 
     @property
-    def dead_letter_queue_urls(self) -> Mapping[str, str]:
-        """The dead-letter queues by the names a person knows the queues by."""
+    def dead_letter_queues(self) -> Mapping[str, tuple[str, str]]:
+        """The dead-letter queues, each with the queue it serves, by the names a person knows the queues by."""
         return {
-            "invoice work": self.invoice_dlq_url,
-            "render": self.render_dlq_url,
-            "messages": self.message_dlq_url,
+            "invoice work": (self.invoice_dlq_url, self.invoice_queue_url),
+            "render": (self.render_dlq_url, self.render_queue_url),
+            "messages": (self.message_dlq_url, self.message_queue_url),
         }

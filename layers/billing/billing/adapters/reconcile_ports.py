@@ -65,9 +65,7 @@ class StripeRecords(Protocol):
         """Every balance transaction created at or after that moment, with payment intent and metadata of its source."""
         ...
 
-    def undelivered_events_since(
-        self, since: datetime, *, after: str | None = None
-    ) -> Iterable[UndeliveredEvent]:
+    def undelivered_events_since(self, since: datetime) -> Iterable[UndeliveredEvent]:
         """Every event that an endpoint has not accepted, at most 30 days back (Stripe keeps them no longer)."""
         ...
 

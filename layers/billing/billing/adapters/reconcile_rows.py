@@ -1,70 +1,146 @@
-"""The rows reconciliation compares: whole collections by their state, never one request for each row."""
+"""The rows reconciliation compares: first the keys of a collection by their state, then the rows, some at a time.
+
+The keys come in one answer: pages by offset would miss rows while the one writer changes them, and Directus cannot
+compare uuids. They are handed out in order, so that a run can go on behind the last key it has looked at.
+"""
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
 from billing.adapters.chunks import chunks
-from billing.adapters.rows import PAYMENT_FIELDS, instant, payment_from_row
-from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
+from billing.adapters.rows import (
+    PAYMENT_DISPUTE_FIELDS,
+    PAYMENT_FIELDS,
+    REFUND_FIELDS,
+    instant,
+    key_of,
+    payment_dispute_from_row,
+    payment_from_row,
+    refund_from_row,
+)
+from billing.core.money import accepted_currency
+from billing.core.reconciliation import (
+    DocumentRow,
+    EventRow,
+    NoticeRow,
+    OpenAttempt,
+    ReversalRow,
+    UnreadableRow,
+)
 from billing.core.reminders import NoticeStatus
+from billing.core.reversals import UNSETTLED_DISPUTES, UNSETTLED_REFUNDS
 from billing.errors import BillingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from types_boto3_sqs import SQSClient
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from billing.adapters.directus import DirectusClient, Row
     from billing.core.ledger import Ledger, Payment
     from billing.core.stripe_objects import CheckoutSession
 
 
-class StripeSessions(Protocol):
-    """What reconciliation needs of Stripe."""
-
-    def sessions_created_since(self, since: datetime) -> Iterable[CheckoutSession]:
-        """Every Checkout session created at or after that moment."""
-        ...
-
-
 class ReconcileRows(Protocol):
-    """What reconciliation needs of the system of record."""
+    """What reconciliation needs of the system of record. Keys come sorted; rows that are gone are left out."""
 
     def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
         """The payment rows that name one of the sessions, its attempt or its payment intent."""
         ...
 
-    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
-        """The payment rows that hold a claim."""
+    def payments_of_intents(self, payment_intents: Iterable[str]) -> list[Payment | UnreadableRow]:
+        """The payment rows of these payment intents."""
         ...
 
-    def unapplied_payments(self) -> list[Payment | UnreadableRow]:
+    def currencies(self, invoices: Collection[str]) -> Mapping[str, str]:
+        """The currency of each of the invoices that exists and has an accepted one."""
+        ...
+
+    def attempt_keys(self) -> list[str]:
+        """The payment rows that hold a claim, or wait for a bank at Stripe."""
+        ...
+
+    def attempts(self, keys: Sequence[str]) -> list[OpenAttempt | UnreadableRow]:
+        """These payment rows, if they still are such."""
+        ...
+
+    def transaction_keys(self, since: datetime) -> list[str]:
+        """The payment rows with a payment intent that were made since."""
+        ...
+
+    def unapplied_keys(self) -> list[str]:
         """Money received or on its way that belongs to no invoice."""
         ...
 
-    def unfinished_events(self) -> list[EventRow]:
+    def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
+        """These payment rows."""
+        ...
+
+    def refund_keys(self, since: datetime) -> list[str]:
+        """The rows of Stripe's refunds that can still change or were made since."""
+        ...
+
+    def refunds(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """These refunds."""
+        ...
+
+    def refunds_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """The rows of these refunds of Stripe's."""
+        ...
+
+    def dispute_keys(self, since: datetime) -> list[str]:
+        """The rows of Stripe's disputes that can still change or were made since."""
+        ...
+
+    def disputes(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """These disputes."""
+        ...
+
+    def disputes_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """The rows of these disputes of Stripe's."""
+        ...
+
+    def invoice_keys(self) -> list[str]:
+        """The invoices that are sent, or were once."""
+        ...
+
+    def ledgers(self, keys: Sequence[str]) -> list[Ledger | UnreadableRow]:
+        """The ledgers of these invoices."""
+        ...
+
+    def documents(self, invoices: Sequence[str]) -> list[DocumentRow]:
+        """The documents that these invoices were printed as."""
+        ...
+
+    def event_keys(self) -> list[str]:
         """The Stripe events that are not done or ignored."""
         ...
 
-    def unsettled_notices(self) -> list[NoticeRow]:
+    def events(self, keys: Sequence[str]) -> list[EventRow]:
+        """These events, if they still are such."""
+        ...
+
+    def known_events(self, keys: Sequence[str]) -> set[str]:
+        """Those of the events that have a row."""
+        ...
+
+    def notice_keys(self) -> list[str]:
         """The notices that are not sent or skipped."""
         ...
 
-    def sent_ledgers(self) -> Iterator[list[Ledger | UnreadableRow]]:
-        """The ledgers of all sent invoices, some at a time."""
+    def notices(self, keys: Sequence[str]) -> list[NoticeRow]:
+        """These notices, if they still are such."""
         ...
 
 
-class DeadLetters(Protocol):
-    """The dead-letter queues."""
-
-    def depths(self) -> Mapping[str, int]:
-        """How many messages each holds, by the name people know the queue by."""
-        ...
+_UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
+_UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
+_OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
+_UNAPPLIED = {"_and": [{"invoice": {"_null": True}}, {"status": {"_in": ["processing", "succeeded"]}}]}
+#: A draft that has been sent is an invoice that somebody set back.
+_SENT = {"_or": [{"status": {"_neq": "draft"}}, {"sent_at": {"_nnull": True}}]}
+_OF_PAYMENT = tuple(f"payment.{name}" for name in PAYMENT_FIELDS)
 
 
 class DirectusReconcileRows:
@@ -74,6 +150,10 @@ class DirectusReconcileRows:
         """`client` acts as the functions' service user."""
         self._client = client
         self._ledgers = BulkLedgers(client)
+        self._firm_timezone: str | None = None
+        self._firm_read = False
+
+    # ---- payments ---------------------------------------------------------------------------------------
 
     def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
         """The payment rows that name one of the sessions, its attempt or its payment intent."""
@@ -81,7 +161,7 @@ class DirectusReconcileRows:
         for some in chunks(sessions):
             keys = {
                 "checkout_session": [session.id for session in some],
-                "id": [key for s in some if _is_uuid(key := s.metadata.get("directus_payment", ""))],
+                "id": [session.attempt for session in some if session.attempt is not None],
                 "transaction_id": [s.payment_intent.id for s in some if s.payment_intent],
             }
             wanted = [{name: {"_in": values}} for name, values in keys.items() if values]
@@ -89,47 +169,130 @@ class DirectusReconcileRows:
             found |= {row["id"]: _parsed("payments", row, payment_from_row) for row in rows}
         return list(found.values())
 
-    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
-        """The payment rows that hold a claim."""
-        rows = self._client.read_many(
-            "payments",
-            filter={"open_claim": {"_nnull": True}},
-            fields=(*PAYMENT_FIELDS, "date_created"),
-            sort=("id",),
-        )
-        return [_parsed("payments", row, _attempt) for row in rows]
-
-    def unapplied_payments(self) -> list[Payment | UnreadableRow]:
-        """Money received or on its way that belongs to no invoice."""
-        rows = self._client.read_many(
-            "payments",
-            filter={"_and": [{"invoice": {"_null": True}}, {"status": {"_in": ["processing", "succeeded"]}}]},
-            fields=PAYMENT_FIELDS,
-            sort=("id",),
-        )
+    def payments_of_intents(self, payment_intents: Iterable[str]) -> list[Payment | UnreadableRow]:
+        """The payment rows of these payment intents."""
+        rows = self._by("payments", "transaction_id", payment_intents, PAYMENT_FIELDS)
         return [_parsed("payments", row, payment_from_row) for row in rows]
 
-    def unfinished_events(self) -> list[EventRow]:
-        """The Stripe events that are not done or ignored."""
-        rows = self._client.read_many(
-            "stripe_events",
-            filter={"status": {"_in": ["received", "parked", "failed"]}},
-            fields=("id", "type", "status", "received_at"),
-            sort=("id",),
-        )
+    def currencies(self, invoices: Collection[str]) -> Mapping[str, str]:
+        """The currency of each of the invoices that exists and has an accepted one."""
+        found: dict[str, str] = {}
+        for row in self._by("invoices", "id", invoices, ("id", "currency")):
+            try:
+                found[row["id"]] = accepted_currency(str(row["currency"]))
+            except BillingError:
+                continue  # named with the invoice's own ledger
+        return found
+
+    def attempt_keys(self) -> list[str]:
+        """The payment rows that hold a claim, or wait for a bank at Stripe."""
+        return self._keys("payments", _OPEN)
+
+    def attempts(self, keys: Sequence[str]) -> list[OpenAttempt | UnreadableRow]:
+        """These payment rows, if they still are such."""
+        rows = self._among("payments", keys, (*PAYMENT_FIELDS, "date_created"), _OPEN)
+        return [_parsed("payments", row, _attempt) for row in rows]
+
+    def transaction_keys(self, since: datetime) -> list[str]:
+        """The payment rows with a payment intent that were made since."""
+        made = {"date_created": {"_gte": since.isoformat()}}
+        return self._keys("payments", {"_and": [{"transaction_id": {"_nnull": True}}, made]})
+
+    def unapplied_keys(self) -> list[str]:
+        """Money received or on its way that belongs to no invoice."""
+        return self._keys("payments", _UNAPPLIED)
+
+    def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
+        """These payment rows."""
         return [
-            EventRow(row["id"], row.get("type") or "", row["status"], instant(row.get("received_at")))
+            _parsed("payments", row, payment_from_row)
+            for row in self._among("payments", keys, PAYMENT_FIELDS)
+        ]
+
+    # ---- refunds and disputes ---------------------------------------------------------------------------
+
+    def refund_keys(self, since: datetime) -> list[str]:
+        """The rows of Stripe's refunds that can still change or were made since."""
+        return self._reversal_keys("refunds", "stripe_refund", UNSETTLED_REFUNDS, since)
+
+    def refunds(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """These refunds."""
+        return self._refunds("id", keys)
+
+    def refunds_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """The rows of these refunds of Stripe's."""
+        return self._refunds("stripe_refund", stripe_ids)
+
+    def dispute_keys(self, since: datetime) -> list[str]:
+        """The rows of Stripe's disputes that can still change or were made since."""
+        return self._reversal_keys("payment_disputes", "stripe_dispute", UNSETTLED_DISPUTES, since)
+
+    def disputes(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """These disputes."""
+        return self._disputes("id", keys)
+
+    def disputes_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
+        """The rows of these disputes of Stripe's."""
+        return self._disputes("stripe_dispute", stripe_ids)
+
+    # ---- invoices and their documents -------------------------------------------------------------------
+
+    def invoice_keys(self) -> list[str]:
+        """The invoices that are sent, or were once."""
+        return self._keys("invoices", _SENT)
+
+    def ledgers(self, keys: Sequence[str]) -> list[Ledger | UnreadableRow]:
+        """The ledgers of these invoices."""
+        if not self._firm_read:
+            self._firm_timezone, self._firm_read = self._ledgers.firm_timezone(), True
+        return [
+            UnreadableRow("invoices", found.invoice, found.error)
+            if isinstance(found, UnreadableInvoice)
+            else found
+            for some in chunks(keys)
+            for found in self._ledgers.ledgers(some, self._firm_timezone)
+        ]
+
+    def documents(self, invoices: Sequence[str]) -> list[DocumentRow]:
+        """The documents that these invoices were printed as."""
+        printed = {"type": {"_eq": "invoice"}}
+        rows = self._by("documents", "invoice", invoices, ("id", "invoice", "version", "file"), printed)
+        return [
+            DocumentRow(row["id"], key_of(row["invoice"]), row.get("version") or 0, key_of(row.get("file")))
             for row in rows
         ]
 
-    def unsettled_notices(self) -> list[NoticeRow]:
+    # ---- events and notices -----------------------------------------------------------------------------
+
+    def event_keys(self) -> list[str]:
+        """The Stripe events that are not done or ignored."""
+        return self._keys("stripe_events", _UNFINISHED)
+
+    def events(self, keys: Sequence[str]) -> list[EventRow]:
+        """These events, if they still are such."""
+        fields = ("id", "type", "status", "received_at", "object_id")
+        return [
+            EventRow(
+                id=row["id"],
+                type=row.get("type") or "",
+                status=row["status"],
+                received_at=instant(row.get("received_at")),
+                object_id=row.get("object_id"),
+            )
+            for row in self._among("stripe_events", keys, fields, _UNFINISHED)
+        ]
+
+    def known_events(self, keys: Sequence[str]) -> set[str]:
+        """Those of the events that have a row."""
+        return {row["id"] for row in self._among("stripe_events", keys, ("id",))}
+
+    def notice_keys(self) -> list[str]:
         """The notices that are not sent or skipped."""
-        rows = self._client.read_many(
-            "notices",
-            filter={"status": {"_in": ["claimed", "failed", "unknown"]}},
-            fields=("id", "kind", "status", "invoice", "date_created"),
-            sort=("id",),
-        )
+        return self._keys("notices", _UNSETTLED)
+
+    def notices(self, keys: Sequence[str]) -> list[NoticeRow]:
+        """These notices, if they still are such."""
+        fields = ("id", "kind", "status", "invoice", "date_created")
         return [
             NoticeRow(
                 id=row["id"],
@@ -138,53 +301,66 @@ class DirectusReconcileRows:
                 invoice=row.get("invoice"),
                 created=instant(row.get("date_created")),
             )
-            for row in rows
+            for row in self._among("notices", keys, fields, _UNSETTLED)
         ]
 
-    def sent_ledgers(self) -> Iterator[list[Ledger | UnreadableRow]]:
-        """The ids come in one answer; pages by offset would miss rows while the one writer changes them."""
-        rows = self._client.read_many(
-            "invoices",
-            # A draft that has been sent is an invoice that somebody set back.
-            filter={"_or": [{"status": {"_neq": "draft"}}, {"sent_at": {"_nnull": True}}]},
-            fields=("id",),
-            sort=("id",),
-        )
-        firm_timezone = self._ledgers.firm_timezone()
-        for keys in chunks(row["id"] for row in rows):
-            yield [
-                UnreadableRow("invoices", found.invoice, found.error)
-                if isinstance(found, UnreadableInvoice)
-                else found
-                for found in self._ledgers.ledgers(keys, firm_timezone)
-            ]
+    # ---- inside -----------------------------------------------------------------------------------------
+
+    def _keys(self, collection: str, condition: Mapping[str, object]) -> list[str]:
+        rows = self._client.read_many(collection, filter=condition, fields=("id",), sort=("id",))
+        return sorted(row["id"] for row in rows)
+
+    def _among(
+        self,
+        collection: str,
+        keys: Iterable[str],
+        fields: Sequence[str],
+        condition: Mapping[str, object] | None = None,
+    ) -> list[Row]:
+        return self._by(collection, "id", keys, fields, condition)
+
+    def _by(
+        self,
+        collection: str,
+        column: str,
+        values: Iterable[str],
+        fields: Sequence[str],
+        condition: Mapping[str, object] | None = None,
+    ) -> list[Row]:
+        found: list[Row] = []
+        for some in chunks(values):
+            one_of: dict[str, object] = {column: {"_in": list(some)}}
+            wanted = one_of if condition is None else {"_and": [one_of, condition]}
+            found += self._client.read_many(collection, filter=wanted, fields=fields, sort=("id",))
+        return found
+
+    def _reversal_keys(
+        self, collection: str, name: str, unsettled: Iterable[str], since: datetime
+    ) -> list[str]:
+        young = {"date_created": {"_gte": since.isoformat()}}
+        changing = {"status": {"_in": sorted(unsettled)}}
+        return self._keys(collection, {"_and": [{name: {"_nnull": True}}, {"_or": [changing, young]}]})
+
+    def _refunds(self, column: str, values: Iterable[str]) -> list[ReversalRow | UnreadableRow]:
+        rows = self._by("refunds", column, values, (*_own(REFUND_FIELDS), *_OF_PAYMENT))
+        return [_parsed("refunds", row, _refund) for row in rows]
+
+    def _disputes(self, column: str, values: Iterable[str]) -> list[ReversalRow | UnreadableRow]:
+        rows = self._by("payment_disputes", column, values, (*_own(PAYMENT_DISPUTE_FIELDS), *_OF_PAYMENT))
+        return [_parsed("payment_disputes", row, _dispute) for row in rows]
 
 
-class SqsDeadLetters:
-    """`DeadLetters` on SQS."""
-
-    def __init__(self, client: SQSClient, queue_urls: Mapping[str, str]) -> None:
-        """`queue_urls` by the name people know the queue by."""
-        self._client = client
-        self._queue_urls = queue_urls
-
-    def depths(self) -> Mapping[str, int]:
-        """How many messages wait or are being looked at."""
-        return {name: self._depth(url) for name, url in self._queue_urls.items()}
-
-    def _depth(self, url: str) -> int:
-        answer = self._client.get_queue_attributes(
-            QueueUrl=url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(value) for value in answer["Attributes"].values())
+def _own(fields: Iterable[str]) -> list[str]:
+    """The columns without the link, which comes with the payment's."""
+    return [name for name in fields if name != "payment"]
 
 
 def _parsed[Value](collection: str, row: Row, parse: Callable[[Row], Value]) -> Value | UnreadableRow:
     try:
         return parse(row)
     except BillingError as error:
-        return UnreadableRow(collection, row["id"], error)
+        names = (row.get(name) for name in ("id", "checkout_session", "transaction_id"))
+        return UnreadableRow(collection, row["id"], error, frozenset(str(name) for name in names if name))
 
 
 def _attempt(row: Row) -> OpenAttempt:
@@ -192,9 +368,13 @@ def _attempt(row: Row) -> OpenAttempt:
     return OpenAttempt(payment_from_row(row), created or datetime.min.replace(tzinfo=UTC))
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+def _refund(row: Row) -> ReversalRow:
+    payment = payment_from_row(row["payment"])
+    found = refund_from_row(row, payment.amount.currency)
+    return ReversalRow(found.id, found.stripe_refund or "", found.amount, found.status, payment)
+
+
+def _dispute(row: Row) -> ReversalRow:
+    payment = payment_from_row(row["payment"])
+    found = payment_dispute_from_row(row, payment.amount.currency)
+    return ReversalRow(found.id, found.stripe_dispute or "", found.amount, found.status, payment)

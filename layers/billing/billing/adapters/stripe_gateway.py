@@ -104,9 +104,16 @@ class StripeGateway:
             message = "The Checkout session is no longer open."
             raise SessionNotOpen(message, checkout_session=session) from error
 
-    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
-        """Every session created at or after `since`, newest first, page by page."""
-        parameters = {"created": {"gte": int(since.timestamp())}, "expand": _EXPAND_LISTED_SESSIONS}
+    def sessions_created_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[CheckoutSession]:
+        """Every session created at or after `since`, newest first, page by page; those behind `after`, if given."""
+        parameters: dict[str, Any] = {
+            "created": {"gte": int(since.timestamp())},
+            "expand": _EXPAND_LISTED_SESSIONS,
+        }
+        if after is not None:
+            parameters["starting_after"] = after
         for found in self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
             yield session_from_stripe(found)
 

@@ -76,9 +76,11 @@ class StripeAccount:
         self._gateway = gateway
         self._clock = clock
 
-    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
+    def sessions_created_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[CheckoutSession]:
         """Every session, with payment intent, latest charge and its fee."""
-        return self._gateway.sessions_created_since(since)
+        return self._gateway.sessions_created_since(since, after=after)
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """A session with its payment intent, charge and fee."""
@@ -88,9 +90,9 @@ class StripeAccount:
         """The session a payment intent belongs to, None if it belongs to none."""
         return self._gateway.session_of_payment_intent(payment_intent)
 
-    def refunds_created_since(self, since: datetime) -> Iterator[StripeRefund]:
+    def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         """Every refund, also of payments that are older."""
-        pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), _created_since(since))
+        pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), _created_since(since, after))
         return map(refund_from_stripe, pages)
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
@@ -98,9 +100,9 @@ class StripeAccount:
         found = self._gateway.retrieve(lambda v1: v1.refunds.retrieve(refund))
         return None if found is None else refund_from_stripe(found)
 
-    def disputes_created_since(self, since: datetime) -> Iterator[StripeDispute]:
+    def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
         """Every dispute, also of payments that are older."""
-        pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), _created_since(since))
+        pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), _created_since(since, after))
         return map(dispute_from_stripe, pages)
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
@@ -108,11 +110,13 @@ class StripeAccount:
         found = self._gateway.retrieve(lambda v1: v1.disputes.retrieve(dispute))
         return None if found is None else dispute_from_stripe(found)
 
-    def balance_transactions_since(self, since: datetime) -> Iterator[BalanceTransaction]:
+    def balance_transactions_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[BalanceTransaction]:
         """Every movement on the balance, with payment intent and metadata of its source."""
         pages = self._gateway.pages(
             lambda v1, asked: v1.balance_transactions.list(asked),
-            {**_created_since(since), "expand": ["data.source"]},
+            {**_created_since(since, after), "expand": ["data.source"]},
         )
         return map(balance_transaction_from_stripe, pages)
 
@@ -127,6 +131,7 @@ class StripeAccount:
             )
 
 
-def _created_since(since: datetime) -> dict[str, object]:
+def _created_since(since: datetime, after: str | None = None) -> dict[str, object]:
     """Stripe counts in whole seconds: the second that `since` lies in is included."""
-    return {"created": {"gte": int(since.timestamp())}}
+    window: dict[str, object] = {"created": {"gte": int(since.timestamp())}}
+    return window if after is None else {**window, "starting_after": after}

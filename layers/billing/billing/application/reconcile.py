@@ -1,80 +1,143 @@
-"""Compare Stripe with Directus, and every sent invoice with its rows; report, repair nothing yet."""
+"""Compare Stripe with Directus, and every sent invoice with its rows; have put right what the one writer can.
+
+Nothing is written here: a repair is a message to whoever writes anyway, so it goes the way of every webhook, and doing
+it twice does no harm. A run that is killed is simply repeated; one that has no time left goes on in a new invocation.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.application.plan_reminders import members_of, parse_moment
-from billing.core.booking import is_ours
+from billing.application.reconcile_phases import Page, Phases, Scope
 from billing.core.reconciliation import (
+    MONEY_KINDS,
+    ApplyEvent,
     Difference,
-    PaymentIndex,
-    UnreadableRow,
-    compare_attempt,
-    compare_event,
-    compare_invoice,
-    compare_notice,
-    compare_queue,
-    compare_session,
-    distinct,
-    report_unapplied,
-    report_unreadable,
+    Recompute,
+    Render,
+    Repair,
+    SyncSession,
 )
-from billing.errors import BadRequest
+from billing.core.reconciliation_report import PrintableReport
+from billing.errors import BadRequest, BillingError
+from billing.observability import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Mapping
 
-    from billing.adapters.reconcile_rows import DeadLetters, ReconcileRows, StripeSessions
+    from billing.adapters.queues import InvoiceQueue, WorkQueue
+    from billing.adapters.reconcile_ports import Continuation, DeadLetters, Reports, StripeRecords
+    from billing.adapters.reconcile_rows import ReconcileRows
 
-#: A session lives at most 24 hours and Stripe retries a webhook for three days; what is older and still open is
+#: A session lives at most 24 hours and Stripe retries a webhook for three days; what is older and can still change is
 #: found from the side of Directus.
 DEFAULT_LOOK_BACK = dt.timedelta(days=3)
+#: Entries in the answer (Lambda takes 6 MB) and in the stored report.
+KEPT_IN_ANSWER = 1_000
+KEPT_IN_REPORT = 10_000
+#: With less time left, no page is begun: it must be read, compared, repaired and the report be stored.
+RESERVE_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where an earlier invocation of the same run stopped: behind the record `after` of a phase."""
+
+    phase: str
+    after: str | None = None
+    checked: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_member(cls, given: object) -> Resume:
+        """Parse the member `resume`; `BadRequest` for what no run of ours has written."""
+        message = "resume is what an earlier run has written; leave it out."
+        if not isinstance(given, dict) or not isinstance(given.get("phase"), str):
+            raise BadRequest(message, code="invalid_resume")
+        after, checked = given.get("after"), given.get("checked", {})
+        counts = checked.values() if isinstance(checked, dict) else [None]
+        if not isinstance(after, str | None) or not all(isinstance(count, int) for count in counts):
+            raise BadRequest(message, code="invalid_resume")
+        return cls(given["phase"], after, checked)
 
 
 @dataclass(frozen=True)
 class ReconcileRequest:
-    """`since`: how far back Stripe's sessions are read, None for `DEFAULT_LOOK_BACK`. `dry_run`: repair nothing."""
+    """`since`: how far back Stripe's lists are read, None for `DEFAULT_LOOK_BACK`. `dry_run`: repair nothing."""
 
     since: dt.datetime | None = None
     dry_run: bool = False
+    resume: Resume | None = None
 
     @classmethod
     def from_event(cls, event: object) -> ReconcileRequest:
-        """Parse the event; `BadRequest` for anything but `since` (a day is its beginning in UTC) and `dry_run`."""
+        """Parse the event; `BadRequest` for anything but `since` (a day is its beginning in UTC), `dry_run`, `resume`."""
         given = members_of(event)
-        if unknown := sorted(set(given) - {"since", "dry_run"}):
+        if unknown := sorted(set(given) - {"since", "dry_run", "resume"}):
             message = f"Reconcile knows since and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
         dry_run = given.get("dry_run", False)
         if not isinstance(dry_run, bool):
             message = "dry_run must be true or false."
             raise BadRequest(message, code="invalid_dry_run")
+        resume = Resume.from_member(given["resume"]) if "resume" in given else None
         if "since" not in given:
-            return cls(None, dry_run)
+            return cls(None, dry_run, resume)
         moment = parse_moment(given["since"], "since")
         if not isinstance(moment, dt.datetime):
             moment = dt.datetime.combine(moment, dt.time(0), tzinfo=dt.UTC)
-        return cls(moment, dry_run)
+        return cls(moment, dry_run, resume)
 
 
 @dataclass
 class Report:
-    """What was compared, how many of each, and what differs."""
+    """What was compared, how many of each, what was repaired and what a person must look at.
 
-    checked: dict[str, int] = field(default_factory=dict)
+    `checked` counts the whole run; entries and totals are those of this invocation. `money_repaired` counts repairs
+    of money in the books; `published` is the id of the stored report; `continued`: another invocation goes on.
+    """
+
+    checked: Counter[str] = field(default_factory=Counter)
     repaired: list[dict[str, str]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    repaired_total: int = 0
+    differences_total: int = 0
+    money_repaired: int = 0
+    published: str | None = None
+    continued: bool = False
+
+    def differs(self, difference: Difference) -> None:
+        """Take up one more difference."""
+        self.differences_total += 1
+        if len(self.differences) < KEPT_IN_REPORT:
+            self.differences.append(difference)
+
+    def was_repaired(self, difference: Difference, repair: str) -> None:
+        """Take up one more repair."""
+        self.repaired_total += 1
+        self.money_repaired += difference.kind in MONEY_KINDS
+        if len(self.repaired) < KEPT_IN_REPORT:
+            self.repaired.append(difference.as_repaired(repair))
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of the function."""
-        return {
-            "checked": self.checked,
-            "repaired": self.repaired,
-            "differences": [difference.as_json() for difference in self.differences],
+        """The answer of the function; the totals only where entries had to be left out."""
+        answer: dict[str, Any] = {
+            "checked": dict(self.checked),
+            "repaired": self.repaired[:KEPT_IN_ANSWER],
+            "differences": [difference.as_json() for difference in self.differences[:KEPT_IN_ANSWER]],
         }
+        if self.repaired_total > KEPT_IN_ANSWER:
+            answer["repaired_total"] = self.repaired_total
+        if self.differences_total > KEPT_IN_ANSWER:
+            answer["differences_total"] = self.differences_total
+        if self.published is not None:
+            answer["report"] = self.published
+        if self.continued:
+            answer["continued"] = True
+        return answer
 
 
 class Reconcile:
@@ -84,99 +147,176 @@ class Reconcile:
         self,
         *,
         rows: ReconcileRows,
-        stripe: StripeSessions,
+        stripe: StripeRecords,
         dead_letters: DeadLetters,
+        invoice_queue: InvoiceQueue,
+        render_queue: WorkQueue,
+        reports: Reports,
+        continuation: Continuation,
         deployment: str,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """`deployment` is our name in Stripe's metadata; sessions of others are none of our business."""
-        self._rows = rows
-        self._stripe = stripe
-        self._dead_letters = dead_letters
-        self._deployment = deployment
+        """`deployment` is our name in Stripe's metadata; what is another's is none of our business."""
+        self._phases = Phases(rows, stripe, dead_letters, deployment).by_name
+        self._invoice_queue = invoice_queue
+        self._render_queue = render_queue
+        self._reports = reports
+        self._continuation = continuation
         self._clock = clock
 
-    def __call__(self, request: ReconcileRequest) -> Report:
-        """Compare everything once."""
+    def __call__(
+        self, request: ReconcileRequest, *, remaining_seconds: Callable[[], float] = lambda: float("inf")
+    ) -> Report:
+        """Compare everything once, or go on where an earlier invocation stopped.
+
+        `remaining_seconds`: how long this invocation may still take.
+        """
         now = self._clock()
         since = request.since or now - DEFAULT_LOOK_BACK
         if since > now:
             message = "since lies in the future."
             raise BadRequest(message, code="invalid_since")
-        report = Report()
-        found = [
-            *self._sessions(since, report),
-            *self._attempts(now, report),
-            *self._invoices(now, report),
-            *self._unapplied(report),
-            *self._events(now, report),
-            *self._notices(now, report),
-            *self._queues(report),
-        ]
-        report.differences = distinct(found)
-        return report
+        resume = request.resume or Resume(next(iter(self._phases)))
+        if resume.phase not in self._phases:
+            message = f"No phase is called {resume.phase}."
+            raise BadRequest(message, code="invalid_resume")
+        run = _Run(Scope(since, now, request.dry_run), self._invoice_queue, self._render_queue)
+        run.report.checked = Counter(dict.fromkeys(self._phases, 0) | {"payments": 0} | dict(resume.checked))
+        self._run(run, resume, remaining_seconds)
+        self._publish(run)
+        return run.report
 
-    def _sessions(self, since: dt.datetime, report: Report) -> Iterator[Difference]:
-        """Sessions are read before payments: what is booked meanwhile is not reported as missing."""
-        sessions = [
-            session
-            for session in self._stripe.sessions_created_since(since)
-            if is_ours(session.metadata, self._deployment)
-        ]
-        payments, unreadable = _readable(self._rows.payments_of(sessions))
-        report.checked |= {"sessions": len(sessions), "payments": len(payments)}
-        yield from unreadable
-        index = PaymentIndex(payments)
-        for session in sessions:
-            yield from compare_session(session, index.of(session))
+    def _run(self, run: _Run, resume: Resume, remaining_seconds: Callable[[], float]) -> None:
+        names = list(self._phases)
+        progressed = (
+            False  # at least a page in each invocation, whatever time is left: else nothing ever ends
+        )
+        after = resume.after
+        for name in names[names.index(resume.phase) :]:
+            pages = self._phases[name](run.scope, after)
+            while True:
+                if progressed and remaining_seconds() < RESERVE_SECONDS:
+                    self._hand_over(run, Resume(name, after, run.report.checked))
+                    return
+                page = _next(pages, name, run)
+                if page is None:
+                    break
+                run.take(page)
+                progressed, after = True, page.cursor
+            after = None
 
-    def _attempts(self, now: dt.datetime, report: Report) -> Iterator[Difference]:
-        attempts, unreadable = _readable(self._rows.open_attempts())
-        report.checked["open_attempts"] = len(attempts)
-        yield from unreadable
-        for attempt in attempts:
-            yield from compare_attempt(attempt, now)
-
-    def _invoices(self, now: dt.datetime, report: Report) -> Iterator[Difference]:
-        report.checked["invoices"] = 0
-        for some in self._rows.sent_ledgers():
-            ledgers, unreadable = _readable(some)
-            report.checked["invoices"] += len(some)
-            yield from unreadable
-            for ledger in ledgers:
-                yield from compare_invoice(ledger, now)
-
-    def _unapplied(self, report: Report) -> Iterator[Difference]:
-        payments, unreadable = _readable(self._rows.unapplied_payments())
-        report.checked["unapplied_payments"] = len(payments)
-        yield from unreadable
-        yield from map(report_unapplied, payments)
-
-    def _events(self, now: dt.datetime, report: Report) -> Iterator[Difference]:
-        events = self._rows.unfinished_events()
-        report.checked["unfinished_events"] = len(events)
-        for event in events:
-            yield from compare_event(event, now)
-
-    def _notices(self, now: dt.datetime, report: Report) -> Iterator[Difference]:
-        notices = self._rows.unsettled_notices()
-        report.checked["unsettled_notices"] = len(notices)
-        for notice in notices:
-            yield from compare_notice(notice, now)
-
-    def _queues(self, report: Report) -> Iterator[Difference]:
-        depths = self._dead_letters.depths()
-        report.checked["dead_letter_queues"] = len(depths)
-        for name, messages in depths.items():
-            yield from compare_queue(name, messages)
-
-
-def _readable[Value](found: Iterable[Value | UnreadableRow]) -> tuple[list[Value], list[Difference]]:
-    values: list[Value] = []
-    unreadable: list[Difference] = []
-    for one in found:
-        if isinstance(one, UnreadableRow):
-            unreadable.append(report_unreadable(one))
+    def _hand_over(self, run: _Run, resume: Resume) -> None:
+        event = {
+            "since": run.scope.since.isoformat(),
+            "dry_run": run.scope.dry_run,
+            "resume": {"phase": resume.phase, "after": resume.after, "checked": dict(resume.checked)},
+        }
+        try:
+            self._continuation.hand_over(event)
+        except BillingError as error:
+            text = f"The run had no time left at {resume.phase} and could not go on: {error.detail} The next run begins anew."
+            run.report.differs(Difference("run_not_continued", text, {"phase": resume.phase}))
         else:
-            values.append(one)
-    return values, unreadable
+            run.report.continued = True
+
+    def _publish(self, run: _Run) -> None:
+        report = run.report
+        if not report.differences_total or run.scope.dry_run:
+            return
+        printable = PrintableReport(
+            moment=run.scope.now,
+            since=run.scope.since,
+            checked=dict(report.checked),
+            repaired=report.repaired,
+            differences=[difference.as_json() for difference in report.differences],
+        )
+        try:
+            report.published = self._reports.publish(printable)
+        except Exception as error:  # noqa: BLE001  # whatever it is: what was found must still reach answer and log
+            logger.exception("The report of the reconciliation could not be stored.")
+            said = error.detail if isinstance(error, BillingError) else type(error).__name__
+            text = f"The report could not be stored ({said}); the log of this run has the differences."
+            report.differs(Difference("report_not_stored", text))
+
+
+class _Run:
+    """One invocation: what was found so far, and what was queued."""
+
+    def __init__(self, scope: Scope, invoice_queue: InvoiceQueue, render_queue: WorkQueue) -> None:
+        self.scope = scope
+        self.report = Report()
+        self._invoice_queue = invoice_queue
+        self._render_queue = render_queue
+        self._seen: set[int] = set()
+        self._queued: set[tuple[str, str]] = set()
+
+    def take(self, page: Page) -> None:
+        """Each difference once; what has a repair is queued, once for each target."""
+        self.report.checked.update(page.checked)
+        for difference, how in page.repaired:
+            self.report.was_repaired(difference, how)
+        refused: str | None = None  # a queue that is away is not asked again for every record of the page
+        for difference in page.differences:
+            key = hash(difference.key)
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            if difference.repair is None or self.scope.dry_run:
+                self.report.differs(difference)
+                continue
+            refused = refused or self._queue(difference.repair)
+            if refused is not None:
+                text = f"{difference.detail} Its repair could not be queued: {refused}"
+                self.report.differs(replace(difference, detail=text))
+                continue
+            self.report.was_repaired(difference, difference.repair.name)
+            if difference.stays:
+                self.report.differs(difference)
+
+    def _queue(self, repair: Repair) -> str | None:
+        """None once it is queued, else why not."""
+        target = _target(repair)
+        if target in self._queued:
+            return None
+        try:
+            self._send(repair)
+        except BillingError as error:
+            return error.detail
+        self._queued.add(target)
+        return None
+
+    def _send(self, repair: Repair) -> None:
+        match repair:
+            case SyncSession(session, invoice):
+                message = {"type": "sync_session", "invoice": invoice, "checkout_session": session}
+                self._invoice_queue.send(message, group=invoice or session)
+            case Recompute(invoice):
+                self._invoice_queue.recompute([invoice])
+            case ApplyEvent(event, again):
+                # The first message about an event has its id: a webhook that arrives meanwhile is not doubled.
+                self._invoice_queue.send(
+                    event.message(), group=event.group, deduplication_id=None if again else event.id
+                )
+            case Render(invoice, force):
+                self._render_queue.send_many([{"type": "invoice", "invoice": invoice, "force": force}])
+
+
+def _target(repair: Repair) -> tuple[str, str]:
+    match repair:
+        case SyncSession(session):
+            return repair.name, session
+        case ApplyEvent(event):
+            return repair.name, event.id
+        case Recompute(invoice) | Render(invoice):
+            return repair.name, invoice
+
+
+def _next(pages: Any, phase: str, run: _Run) -> Page | None:
+    """The next page; a phase that cannot be looked at is named and does not keep the others from being."""
+    try:
+        page: Page | None = next(pages, None)
+    except BillingError as error:
+        text = f"{phase.replace('_', ' ').capitalize()} could not be compared: {error.detail}"
+        run.report.differs(Difference("not_compared", text, {"phase": phase}))
+        return None
+    return page

@@ -1,0 +1,120 @@
+"""Sent invoices: what they show against what their rows say, and their documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing.core.ledger import InvoiceStatus, PaymentStatus, amount_disputed_lost, amount_refunded, state_of
+from billing.core.money import Money
+from billing.core.reconcile_reversals import compare_entered_refunds
+from billing.core.reconciliation import GRACE, Difference, Recompute, Render, ids_of
+from billing.errors import Unprocessable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from billing.core.ledger import Ledger, Payment
+    from billing.core.reconciliation import DocumentRow
+
+
+def compare_invoice(ledger: Ledger, documents: Sequence[DocumentRow], now: datetime) -> list[Difference]:
+    """What a sent invoice shows against what its rows say, and its documents."""
+    invoice = ledger.invoice
+    ids = ids_of(invoice=invoice.id)
+    if invoice.status is InvoiceStatus.DRAFT:
+        if invoice.sent_at is None:
+            return []
+        text = (
+            f"Invoice {invoice.invoice_number} was sent and is a draft again: its client no longer sees it. Set it to"
+            " sent, or to void."
+        )
+        return [Difference("sent_invoice_is_draft", text, ids)]
+    try:
+        state = state_of(ledger, now)
+    except Unprocessable as error:
+        return [Difference(error.code, error.detail, ids)]
+    except ValueError:
+        text = f"The rows of invoice {invoice.invoice_number} are in different currencies and cannot be added up."
+        return [Difference("rows_do_not_fit", text, ids)]
+    assert state is not None, "only a draft has no state"
+    changes = state.changes(invoice)
+    found: list[Difference] = []
+    if changes:
+        stored = {name: getattr(invoice, name) for name in changes}
+        said = "; ".join(
+            f"{name} shows {_shown(stored[name])}, its rows say {value}" for name, value in changes.items()
+        )
+        text = f"Invoice {invoice.invoice_number}: {said}."
+        found.append(Difference("invoice_differs", text, ids, Recompute(invoice.id)))
+    for payment in ledger.payments:
+        found += _compare_payment(payment, ledger)
+    return [*found, *compare_entered_refunds(ledger), *_compare_documents(ledger, documents, now)]
+
+
+def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
+    """What a payment row shows besides its amount: its claim on the invoice, and what went back."""
+    ids = ids_of(invoice=ledger.invoice.id, payment=payment.id)
+    found = []
+    if payment.open_claim and payment.status in {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED}:
+        text = f"A payment that is {payment.status} still claims its invoice, so nobody can pay it."
+        found.append(Difference("claim_left", text, ids, Recompute(ledger.invoice.id)))
+    elif payment.open_claim and payment.open_claim != ledger.invoice.id:
+        text = (
+            "A payment claims an invoice that it does not belong to, so nobody can pay that one. An administrator"
+            " empties open_claim."
+        )
+        found.append(Difference("claim_of_another", text, {**ids, "claimed": payment.open_claim}))
+    nothing = Money.zero(payment.amount.currency)
+    for name, derived in (
+        ("amount_refunded", amount_refunded(payment, ledger.refunds)),
+        ("amount_disputed_lost", amount_disputed_lost(payment, ledger.payment_disputes)),
+    ):
+        stored = getattr(payment, name) or nothing
+        if stored != derived:
+            text = f"A payment's {name} shows {stored}, its rows say {derived}."
+            found.append(Difference("payment_differs", text, ids, Recompute(ledger.invoice.id)))
+    if payment.client != ledger.invoice.client:
+        text = (
+            f"A payment of {payment.amount} on invoice {ledger.invoice.invoice_number} names another client than the"
+            " invoice, or none. An administrator corrects the payment's client, or its invoice."
+        )
+        found.append(Difference("payment_of_another_client", text, ids))
+    return found
+
+
+def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: datetime) -> list[Difference]:
+    invoice = ledger.invoice
+    ids = ids_of(invoice=invoice.id)
+    if invoice.status is InvoiceStatus.VOID:
+        return []  # whatever document it has stays; it gets no new one
+    if invoice.pdf_status == "failed":
+        text = f"The PDF of invoice {invoice.invoice_number} could not be made; pdf_error says why."
+        return [Difference("pdf_failed", text, ids)]
+    if invoice.pdf_status in {"none", "pending"}:
+        if invoice.sent_at is None or now - invoice.sent_at < GRACE:
+            return []
+        text = f"Invoice {invoice.invoice_number} was sent more than 15 minutes ago and has no PDF yet."
+        return [Difference("pdf_missing", text, ids, Render(invoice.id, force=False))]
+    if not documents:
+        text = f"Invoice {invoice.invoice_number} says that its PDF is ready, but no document of it is registered."
+        return [Difference("document_missing", text, ids, Render(invoice.id, force=True))]
+    newest = max(documents, key=lambda document: document.version)
+    return [_without_file(ledger, row, newest) for row in documents if row.file is None]
+
+
+def _without_file(ledger: Ledger, row: DocumentRow, newest: DocumentRow) -> Difference:
+    """Only the newest version can be drawn again: what the others printed has changed since."""
+    invoice = ledger.invoice
+    ids = ids_of(document=row.id, invoice=invoice.id)
+    text = f"Version {row.version} of the document of invoice {invoice.invoice_number} has lost its file."
+    if row is newest:
+        return Difference("document_without_file", text, ids, Render(invoice.id, force=True))
+    text += " It can only come from a backup of Directus: the file itself is still in the bucket."
+    return Difference("document_without_file", text, ids)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return value.to_directus() if isinstance(value, Money) else str(value)
