@@ -1,6 +1,6 @@
 """Where the emulator's IAM differs from AWS's; the template says what AWS needs, and static tests hold it to that.
 
-- AWS authorises `SendMessageBatch` by `sqs:SendMessage`; the emulator asks for an action that AWS does not have.
+- AWS authorises the batch form of an SQS action by the action itself; the emulator asks for one that AWS does not have.
 - AWS authorises `ses:SendEmail` on the identity, under the condition key `ses:FromAddress`; the emulator knows
   neither and compares with the resource `*`.
 """
@@ -8,7 +8,11 @@
 import copy
 from typing import Any, Final
 
-BATCH_ACTION: Final = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+BATCH_ACTION: Final = {
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+}
 SEND_EMAIL: Final = "ses:SendEmail"
 
 

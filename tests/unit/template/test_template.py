@@ -112,11 +112,44 @@ def test_mail_may_only_be_sent_from_the_firms_address() -> None:
     assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderEmail"}}}
 
 
-def test_no_function_may_delete_a_document_or_a_message() -> None:
-    actions = {
-        action for name in FUNCTIONS for entry in statements(name) for action in as_list(entry["Action"])
-    }
-    assert not {action for action in actions if "Delete" in action or "Purge" in action}
+def test_nothing_may_be_deleted_but_dead_letters_that_went_back() -> None:
+    deleting = [
+        (name, action, resource)
+        for name in FUNCTIONS
+        for entry in statements(name)
+        for action in as_list(entry["Action"])
+        if "Delete" in action or "Purge" in action
+        for resource in as_list(entry["Resource"])
+    ]
+    assert deleting == [
+        ("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn"))
+        for queue in ("StripeEventsDlq", "RenderDlq", "RemindersDlq")
+    ]
+
+
+def test_reconcile_may_start_itself_and_no_other_function() -> None:
+    allowed = [
+        (name, entry["Resource"])
+        for name in FUNCTIONS
+        for entry in statements(name)
+        if any(action.startswith("lambda:") for action in as_list(entry["Action"]))
+    ]
+    ((name, resource),) = allowed
+    assert name == "ReconcileFunction"
+    # CloudFormation names a function by the stack and its logical id; `GetAtt` would be a circle.
+    assert resource["Sub"].endswith(":function:${AWS::StackName}-ReconcileFunction-*")
+    assert "FunctionName" not in FUNCTIONS["ReconcileFunction"]
+
+
+def test_reconcile_has_as_long_as_lambda_gives_and_reads_no_working_queue() -> None:
+    assert FUNCTIONS["ReconcileFunction"]["Timeout"] == 900
+    read = [
+        resource["GetAtt"]
+        for entry in statements("ReconcileFunction")
+        if "sqs:ReceiveMessage" in as_list(entry["Action"])
+        for resource in as_list(entry["Resource"])
+    ]
+    assert read == ["StripeEventsDlq.Arn", "RenderDlq.Arn", "RemindersDlq.Arn"]
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
