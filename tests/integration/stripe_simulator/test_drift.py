@@ -129,6 +129,25 @@ def test_what_a_session_tells_its_payment_is_what_the_package_knows(document: St
     )
 
 
+def announced_types() -> set[str]:
+    """Every event type that some part of the simulator announces."""
+    calls = [
+        node
+        for path in OVERLAY.parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "announce"
+    ]
+    return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}  # type: ignore[misc]  # text
+
+
+def test_every_event_the_simulator_announces_is_one_of_stripes() -> None:
+    announced = announced_types()
+    assert {"charge.refunded", "refund.failed", "charge.dispute.closed"} <= announced
+    assert announced <= literals("_event.py", "Event", "type")
+
+
 def test_an_overlay_for_another_document_is_refused(specification: Path) -> None:
     with pytest.raises(ValueError, match="overlay"):
         StripeDocument(json.loads(specification.read_text()), OVERLAY_DATA | {"from": "2020-01-01"})

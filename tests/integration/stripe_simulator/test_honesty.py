@@ -383,6 +383,8 @@ def test_hostile_bodies_are_refused_and_never_break_anything(
         "limit=99999999999999999999",
         "created[gte]=x",
         "created[bogus]=1",
+        "created[gte]=99999999999999999999999999",
+        "created=-99999999999999999999999999",
         "%ff=1",
         "a&b",
         "expand[0][x]=1",
