@@ -95,9 +95,12 @@ class FakeStripe:
         self.steps.end(number)
         return self.sessions[session]
 
-    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
+    def sessions_created_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[CheckoutSession]:
         self.steps.end(self.steps.begin("list sessions"))
-        return iter([self.sessions[name] for name, at in reversed(self.created.items()) if at >= since])
+        listed = [self.sessions[name] for name, at in reversed(self.created.items()) if at >= since]
+        return iter(_behind(listed, after))
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
         self.steps.end(self.steps.begin("find session"))
@@ -132,26 +135,30 @@ class FakeStripe:
 
     # ---- what reconciliation asks besides (`reconcile_ports.StripeRecords`) -------------------------------
 
-    def refunds_created_since(self, since: datetime) -> Iterator[StripeRefund]:
+    def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         self.steps.end(self.steps.begin("list refunds"))
-        return iter([refund for refund in reversed(self.refunds.values()) if refund.created >= since])
+        listed = [refund for refund in reversed(self.refunds.values()) if refund.created >= since]
+        return iter(_behind(listed, after))
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
         self.steps.end(self.steps.begin("retrieve refund"))
         return self.refunds.get(refund)
 
-    def disputes_created_since(self, since: datetime) -> Iterator[StripeDispute]:
+    def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
         self.steps.end(self.steps.begin("list disputes"))
-        return iter([dispute for dispute in reversed(self.disputes.values()) if dispute.created >= since])
+        listed = [dispute for dispute in reversed(self.disputes.values()) if dispute.created >= since]
+        return iter(_behind(listed, after))
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
         self.steps.end(self.steps.begin("retrieve dispute"))
         return self.disputes.get(dispute)
 
-    def balance_transactions_since(self, since: datetime) -> Iterator[BalanceTransaction]:
+    def balance_transactions_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[BalanceTransaction]:
         self.steps.end(self.steps.begin("list balance transactions"))
         found = [movement for movement in self._movements() if movement.created >= since]
-        return iter(sorted(found, key=lambda movement: movement.created, reverse=True))
+        return iter(_behind(sorted(found, key=lambda movement: movement.created, reverse=True), after))
 
     def undelivered_events_since(self, since: datetime) -> Iterator[UndeliveredEvent]:
         self.steps.end(self.steps.begin("list events"))
@@ -490,3 +497,12 @@ class FakeStripe:
                 deployment=metadata.get("deployment"),
             )
         )
+
+
+def _behind[Listed: (CheckoutSession, StripeRefund, StripeDispute, BalanceTransaction)](
+    listed: list[Listed], after: str | None
+) -> list[Listed]:
+    """Stripe's `starting_after`."""
+    if after is None:
+        return listed
+    return listed[[one.id for one in listed].index(after) + 1 :]

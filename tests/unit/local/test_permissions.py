@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from local.adapter.permissions import with_emulated_permissions
 
 
@@ -15,8 +17,9 @@ def adapted(**statement: Any) -> dict[str, Any]:
     return found
 
 
-def test_who_may_send_one_message_may_send_a_batch_on_the_emulator() -> None:
-    assert adapted(Action="sqs:SendMessage")["Action"] == ["sqs:SendMessage", "sqs:SendMessageBatch"]
+@pytest.mark.parametrize("action", ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"])
+def test_who_may_do_it_to_one_message_may_do_it_to_a_batch_on_the_emulator(action: str) -> None:
+    assert adapted(Action=action)["Action"] == [action, f"{action}Batch"]
 
 
 def test_mail_is_allowed_without_the_condition_that_the_emulator_does_not_know() -> None:
@@ -28,12 +31,10 @@ def test_mail_is_allowed_without_the_condition_that_the_emulator_does_not_know()
 
 
 def test_nothing_else_changes() -> None:
-    statement = adapted(
-        Action=["s3:GetObject", "sqs:ChangeMessageVisibility"], Condition={"Bool": {"a": "b"}}
-    )
+    statement = adapted(Action=["s3:GetObject", "sqs:ReceiveMessage"], Condition={"Bool": {"a": "b"}})
     assert statement == {
         "Effect": "Allow",
         "Resource": "arn",
-        "Action": ["s3:GetObject", "sqs:ChangeMessageVisibility"],
+        "Action": ["s3:GetObject", "sqs:ReceiveMessage"],
         "Condition": {"Bool": {"a": "b"}},
     }
