@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from billing.core.ledger import Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
 from billing.core.money import Money
+from billing.core.reconciliation import DocumentRow, Redriven
 from billing.core.stripe_objects import CheckoutSession, PaymentIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
+    from billing.core.reconciliation import Difference
+    from billing.core.reconciliation_report import PrintableReport
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"
+OTHER_INVOICE = "0b1c2d3e-0000-4000-8000-000000000002"
 PAYMENT = "0b1c2d3e-0000-4000-8000-0000000000a1"
+OTHER_PAYMENT = "0b1c2d3e-0000-4000-8000-0000000000a2"
+CLIENT = "client-1"
 LONG_AGO = NOW - timedelta(minutes=16)
 JUST_NOW = NOW - timedelta(minutes=14)
+DOCUMENT = DocumentRow("document-1", INVOICE, 1, "file-1")
 
 
 def usd(text: str) -> Money:
@@ -35,9 +41,10 @@ def session(
     currency: str = "USD",
     intent: str | None = "succeeded",
     deployment: str = "main",
+    key: str = "cs_1",
 ) -> CheckoutSession:
     return CheckoutSession(
-        id="cs_1",
+        id=key,
         status=status,
         payment_status=payment_status,
         amount_total=amount,
@@ -58,6 +65,7 @@ def row(
     transaction_id: str | None = None,
     expires_at: datetime | None = None,
     invoice: str | None = INVOICE,
+    fee: Money | None = None,
 ) -> Payment:
     return Payment(
         id=key,
@@ -65,11 +73,18 @@ def row(
         status=status,
         method="card",
         invoice=invoice,
+        client=CLIENT if invoice else None,
         transaction_id=transaction_id,
         checkout_session=checkout_session,
         open_claim=INVOICE if claim else None,
         expires_at=expires_at,
+        fee=fee,
     )
+
+
+def booked(**columns: Any) -> Payment:
+    """A payment of the session `cs_1` as the one writer books it."""
+    return row(**{"transaction_id": "pi_1", **columns})
 
 
 def ledger(
@@ -86,7 +101,7 @@ def ledger(
         invoice=Invoice(
             id=INVOICE,
             invoice_number="INV-1",
-            client="client-1",
+            client=CLIENT,
             currency="USD",
             status=status,
             tax_rate=Decimal(0),
@@ -103,57 +118,59 @@ def ledger(
     )
 
 
-@dataclass
-class Rows:
-    """`ReconcileRows` in memory."""
+def kinds(differences: Iterable[Difference]) -> list[str]:
+    return [difference.kind for difference in differences]
 
-    payments: list[Payment | UnreadableRow] = field(default_factory=list)
-    attempts: list[OpenAttempt | UnreadableRow] = field(default_factory=list)
-    unapplied: list[Payment | UnreadableRow] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    notices: list[NoticeRow] = field(default_factory=list)
-    ledgers: list[list[Ledger | UnreadableRow]] = field(default_factory=list)
 
-    def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
-        return self.payments if sessions else []
-
-    def open_attempts(self) -> list[OpenAttempt | UnreadableRow]:
-        return self.attempts
-
-    def unapplied_payments(self) -> list[Payment | UnreadableRow]:
-        return self.unapplied
-
-    def unfinished_events(self) -> list[EventRow]:
-        return self.events
-
-    def unsettled_notices(self) -> list[NoticeRow]:
-        return self.notices
-
-    def sent_ledgers(self) -> Iterator[list[Ledger | UnreadableRow]]:
-        yield from self.ledgers
+def repairs(differences: Iterable[Difference]) -> list[str | None]:
+    """The kind of repair of each difference."""
+    return [None if found.repair is None else found.repair.name for found in differences]
 
 
 @dataclass
-class Stripe:
-    """`StripeSessions` in memory."""
-
-    sessions: list[CheckoutSession] = field(default_factory=list)
-    asked_since: datetime | None = None
-
-    def sessions_created_since(self, since: datetime) -> Iterator[CheckoutSession]:
-        self.asked_since = since
-        yield from self.sessions
-
-
-@dataclass
-class DeadLetters:
-    """`DeadLetters` in memory."""
+class FakeDeadLetters:
+    """`DeadLetters` in memory: `queues` holds depths; those in `stuck` have come back too often."""
 
     queues: dict[str, int] = field(default_factory=dict)
+    stuck: dict[str, int] = field(default_factory=dict)
+    error: Exception | None = None
 
-    def depths(self) -> dict[str, int]:
-        return self.queues
+    def depths(self) -> Mapping[str, int]:
+        return dict(self.queues)
+
+    def redrive(self, name: str, *, at_most: int) -> Redriven:
+        if self.error is not None:
+            raise self.error
+        left = self.stuck.get(name, 0)
+        redriven = min(at_most, self.queues[name] - left)
+        self.queues[name] -= redriven
+        return Redriven(redriven, left)
 
 
-def kinds(differences: Any) -> list[str]:
-    return [difference.kind for difference in differences]
+@dataclass
+class FakeReports:
+    """`Reports` in memory; the same differences are stored once."""
+
+    stored: list[PrintableReport] = field(default_factory=list)
+    error: Exception | None = None
+
+    def publish(self, report: PrintableReport) -> str | None:
+        if self.error is not None:
+            raise self.error
+        if any(list(known.differences) == list(report.differences) for known in self.stored):
+            return None
+        self.stored.append(report)
+        return f"report-{len(self.stored)}"
+
+
+@dataclass
+class FakeContinuation:
+    """`Continuation` in memory."""
+
+    events: list[dict[str, object]] = field(default_factory=list)
+    error: Exception | None = None
+
+    def hand_over(self, event: Mapping[str, object]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.events.append(dict(event))

@@ -31,6 +31,8 @@ from billing.core.reconcile_payments import (
     compare_session,
     report_unapplied,
     report_unknown_session,
+    sync,
+    sync_of,
 )
 from billing.core.reconcile_reversals import compare_reversal, report_unknown_reversal
 from billing.core.reconciliation import Difference, UnreadableRow
@@ -340,7 +342,7 @@ class Phases:
         intent = movement.payment_intent
         row = booked.get(intent) if intent is not None else None
         missing = row is None or row.status is not PaymentStatus.SUCCEEDED
-        homeless = row is not None and row.fee is None and row.checkout_session is None
+        homeless = row is not None and row.fee is None and sync_of(row) is None
         session = self._session_of(intent) if intent is not None and (missing or homeless) else None
         if session is not None and not self._is_ours(session):
             session = None
@@ -387,10 +389,10 @@ class Phases:
             if payment is None or payment.status is not PaymentStatus.SUCCEEDED:
                 differences += self._compare_unbooked(intent, scope)
                 continue
-            session = payment.checkout_session
-            if session is None and (looked_up := self._session_of(intent)) is not None:
-                session = looked_up.id
-            differences += compare_reversal(one, rows.get(one.id), payment, session)
+            repair = sync_of(payment)
+            if repair is None and (session := self._session_of(intent)) is not None:
+                repair = sync(session, payment)
+            differences += compare_reversal(one, rows.get(one.id), payment, repair)
         return differences
 
     def _compare_unbooked(self, intent: str, scope: Scope) -> list[Difference]:

@@ -55,6 +55,13 @@ def sync(session: CheckoutSession, row: Payment | None) -> SyncSession:
     return SyncSession(session.id, (row.invoice if row is not None else None) or session.invoice)
 
 
+def sync_of(row: Payment) -> SyncSession | None:
+    """The same from the row alone; None if only its session tells the group."""
+    if row.checkout_session is None or row.invoice is None:
+        return None
+    return SyncSession(row.checkout_session, row.invoice)
+
+
 def compare_session(
     session: CheckoutSession, row: Payment | None, *, invoice_currency: str | None = None
 ) -> list[Difference]:
@@ -153,9 +160,9 @@ def compare_receipt(
         return []  # the account settles in another currency: the session has the payment's own
     if row.amount != moved:
         return [_amount_differs(row, moved, ids)]
-    known = row.checkout_session or (session.id if session is not None else None)
-    if row.fee is None and known is not None:
-        return [_fee_missing(Money(movement.fee, movement.currency), SyncSession(known, row.invoice), ids)]
+    repair = sync(session, row) if session is not None else sync_of(row)
+    if row.fee is None and repair is not None:
+        return [_fee_missing(Money(movement.fee, movement.currency), repair, ids)]
     return []
 
 

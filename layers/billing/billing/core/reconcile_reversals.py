@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
-from billing.core.reconciliation import Difference, SyncSession, ids_of
+from billing.core.reconciliation import Difference, ids_of
 from billing.core.reversals import DISPUTE_STATUSES, REFUND_STATUSES
 from billing.core.stripe_objects import StripeDispute, StripeRefund
 
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from billing.core.ledger import Ledger, Payment
-    from billing.core.reconciliation import ReversalRow
+    from billing.core.reconciliation import ReversalRow, SyncSession
 
 
 def compare_reversal(
-    found: StripeRefund | StripeDispute, row: ReversalRow | None, payment: Payment, session: str | None
+    found: StripeRefund | StripeDispute,
+    row: ReversalRow | None,
+    payment: Payment,
+    repair: SyncSession | None,
 ) -> list[Difference]:
     """One refund or dispute of Stripe's with its row.
 
-    `payment` is the succeeded row of its payment intent; `session` that payment's session, if Stripe has one.
+    `payment` is the succeeded row of its payment intent; `repair` looks at that payment's session again, if it has one.
     """
     kind = "dispute" if isinstance(found, StripeDispute) else "refund"
     ids = ids_of(**{kind: found.id}, payment=payment.id, invoice=payment.invoice)
@@ -38,7 +41,6 @@ def compare_reversal(
         return [Difference(f"{kind}_misplaced", text, {**ids, "stored_on": row.payment.id})]
     if (unfit := _unfit(kind, found, payment)) is not None:
         return [Difference(f"{kind}_not_bookable", unfit, ids)]
-    repair = SyncSession(session, payment.invoice) if session is not None else None
     if row is None:
         text = f"Stripe has a {kind} {found.id} of {back} ({found.status}) that Directus does not have."
         return [Difference(f"{kind}_missing", text, ids, repair)]

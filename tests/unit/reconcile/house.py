@@ -1,0 +1,125 @@
+"""The firm of the money path with reconciliation beside it, on the fakes: real stores, real use cases."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.reconcile_rows import DirectusReconcileRows
+from billing.application.reconcile import Reconcile, ReconcileRequest, Report
+from billing.core.webhook import StripeEvent
+from billing.errors import BillingError
+from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.world import INVOICE, World
+from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeReports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+type Json = dict[str, Any]
+
+
+@dataclass
+class House(World):
+    """`drop_webhooks` is how the events so far are lost: nobody delivers them, and Stripe thinks that it did."""
+
+    dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
+    reports: FakeReports = field(default_factory=FakeReports)
+    continuation: FakeContinuation = field(default_factory=FakeContinuation)
+    #: Messages that the worker gave up.
+    failed: list[tuple[Json, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.directus.now = self.now
+        client = DirectusClient("http://directus", FixedToken(), self.directus, sleep=lambda _: None)
+        self.reconcile = Reconcile(
+            rows=DirectusReconcileRows(client),
+            stripe=self.stripe,
+            dead_letters=self.dead_letters,
+            invoice_queue=self.queue,
+            render_queue=self.rendering,
+            reports=self.reports,
+            continuation=self.continuation,
+            deployment="test",
+            clock=self.now,
+        )
+
+    def invoice(self, *lines: str, **columns: Any) -> Json:
+        """An invoice with its document."""
+        row = super().invoice(*lines, **columns)
+        self.document(row["id"])
+        return row
+
+    def document(self, invoice: str = INVOICE, *, version: int = 1, file: str | None = "file") -> Json:
+        """A document of the invoice, as the renderer registers it."""
+        return self.directus.put("documents", invoice=invoice, type="invoice", version=version, file=file)
+
+    def drop_webhooks(self) -> None:
+        """Every event so far is lost for good, and Stripe does not know it."""
+        self.stripe.delivered |= {event.id for event in self.stripe.events}
+        self.queue.sent.clear()
+
+    def run(self, *, remaining_seconds: Callable[[], float] = lambda: 900.0, **event: Any) -> Report:
+        """One run of the function."""
+        return self.reconcile(ReconcileRequest.from_event(event), remaining_seconds=remaining_seconds)
+
+    def work_off(self) -> None:
+        """The workers empty their queues; what they give up is in `failed`."""
+        while self.queue.sent:
+            message, group, _ = self.queue.sent.pop(0)
+            try:
+                self._work(message, group)
+            except BillingError as error:
+                self.failed.append((message, error.code))
+        while self.rendering.messages:
+            self._render(self.rendering.messages.pop(0))
+
+    def _work(self, message: Json, group: str) -> None:
+        match message["type"]:
+            case "recompute":
+                assert group == message["invoice"]
+                self.keep_invoice.recompute(message["invoice"])
+            case "sync_session":
+                assert group == self._group_of(message["checkout_session"])
+                self.keep_invoice.sync_session(message["checkout_session"])
+            case _:
+                self.apply_event(StripeEvent.from_message(message))
+
+    def _group_of(self, session: str) -> str:
+        """Only the worker of its invoice's group may book a session."""
+        return self.keep_invoice.invoice_of(self.stripe.sessions[session]) or session
+
+    def _render(self, message: Json) -> None:
+        """The renderer: the newest document has a file, and there is one."""
+        invoice = message["invoice"]
+        self.stored(invoice)["pdf_status"] = "ready"
+        documents = [d for d in self.directus.table("documents").values() if d["invoice"] == invoice]
+        if not documents:
+            self.document(invoice)
+        elif message["force"]:
+            newest = max(documents, key=lambda document: document["version"])
+            newest["file"] = str(uuid.uuid4())
+
+
+def settled(house: House, **event: Any) -> tuple[list[Json], list[Json]]:
+    """Reconcile once and work it off; a second run must repair nothing and report the same. Gives the first answer."""
+    first = house.run(**event).as_json()
+    before = len(house.stripe.events)
+    house.work_off()
+    for told in house.stripe.events[before:]:  # a repair may expire a session, and Stripe tells of that
+        house.queue.send(told.message(), group=told.group)
+        house.stripe.delivered.add(told.id)
+    house.work_off()
+    second = house.run(**event).as_json()
+    assert second["repaired"] == [], second["repaired"]
+    assert second["differences"] == first["differences"]
+    assert (house.queue.sent, house.failed) == ([], [])
+    return first["repaired"], first["differences"]
+
+
+def kinds(entries: list[Json]) -> list[str]:
+    return [entry["kind"] for entry in entries]
