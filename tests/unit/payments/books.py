@@ -4,7 +4,8 @@
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,11 +25,13 @@ class Auditor:
     """`office` is looked at, never touched."""
 
     office: Office
+    _seen: dict[str, Mapping[str, Row]] = field(default_factory=dict)
 
     # ---- at any moment ----------------------------------------------------------------------------------
 
     def always(self) -> None:
         """What may not even be so for a moment."""
+        self._seen.clear()
         self._rows_hold_only_what_stripe_has()
         self._draft_and_void_are_left_by_nobody()
         self._nothing_is_paid_before_money_came()
@@ -108,7 +111,7 @@ class Auditor:
             ("refunds", "stripe_refund", self.office.stripe.refunds),
             ("payment_disputes", "stripe_dispute", self.office.stripe.disputes),
         ):
-            rows = self.office.rows.all(collection).values()
+            rows = self._rows(collection).values()
             booked = Counter(
                 (row[key], _minor(row["amount"]), row["status"], payments[row["payment"]]["transaction_id"])
                 for row in rows
@@ -156,7 +159,9 @@ class Auditor:
                 if r.payment_intent == intent.id and r.status not in _GONE
             )
             back += sum(
-                d.amount for d in stripe.disputes.values() if d.payment_intent == intent.id and d.status in _LOST
+                d.amount
+                for d in stripe.disputes.values()
+                if d.payment_intent == intent.id and d.status in _LOST
             )
             held += max(0, intent.amount_received - back)
         for entered in self.office.entered.values():
@@ -207,7 +212,7 @@ class Auditor:
                 assert row["status"] == ("pending" if session.is_open else "processing"), (row, session)
 
     def _events_are_done(self) -> None:
-        rows = self.office.rows.all("stripe_events")
+        rows = self._rows("stripe_events")
         mine = {event.id: event for event in self.office.stripe.events}
         for key, event in mine.items():
             if key not in self.office.stripe.delivered:
@@ -239,11 +244,17 @@ class Auditor:
         bill = self.office.bills.get(intent.metadata.get("directus_invoice", ""))
         return bill.id if bill is not None and bill.currency == intent.currency else None
 
+    def _rows(self, collection: str) -> Mapping[str, Row]:
+        """As they were when the audit began: nothing happens meanwhile."""
+        if collection not in self._seen:
+            self._seen[collection] = self.office.rows.all(collection)
+        return self._seen[collection]
+
     def _stored(self, bill: Bill) -> Row:
-        return self.office.rows.all("invoices")[bill.id]
+        return self._rows("invoices")[bill.id]
 
     def _payments(self) -> list[Row]:
-        return list(self.office.rows.all("payments").values())
+        return list(self._rows("payments").values())
 
 
 def _ours(intent: PaymentIntent) -> bool:

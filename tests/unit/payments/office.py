@@ -1,7 +1,7 @@
 """A firm with several invoices, everything that can happen to it, and every call to the outside a step that may fail.
 
-Directus stands behind `Rows` (what people and the audit see of it) and a `Transport` (what our functions use), so that
-the same happenings run on the fake and on a real one. Stripe and the clock are ours in both.
+Directus stands behind `Rows` (what people and the audit see of it) and a `DirectusClient` (what our functions use), so
+that the same happenings run on the fake and on a real one. Stripe and the clock are ours in both.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Transport
 from billing.application.apply_stripe_event import ApplyStripeEvent
 from billing.application.keep_invoice import KeepInvoice
 from billing.application.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
@@ -20,7 +19,6 @@ from billing.core.checkout import CheckoutTerms
 from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, ConnectionFailed
 from billing.queue_worker import Retry, disposition
-from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.unit.fakes.steps import Crash, Steps, crash
 from tests.unit.fakes.stripe import FakeStripe
@@ -98,7 +96,7 @@ class Office:
     """`handed_out` are the sessions that callers were sent to, by invoice; `meanwhile` happens in the middle of calls."""
 
     rows: Rows
-    transport: Transport
+    client: DirectusClient
     steps: Steps
     new_id: Callable[[], str]
     account: str = ""
@@ -119,11 +117,10 @@ class Office:
         self.rendering = FakeWorkQueue(self.steps)
         self._busy: set[str] = set()
         self._receives: dict[int, int] = {}
-        self.client = DirectusClient(
-            "http://directus", FixedToken(), self.transport, sleep=lambda _: None
-        )
         store = DirectusBillingStore(self.client)
-        self.start_checkout = StartCheckout(store, self.stripe, self.queue, TERMS, now=self.now, new_id=self.new_id)
+        self.start_checkout = StartCheckout(
+            store, self.stripe, self.queue, TERMS, now=self.now, new_id=self.new_id
+        )
         self.keep_invoice = KeepInvoice(
             store,
             self.stripe,
@@ -196,9 +193,7 @@ class Office:
 
     def groups(self) -> list[str]:
         """The groups with work that nobody is at."""
-        return [
-            group for group in dict.fromkeys(g for _, g, _ in self.queue.sent) if group not in self._busy
-        ]
+        return [group for group in dict.fromkeys(g for _, g, _ in self.queue.sent) if group not in self._busy]
 
     def work(self, group: str) -> None:
         """The worker takes the oldest message of a group; what it does not finish is delivered again."""

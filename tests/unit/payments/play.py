@@ -1,0 +1,244 @@
+"""Everything that can happen to a firm, disturbed or not, and how it ends; who decides what happens is passed in."""
+
+import itertools
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from billing.adapters.directus import DirectusClient
+from tests.unit.fakes.directus import FakeDirectus, FixedToken
+from tests.unit.fakes.steps import Steps
+from tests.unit.payments.books import Auditor
+from tests.unit.payments.office import DEPLOYMENT, Bill, Choose, Fault, Office, Row
+from tests.unit.payments.people import People, text
+
+#: A call of ours makes fewer calls to the outside than this.
+MOST_STEPS = 22
+
+
+class Tables:
+    """`Rows` of the fake Directus."""
+
+    def __init__(self, directus: FakeDirectus) -> None:
+        self._directus = directus
+
+    def put(self, collection: str, **row: Any) -> str:
+        return str(self._directus.put(collection, **row)["id"])
+
+    def change(self, collection: str, key: str, **columns: Any) -> None:
+        table = self._directus.table(collection)
+        table[key] = {**table[key], **columns}
+
+    def all(self, collection: str) -> dict[str, Row]:
+        return self._directus.table(collection)
+
+
+def office_in_memory() -> Office:
+    """A firm on the fakes."""
+    steps = Steps()
+    directus = FakeDirectus(steps, new_key=keys("row"))
+    client = DirectusClient("http://directus", FixedToken(), directus, sleep=lambda _: None)
+    office = Office(Tables(directus), client, steps, new_id=keys("attempt"))
+    directus.now = office.now
+    for number in (1, 2):
+        owner, user = (f"{kind}{number}000000-0000-4000-8000-00000000000{number}" for kind in ("c", "d"))
+        directus.put("clients", id=owner, name=f"Client {number}", timezone="America/New_York")
+        directus.table("directus_users")[user] = {"id": user, "client": owner, "status": "active"}
+        add_bills(office, number, owner, user)
+    return office
+
+
+def add_bills(office: Office, number: int, client: str, user: str) -> None:
+    """The first client has two invoices that were sent, the second a draft in euros."""
+    if number == 1:
+        sent = {
+            "status": "sent", "sent_at": "2026-11-01T10:00:00+00:00", "pdf_status": "ready", "amount_paid": "0.00",
+        }  # fmt: skip
+        add_bill(office, Bill(office.new_id(), client, user, "USD"), [10000, 5000], sent, **_totals(15000, 0))
+        due = Bill(office.new_id(), client, user, "USD", 8875, date(2026, 11, 21))
+        add_bill(office, due, [20005], {**sent, "due_date": "2026-11-21"}, **_totals(20005, 1775))
+    else:
+        draft = Bill(office.new_id(), client, user, "EUR", state="draft")
+        add_bill(office, draft, [8000], {"status": "draft", "pdf_status": "none"})
+
+
+def add_bill(office: Office, bill: Bill, lines: Sequence[int], columns: Row, **amounts: int) -> None:
+    """An invoice as the one writer left it, or as a draft that has not met it."""
+    office.rows.put(
+        "invoices",
+        id=bill.id,
+        client=bill.client,
+        invoice_number=f"S-{bill.id[:8]}",
+        currency=bill.currency,
+        tax_rate=f"{bill.tax_thousandths / 1000:.3f}",
+        **{name: text(minor) for name, minor in amounts.items()},
+        **columns,
+    )
+    for minor in lines:
+        key = office.rows.put(
+            "line_items", invoice=bill.id, kind="fee", description="Legal advice", amount=text(minor)
+        )
+        bill.lines[key] = minor
+    office.bills[bill.id] = bill
+
+
+def _totals(subtotal: int, tax: int) -> dict[str, int]:
+    return {"subtotal": subtotal, "tax": tax, "total": subtotal + tax, "balance_due": subtotal + tax}
+
+
+def keys(what: str) -> Callable[[], str]:
+    """Keys that are the same in every run, in no order that anything could lean on."""
+    numbers = itertools.count()
+    return lambda: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{what} {next(numbers)}"))
+
+
+class Play:
+    """One firm, the people around it, and its auditor. `lose`: what Stripe has not delivered by the end never is."""
+
+    def __init__(self, office: Office, *, lose: bool = False) -> None:
+        self.office = office
+        self.people = People(office)
+        self.auditor = Auditor(office)
+        self.lose = lose
+
+    # ---- our functions, disturbed -----------------------------------------------------------------------
+
+    def press_pay(self, choose: Choose, fault: Fault | None) -> None:
+        quiet = fault is None or fault.kind != "meanwhile"
+        # Staff may void while the address is made. While the worker writes, that is a known gap: what it has read is
+        # what it writes back, and Directus offers no way to write on a condition.
+        self._during(fault, choose, lambda: self.people.press_pay(choose, quiet=quiet), self.people.void)
+
+    def take_message(self, choose: Choose, fault: Fault | None) -> None:
+        self._during(fault, choose, lambda: self.work(choose))
+
+    def take_event(self, choose: Choose, fault: Fault | None) -> None:
+        with self.office.disturbed(fault):
+            self.people.deliver(choose)
+
+    def _during(
+        self,
+        fault: Fault | None,
+        choose: Choose,
+        act: Callable[[], object],
+        *besides: Callable[[Choose], None],
+    ) -> None:
+        interruptions = [*self._interruptions(), *besides]
+        self.office.meanwhile = lambda: choose(interruptions, "meanwhile")(choose)
+        with self.office.disturbed(fault):
+            act()
+
+    def _interruptions(self) -> list[Callable[[Choose], None]]:
+        people = self.people
+        return [
+            self._another_press,
+            self.work,
+            people.deliver,
+            people.pay_by_card,
+            people.debit_begins,
+            people.session_expires,
+            people.discount,
+            people.object_to,
+            people.cancel_attempt,
+            people.enter_payment,
+            people.refund,
+            people.dispute_changes,
+            people.assign,
+            people.send_draft,
+            people.write_sent_again,
+            people.edit_payment,
+            people.enter_refund,
+            people.edit_refund,
+            people.withdraw,
+            people.debit_ends,
+            people.pay_quietly,
+            people.time_passes,
+        ]
+
+    def _another_press(self, choose: Choose) -> None:
+        self.people.press_pay(choose, quiet=False)
+
+    def work(self, choose: Choose) -> None:
+        if groups := self.office.groups():
+            self.office.work(choose(groups, "group"))
+
+    def finish(self) -> None:
+        """All becomes quiet."""
+        for _ in range(3):
+            for event in self.people.undelivered():
+                self.office.receive(event)
+            for session in self.office.stripe.sessions.values():
+                group = session.metadata.get("directus_invoice", session.id)
+                ours = session.metadata.get("deployment") == DEPLOYMENT
+                debit = session.payment_intent is not None and session.payment_intent.status == "processing"
+                if ours and not debit:
+                    self.office.queue.send(
+                        {"type": "sync_session", "invoice": group, "checkout_session": session.id},
+                        group=group,
+                    )
+            for event in self.office.stripe.events:
+                row = self.office.rows.all("stripe_events").get(event.id)
+                if (row is not None and row["status"] == "parked") or not event.invoice:
+                    self.office.receive(event)
+            self.office.drain()
+            for invoice in self.office.bills:
+                self.office.told(invoice)
+            self.office.drain()
+
+
+class Schedule:
+    """A play whose happenings a random number generator chooses: the same seed, the same schedule."""
+
+    def __init__(self, play: Play, seed: int) -> None:
+        self.play = play
+        self.happened: list[str] = []
+        self._random = random.Random(seed)  # noqa: S311  # nothing secret: it decides what happens next
+        people = play.people
+        #: Everything that can happen, and how often beside the others.
+        self.happenings: dict[Callable[[Choose], None], int] = {
+            self._press: 3, self._take_message: 4, self._take_event: 3, people.pay_quietly: 2,
+            people.pay_by_card: 2, people.pay_something_else: 1, people.card_declined: 1, people.debit_begins: 1,
+            people.debit_ends: 1, people.session_expires: 1, people.stray_session: 1, people.refund: 1,
+            people.refund_changes: 1, people.dispute: 1, people.dispute_changes: 1, people.fee_becomes_known: 1,
+            people.object_to: 1, people.withdraw: 1, people.discount: 1, people.send_draft: 1,
+            people.write_sent_again: 1, people.void: 1, people.cancel_attempt: 1, people.enter_payment: 1,
+            people.edit_payment: 1, people.enter_refund: 1, people.edit_refund: 1, people.assign: 1,
+            people.flow_arrives_late: 1, people.time_passes: 1, people.press_pay_as_another: 1,
+        }  # fmt: skip
+
+    def choose[Option](self, options: Sequence[Option], what: str) -> Option:
+        chosen = self._random.choice(list(options))
+        self.happened.append(f"    {what}: {getattr(chosen, 'id', chosen)}")
+        return chosen
+
+    def run(self, happenings: Sequence[Callable[[Choose], None]]) -> None:
+        """These, one after the other, in the order that the seed gives them; then the end, and the audit."""
+        for happening in self._random.sample(happenings, len(happenings)):
+            self.happened.append(happening.__name__)
+            happening(self.choose)
+            self.play.auditor.always()
+        self.play.finish()
+        self.play.auditor.audit()
+
+    def everything(self, rounds: int) -> list[Callable[[Choose], None]]:
+        """Everything that can happen, each as often as it is listed with, so many times."""
+        return [each for each, times in self.happenings.items() for _ in range(times * rounds)]
+
+    def _press(self, choose: Choose) -> None:
+        self.play.press_pay(choose, self._fault())
+
+    def _take_message(self, choose: Choose) -> None:
+        self.play.take_message(choose, self._fault())
+
+    def _take_event(self, choose: Choose) -> None:
+        fault = self._fault()
+        self.play.take_event(choose, fault if fault is not None and fault.kind != "meanwhile" else None)
+
+    def _fault(self) -> Fault | None:
+        if self._random.random() < 1 / 2:
+            return None
+        kind = self._random.choice(["crash", "outage", "meanwhile"])
+        step, after = self._random.randrange(MOST_STEPS), self._random.random() < 1 / 2
+        return Fault(kind, step, after, self._random.choice([1, 4]))
