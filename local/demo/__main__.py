@@ -25,7 +25,7 @@ from local.stack import Stack
 from local.waiting import wait_for
 
 DIRECTORY = Path(".local")
-_STEPS = 8
+_STEPS = 10
 
 
 class Demo:
@@ -54,7 +54,9 @@ class Demo:
         invoice = self.send_first_invoice()
         self.download(invoice)
         self.pay_twice_delivered(invoice)
-        self.pay_in_part()
+        second = self.pay_in_part()
+        self.refund(invoice)
+        self.lose_the_webhooks(second)
         self.remind()
         self.reconcile()
 
@@ -187,7 +189,7 @@ class Demo:
         paid = pay_on_the_page(page, steps.GOOD_CARD)
         check(paid.status == HTTPStatus.SEE_OTHER, f"Paying answers {paid.status}.")
 
-    def pay_in_part(self) -> None:
+    def pay_in_part(self) -> str:
         """A client pays a part of a second invoice."""
         firm = self.firm
         with self.step("A partial payment on a second invoice"):
@@ -204,6 +206,49 @@ class Demo:
                 f"{row['invoice_number']}: paid {money(row['amount_paid'])} of {money(row['total'])}, "
                 f"{money(row['balance_due'])} due",
             )
+        return str(draft["id"])
+
+    def refund(self, invoice: str) -> None:
+        """The firm gives a part of the first payment back in Stripe's dashboard."""
+        firm = self.firm
+        with self.step("The firm refunds a part in Stripe's dashboard: the invoice follows"):
+            (payment,) = steps.payments_of(firm, invoice)
+            made = steps.refund(firm, payment, 52223)
+            row = steps.wait_for_invoice(firm, invoice, lambda found: found["status"] == "partially_paid")
+            check(money(row["balance_due"]) == Decimal("522.23"), f"The balance is {row['balance_due']}.")
+            refunds = firm.administrator.list("refunds", {"payment": {"_eq": payment["id"]}})
+            check(
+                [found["stripe_refund"] for found in refunds] == [made["refund"]],
+                f"{len(refunds)} rows stand for one refund.",
+            )
+            say(
+                "refund",
+                f"{money(refunds[0]['amount'])} {refunds[0]['currency']}, {refunds[0]['status']}, one row",
+            )
+            say("invoice", f"status {row['status']}, {money(row['balance_due'])} due again")
+
+    def lose_the_webhooks(self, invoice: str) -> None:
+        """The rest of the second invoice is paid, and nobody tells Directus: reconcile finds it."""
+        firm = self.firm
+        with self.step(
+            "The rest is paid while every webhook is lost: the hourly reconcile finds and books it"
+        ):
+            with steps.webhooks_lost(firm):
+                self.pay(self.press_pay(invoice)["url"])
+            row = firm.administrator.read("invoices", invoice)
+            check(row["status"] == "partially_paid", f"The invoice is {row['status']} without a webhook.")
+            say("invoice", f"still {row['status']}: Stripe has the money, Directus does not know")
+            answer = firm.invoke("reconcile", {})
+            repaired = [found for found in answer["repaired"] if invoice in found.values()]
+            missing = [found for found in repaired if found["kind"] == "payment_missing"]
+            check(
+                len(missing) == 1,
+                f"Reconcile found {len(missing)} missing payments of this invoice: {repaired}",
+            )
+            say("reconcile", missing[0]["detail"])
+            say("repaired", f"{len(repaired)} things: the payment, and the events that told of it")
+            row = steps.wait_for_invoice(firm, invoice, lambda found: found["status"] == "paid")
+            say("invoice", f"status {row['status']}, balance {money(row['balance_due'])}")
 
     def remind(self) -> None:
         """A third invoice is overdue; its client gets one reminder."""

@@ -89,3 +89,24 @@ def test_a_dispute_counts_once_it_is_lost(firm: Firm, outcome: str, status: str,
     firm.simulator("POST", f"/_test/disputes/{opened['dispute']}/close", {"outcome": outcome})
     wait_for("the end", lambda: below(firm, "payment_disputes", payment)[0]["status"] == outcome)
     shows(firm, invoice, status, balance)
+
+
+def test_what_no_webhook_told_is_found_and_booked_by_reconcile(firm: Firm) -> None:
+    refunded, payment = paid(firm)
+    with steps.webhooks_lost(firm):
+        unpaid = sent(firm, "640.00")
+        started = firm.clients[0].pay(firm.flow("pay_invoice"), unpaid).json
+        steps.refund(firm, payment, 10000)
+        assert pay_on_the_page(started["url"], steps.GOOD_CARD).status == 303
+    assert firm.administrator.read("invoices", unpaid)["status"] == "sent"
+    answer = firm.invoke("reconcile", {})
+    assert {"payment_missing", "refund_missing"} <= {found["kind"] for found in answer["repaired"]}, answer
+    shows(firm, unpaid, "paid", "0.00")
+    shows(firm, refunded, "partially_paid", "100.00")
+    (booked,) = steps.payments_of(firm, unpaid)
+    assert booked["status"] == "succeeded"
+    assert (money(booked["amount"]), money(booked["fee"])) == (Decimal("640.00"), Decimal("18.86"))
+    wait_for("the queue", lambda: steps.is_empty(firm, "stripe_events"))
+    again = firm.invoke("reconcile", {})
+    mine = {refunded, unpaid, payment["id"], booked["id"]}
+    assert not [found for found in (*again["repaired"], *again["differences"]) if mine & set(found.values())]
