@@ -1,9 +1,11 @@
 """The report as a person reads it, and which document it is."""
 
+import ast
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from billing.core.reconciliation_report import MOST_ENTRIES, PrintableReport, identity_of, page_of
 from billing.core.report_guidance import GUIDANCE
 
+CORE = Path(__file__).parents[3] / "layers/billing/billing/core"
 NOW = datetime(2026, 3, 3, 12, 35, 59, tzinfo=UTC)
 INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"
 PAYMENT = "0b1c2d3e-0000-4000-8000-0000000000a1"
@@ -194,6 +197,29 @@ def test_guidance_is_a_heading_and_sentences(kind: str) -> None:
     assert guidance.heading[0].isupper()
     assert not guidance.heading.endswith(".")
     assert guidance.what_to_do.endswith(".")
+
+
+def kinds_in_the_code() -> set[str]:
+    """The first argument of every `Difference(...)` that is written out, those for a kind of reversal twice."""
+    found: set[str] = set()
+    for path in CORE.glob("reconcile_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "Difference"
+            ):
+                kind = ast.unparse(node.args[0]).removeprefix("f").strip("'")
+                found |= {kind.replace("{kind}", reversal) for reversal in ("refund", "dispute")}
+    found -= {"error.code"}
+    return {kind.replace("{event.status}", status) for kind in found for status in ("parked", "failed")}
+
+
+def test_every_kind_that_can_be_found_has_its_guidance() -> None:
+    kinds = kinds_in_the_code()
+    assert {"payment_missing", "refund_missing", "dispute_missing", "event_failed", "dead_letters"} <= kinds
+    assert kinds - set(GUIDANCE) == set()
+    assert set(GUIDANCE) - kinds == {"totals_do_not_add_up"}, "of the ledger's own"
 
 
 def test_the_same_differences_are_the_same_document_whatever_else_changed() -> None:

@@ -140,24 +140,20 @@ def compare_receipt(
     movement: BalanceTransaction, row: Payment | None, session: CheckoutSession | None
 ) -> list[Difference]:
     """Money of ours on Stripe's balance with its payment row, and the session behind it where that was looked up."""
-    ids = ids_of(
-        balance_transaction=movement.id,
-        transaction_id=movement.payment_intent,
-        payment=row.id if row is not None else None,
-        invoice=row.invoice if row is not None else None,
-        checkout_session=session.id if session is not None else None,
-    )
     moved = Money(movement.amount, movement.currency)
     if row is None or row.status is not PaymentStatus.SUCCEEDED:
-        if session is None:
-            text = (
-                f"Stripe's balance has {moved} of this deployment ({movement.source}) that belongs to no Checkout session"
-                " and to no payment in Directus; look at it in Stripe's dashboard."
-            )
-            return [Difference("balance_transaction_unexplained", text, ids)]
-        return compare_session(session, row)
+        if session is not None:
+            return compare_session(session, row)
+        text = (
+            f"Stripe's balance has {moved} of this deployment ({movement.source}) that belongs to no Checkout session"
+            " and to no succeeded payment in Directus; look at it in Stripe's dashboard."
+        )
+        ids = ids_of(balance_transaction=movement.id, transaction_id=movement.payment_intent)
+        return [Difference("balance_transaction_unexplained", text, ids)]
     if row.amount.currency != movement.currency:
         return []  # the account settles in another currency: the session has the payment's own
+    # Named as the session's difference is: it is the same one.
+    ids = ids_of(payment=row.id, invoice=row.invoice, checkout_session=row.checkout_session)
     if row.amount != moved:
         return [_amount_differs(row, moved, ids)]
     repair = sync(session, row) if session is not None else sync_of(row)

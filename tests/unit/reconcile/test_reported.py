@@ -1,0 +1,281 @@
+"""What reconciliation never repairs: it is named with both figures and what to do, each time, and nothing is queued."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from billing.core.stripe_objects import BalanceTransaction, StripeRefund
+from tests.unit.fakes.world import CLIENT, INVOICE, OTHER_CLIENT
+from tests.unit.reconcile.house import House, kinds, settled
+from tests.unit.reconcile.test_repairs import opened, paid
+
+
+def reported(house: House) -> dict[str, str]:
+    """The one difference of a house in which nothing is repaired, however often one looks."""
+    before = rows_of(house)
+    repaired, differences = settled(house)
+    assert repaired == []
+    assert rows_of(house) == before
+    (difference,) = differences
+    return difference
+
+
+def rows_of(house: House) -> dict[str, Any]:
+    """Everything that is stored (a table comes into being by being read)."""
+    return {name: rows for name, rows in house.directus.snapshot().items() if rows}
+
+
+def with_refund(**columns: Any) -> tuple[House, str, dict[str, Any]]:
+    """A paid invoice with a booked refund of 25.00; `columns` of its row are changed behind our back."""
+    house, session = paid()
+    refund = house.stripe.refunds_payment(session, 2500)
+    house.deliver()
+    house.drop_webhooks()
+    (row,) = house.directus.table("refunds").values()
+    row |= columns
+    house.recompute()
+    return house, refund, row
+
+
+@pytest.mark.parametrize("column", [{"amount": "99.00"}, {"currency": "EUR"}])
+def test_an_amount_or_currency_that_differs_from_stripes(column: dict[str, str]) -> None:
+    house, _ = paid()
+    house.payments()[0] |= column
+    house.recompute()
+    found = reported(house)
+    assert found["kind"] == "payment_amount_differs"
+    assert "100.00 USD received" in found["detail"]
+    assert f"says {column.get('amount', '100.00')} {column.get('currency', 'USD')}" in found["detail"]
+
+
+def test_a_lost_transaction_is_not_written_over_an_amount_that_differs() -> None:
+    house, _ = paid()
+    house.payments()[0] |= {"amount": "99.00", "transaction_id": None}
+    house.recompute()
+    assert reported(house)["kind"] == "payment_amount_differs"
+
+
+def test_a_payment_flagged_by_its_note_is_no_difference() -> None:
+    house, session = opened()
+    house.stripe.pays(session, minor=9000)
+    house.deliver()
+    house.drop_webhooks()
+    assert "received 90.00 USD" in house.payments()[0]["note"]
+    assert settled(house) == ([], [])
+
+
+def test_a_transaction_that_is_not_its_sessions() -> None:
+    house, _ = paid()
+    house.payments()[0]["transaction_id"] = "pi_other"
+    _, differences = settled(house)
+    assert "transaction_differs" in kinds(differences)
+    assert kinds(house.run().as_json()["repaired"]) == []
+
+
+def test_a_payment_that_stripe_does_not_know() -> None:
+    house = House()
+    house.invoice("100.00")
+    house.payment("100.00", method="card", transaction_id="pi_invented")
+    house.recompute()
+    found = reported(house)
+    assert (found["kind"], found["transaction_id"]) == ("payment_unknown_to_stripe", "pi_invented")
+
+
+def test_an_open_attempt_with_a_session_that_stripe_does_not_know() -> None:
+    house = House()
+    house.invoice("100.00")
+    house.payment(
+        "100.00",
+        status="pending",
+        method="card",
+        open_claim=INVOICE,
+        checkout_session="cs_invented",
+    )
+    found = reported(house)
+    assert (found["kind"], found["checkout_session"]) == ("payment_unknown_to_stripe", "cs_invented")
+
+
+def test_money_that_stripe_never_received() -> None:
+    house, session = opened()
+    house.payments()[0] |= {"status": "succeeded", "open_claim": None}
+    house.stripe.expires(session)
+    house.drop_webhooks()
+    house.recompute()
+    assert reported(house)["kind"] == "payment_not_paid"
+
+
+def test_an_amount_of_a_refund_that_differs() -> None:
+    house, refund, _ = with_refund(amount="20.00")
+    found = reported(house)
+    assert (found["kind"], found["refund"]) == ("refund_amount_differs", refund)
+    assert "is 25.00 USD, its row says 20.00 USD" in found["detail"]
+
+
+@pytest.mark.parametrize("status", ["succeeded", "pending"])
+def test_a_refund_that_stripe_does_not_know(status: str) -> None:
+    house, refund, _ = with_refund(stripe_refund="re_invented", status=status)
+    house.stripe.refunds.clear()
+    found = reported(house)
+    assert (found["kind"], found["refund"]) == ("refund_unknown_to_stripe", "re_invented")
+    assert refund not in found["detail"]
+
+
+def test_a_refund_that_was_entered_by_hand_for_a_stripe_payment_counts_twice() -> None:
+    house, _, row = with_refund()
+    house.directus.put(
+        "refunds",
+        id="r2",
+        payment=row["payment"],
+        amount="25.00",
+        currency="USD",
+        status="succeeded",
+    )
+    house.recompute()
+    found = reported(house)
+    assert (found["kind"], found["refund_row"]) == ("refund_entered_by_hand", "r2")
+
+
+def test_a_refund_stored_on_another_payment() -> None:
+    house, refund, row = with_refund()
+    other = house.payment("50.00", method="check")
+    row["payment"] = other["id"]
+    house.recompute()
+    house.recompute()
+    found = reported(house)
+    assert (found["kind"], found["refund"], found["stored_on"]) == (
+        "refund_misplaced",
+        refund,
+        other["id"],
+    )
+
+
+@pytest.mark.parametrize("refund", [{"currency": "EUR"}, {"status": "reversed"}])
+def test_a_refund_that_cannot_be_booked(refund: dict[str, str]) -> None:
+    house, session = paid()
+    house.stripe.refunds_payment(session, 2500, **refund)
+    house.drop_webhooks()
+    found = reported(house)
+    assert found["kind"] == "refund_not_bookable"
+    assert "25.00" in found["detail"]
+
+
+@pytest.mark.parametrize("dispute", [{"currency": "EUR"}, {"status": "escalated"}])
+def test_a_dispute_that_cannot_be_booked(dispute: dict[str, str]) -> None:
+    house, session = paid()
+    house.stripe.disputes_payment(session, **dispute)
+    house.drop_webhooks()
+    assert reported(house)["kind"] == "dispute_not_bookable"
+
+
+def test_refunds_of_other_applications_are_none_of_our_business() -> None:
+    house = House()
+    other = house.stripe.makes_session(500, "USD", {"deployment": "another"})
+    house.stripe.pays(other)
+    house.stripe.refunds_payment(other)
+    house.stripe.refunds["re_bare"] = StripeRefund("re_bare", "succeeded", 100, "USD", house.now())
+    house.drop_webhooks()
+    assert settled(house) == ([], [])
+
+
+def test_a_payment_that_names_another_client_than_its_invoice() -> None:
+    house, _ = paid()
+    house.payments()[0]["client"] = OTHER_CLIENT
+    assert reported(house)["kind"] == "payment_of_another_client"
+
+
+def test_a_claim_on_another_invoice() -> None:
+    house, _ = paid()
+    second = house.invoice("50.00", id="a1000000-0000-4000-8000-000000000002")
+    house.payments()[0] |= {"open_claim": second["id"], "status": "pending", "transaction_id": None}
+    differences = house.run().as_json()["differences"]
+    assert [entry["claimed"] for entry in differences if entry["kind"] == "claim_of_another"] == [
+        second["id"]
+    ]
+
+
+def test_a_sent_invoice_that_is_a_draft_again() -> None:
+    house = House()
+    house.invoice("100.00", status="draft")
+    assert reported(house)["kind"] == "sent_invoice_is_draft"
+
+
+def test_rows_that_nobody_can_read_are_named_and_nothing_is_guessed_about_their_sessions() -> None:
+    house, _ = paid()
+    house.payments()[0]["amount"] = "much"
+    _, differences = settled(house)
+    assert set(kinds(differences)) == {"row_unreadable"}
+
+
+def test_totals_that_do_not_add_up() -> None:
+    house = House()
+    house.invoice("100.00", sent=False, total="90.00")
+    assert reported(house)["kind"] == "totals_do_not_add_up"
+
+
+def test_money_that_staff_must_assign() -> None:
+    house, session = opened()
+    house.stripe.pays(session, currency="EUR")
+    house.deliver()
+    house.drop_webhooks()
+    found = reported(house)
+    assert found["kind"] == "payment_unapplied"
+    assert "100.00 EUR" in found["detail"]
+
+
+def test_money_on_the_balance_that_nothing_explains() -> None:
+    house = House()
+    movement = BalanceTransaction(
+        "txn_1", "charge", 5000, 100, "USD", house.now(), "ch_1", "pi_1", {"deployment": "test"}
+    )
+    foreign = BalanceTransaction(
+        "txn_2", "charge", 5000, 100, "USD", house.now(), "ch_2", "pi_2", {"deployment": "another"}
+    )
+    house.stripe.balance_transactions_since = (  # type: ignore[method-assign]  # two movements that no payment made
+        lambda since, *, after=None: iter([movement, foreign])  # noqa: ARG005  # the protocol's names
+    )
+    found = reported(house)
+    assert (found["kind"], found["balance_transaction"]) == ("balance_transaction_unexplained", "txn_1")
+    assert "50.00 USD" in found["detail"]
+
+
+def test_a_debit_without_any_row_on_an_invoice_that_does_not_exist_is_not_repaired_in_vain() -> None:
+    house = House()
+    unknown = "a1000000-0000-4000-8000-00000000dead"
+    session = house.stripe.makes_session(
+        10000, "USD", {"deployment": "test", "directus_invoice": unknown, "directus_payment": unknown}
+    )
+    house.stripe.debits(session)
+    house.drop_webhooks()
+    found = reported(house)
+    assert found["kind"] == "payment_status_differs"
+    assert "No invoice in its currency is known" in found["detail"]
+
+
+def test_a_debit_without_any_row_on_an_invoice_that_exists_is_booked() -> None:
+    house = House()
+    house.invoice("100.00")
+    session = house.stripe.makes_session(10000, "USD", {"deployment": "test", "directus_invoice": INVOICE})
+    house.stripe.debits(session)
+    house.drop_webhooks()
+    repaired, differences = settled(house)
+    assert (kinds(repaired), differences) == (["payment_status_differs"], [])
+    assert house.payments(status="processing", client=CLIENT)
+
+
+def test_a_document_that_failed_and_messages_that_nobody_got() -> None:
+    house = House()
+    house.invoice("100.00", pdf_status="failed")
+    house.directus.put("notices", id="n1", kind="reminder", status="failed", dedupe_key="k1")
+    _, differences = settled(house)
+    assert kinds(differences) == ["pdf_failed", "notice_failed"]
+
+
+def test_a_difference_names_records_and_figures_and_nobody() -> None:
+    house, _ = paid()
+    house.payments()[0]["client"] = OTHER_CLIENT
+    house.stored()["internal_notes"] = "Zoë is furious"
+    text = str(house.run().as_json())
+    assert "Zoë" not in text
+    assert "Client One" not in text
