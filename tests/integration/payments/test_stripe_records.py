@@ -217,3 +217,21 @@ def test_every_type_that_leads_to_a_payment_is_asked_for() -> None:
     known = get_args(stripe.Event.__annotations__["type"])
     nothing = {Subject.NOTHING_OF_OURS, Subject.UNKNOWN}
     assert list(APPLIED_TYPES) == sorted(kind for kind in known if subject_of(kind) not in nothing)
+
+
+def test_a_list_goes_on_behind_the_last_one_that_was_seen(shop: Shop, account: StripeAccount) -> None:
+    since = ago(minutes=1)
+    for number in range(3):
+        _, _, charge = shop.paid(amount=10000)
+        shop.v1.refunds.create({"charge": charge, "amount": 100 + number})
+        shop.disputed(shop.paid(amount=20000 + number)[2])
+    for listed in (
+        account.sessions_created_since,
+        account.refunds_created_since,
+        account.disputes_created_since,
+        account.balance_transactions_since,
+    ):
+        everything = [found.id for found in listed(since)]
+        assert len(everything) >= 3
+        for seen, last in enumerate(everything, start=1):
+            assert [found.id for found in listed(since, after=last)] == everything[seen:]
