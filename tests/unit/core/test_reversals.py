@@ -215,6 +215,24 @@ def test_an_unknown_status_is_named_and_not_guessed_at(strange: StripeRefund | S
     assert strange.status in flag
 
 
+@pytest.mark.parametrize("strange", [refund(), dispute()])
+def test_what_has_a_row_elsewhere_is_named_and_not_booked_twice(
+    strange: StripeRefund | StripeDispute,
+) -> None:
+    rows = reversal_rows(PAYMENT, said(strange), [], [], NOW, taken={strange.id})
+    assert rows.columns(PAYMENT) == {}
+    (flag,) = rows.flags
+    assert strange.id in flag
+
+
+def test_what_has_its_row_here_is_not_elsewhere() -> None:
+    rows = reversal_rows(
+        PAYMENT, said(refund(), dispute(status="lost")), [KNOWN_REFUND], [KNOWN_DISPUTE], NOW, taken={"re_1", "du_1"}
+    )  # fmt: skip
+    assert rows.flags == ()
+    assert (len(rows.updated_refunds), len(rows.updated_disputes)) == (1, 1)
+
+
 def test_the_states_are_those_of_the_columns() -> None:
     def choices(collection: str) -> set[str]:
         fields: dict[str, Any] = yaml.safe_load((MODEL / f"{collection}.yaml").read_text())["fields"]

@@ -853,6 +853,35 @@ def test_an_unapplied_payment_that_was_booked_meanwhile_still_gets_its_refund() 
     assert len(world.directus.table("refunds")) == 1
 
 
+@pytest.mark.parametrize("collection", ["refunds", "payment_disputes"])
+@pytest.mark.parametrize(
+    "where", ["another invoice's payment", "another payment of the invoice", "nowhere readable"]
+)
+def test_a_row_that_somebody_moved_or_spoiled_does_not_stop_the_invoices_queue(
+    collection: str, where: str
+) -> None:
+    world, session = paid("40.00")
+    if collection == "refunds":
+        name = world.stripe.refunds_payment(session, 1000)
+    else:
+        name = world.stripe.disputes_payment(session, 1000, status="lost")
+    world.deliver()
+    (row,) = world.directus.table(collection).values()
+    if where == "nowhere readable":
+        row["currency"] = "EUR"
+    else:
+        invoice = INVOICE if "of the invoice" in where else SECOND
+        world.invoice("90.00", id=SECOND)
+        row["payment"] = world.payment("10.00", invoice=invoice)["id"]
+    world.flags.clear()
+    world.stripe.refunds_payment(session, 500)
+    world.deliver()
+    assert all(row["status"] == "done" for row in world.directus.table("stripe_events").values())
+    assert len([row for row in world.directus.table("refunds").values() if row["amount"] == "5.00"]) == 1
+    assert any(name in sentence for sentence, _ in world.flags), "a person is told"
+    assert row in world.directus.table(collection).values(), "what somebody wrote stays"
+
+
 def test_a_refund_that_was_booked_meanwhile_is_read_again() -> None:
     world, session = paid()
     name = world.stripe.refunds_payment(session, 3000)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from billing.adapters.bulk_ledgers import BulkLedgers, UnreadableInvoice
+from billing.adapters.chunks import chunks
 from billing.adapters.rows import (
     PAYMENT_DISPUTE_FIELDS,
     PAYMENT_FIELDS,
@@ -72,6 +73,10 @@ class BillingStore(Protocol):
 
     def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
         """The refund and dispute rows of one payment, which may belong to no invoice."""
+        ...
+
+    def reversals_known(self, stripe_ids: Sequence[str]) -> set[str]:
+        """Those of Stripe's refunds and disputes that have a row, whatever it says and wherever it hangs."""
         ...
 
     def create_payment(self, row: Changes) -> None:
@@ -152,6 +157,17 @@ class DirectusBillingStore:
             [refund_from_row(row, currency) for row in refunds],
             [payment_dispute_from_row(row, currency) for row in disputes],
         )
+
+    def reversals_known(self, stripe_ids: Sequence[str]) -> set[str]:
+        """Those of Stripe's refunds and disputes that have a row."""
+        known: set[str] = set()
+        for collection, column in (("refunds", "stripe_refund"), ("payment_disputes", "stripe_dispute")):
+            for keys in chunks(stripe_ids):
+                rows = self._client.read_many(
+                    collection, filter={column: {"_in": list(keys)}}, fields=(column,)
+                )
+                known |= {str(row[column]) for row in rows}
+        return known
 
     def create_payment(self, row: Changes) -> None:
         """Create a payment row that belongs to no invoice."""

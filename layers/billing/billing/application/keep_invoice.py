@@ -207,12 +207,19 @@ class KeepInvoice:
         mine = attempt is not None and attempt.id in below
         if not (thorough or hinted or mine):
             return booking
+        reversals = self.stripe.reversals_of(intent.id)
+        key = attempt.id if attempt is not None else None
+        seen = {refund.stripe_refund for refund in refunds if refund.payment == key}
+        seen |= {dispute.stripe_dispute for dispute in disputes if dispute.payment == key}
+        fresh = sorted(reversals.ids() - seen)
         return with_reversals(
             booking,
             intent,
             attempt,
-            self.stripe.reversals_of(intent.id),
+            reversals,
             known=(refunds, disputes),
+            # A row that somebody moved, or made unreadable, must not keep the invoice's queue waiting for a day.
+            taken=self.store.reversals_known(fresh) if fresh else (),
             now=self.now(),
         )
 

@@ -16,7 +16,7 @@ from billing.core.reversals import reversal_rows
 from billing.errors import Parked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from billing.core.ledger import Ledger
@@ -264,17 +264,19 @@ def with_reversals(
     reversals: Reversals,
     *,
     known: tuple[Sequence[Refund], Sequence[PaymentDispute]],
+    taken: Collection[str],
     now: datetime,
 ) -> Booking:
     """The booking of a payment that succeeded, with what Stripe says went back on it, in the same rows.
 
-    `known` are the refunds and disputes that Directus has. A payment that did not succeed has none of either.
+    `known` are the refunds and disputes that Directus has below it, `taken` Stripe's ids of rows that it has elsewhere.
+    A payment that did not succeed has none of either.
     """
     place = _place(booking, intent, attempt)
     if place is None:
         return booking
     row, payment = place
-    rows = reversal_rows(payment, reversals, *known, now)
+    rows = reversal_rows(payment, reversals, *known, now, taken=taken)
     columns = rows.columns(payment)
     merged = {**row, **columns}
     facts = replace(

@@ -13,7 +13,7 @@ from billing.core.ledger import Payment, PaymentDispute, Refund, amount_disputed
 from billing.core.money import Money
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from billing.core.stripe_objects import Reversals, StripeDispute, StripeRefund
@@ -84,15 +84,20 @@ def reversal_rows(
     known_refunds: Sequence[Refund],
     known_disputes: Sequence[PaymentDispute],
     now: datetime,
+    *,
+    taken: Collection[str] = (),
 ) -> ReversalRows:
     """What must be written below `payment` so that it says what Stripe says.
 
     `known_*` are the rows that Directus has; only those of this payment are looked at. Rows that Stripe does not have
-    stay as they are: reconciliation names them. `now` is when a dispute that is over is first seen so.
+    stay as they are: reconciliation names them. `now` is when a dispute that is over is first seen so. `taken` are
+    Stripe's ids that Directus has in rows which are not among the known: they are not booked a second time.
     """
-    refunds, created_refunds, updated_refunds, unfit_refunds = _refunds(payment, reversals, known_refunds)
+    refunds, created_refunds, updated_refunds, unfit_refunds = _refunds(
+        payment, reversals, known_refunds, taken
+    )
     disputes, created_disputes, updated_disputes, unfit_disputes = _disputes(
-        payment, reversals, known_disputes, now
+        payment, reversals, known_disputes, now, taken
     )
     return ReversalRows(
         refunds=refunds,
@@ -106,7 +111,7 @@ def reversal_rows(
 
 
 def _refunds(
-    payment: Payment, reversals: Reversals, known: Sequence[Refund]
+    payment: Payment, reversals: Reversals, known: Sequence[Refund], taken: Collection[str]
 ) -> tuple[list[Refund], list[_Row], list[_Row], list[str]]:
     """The refunds as they will be; rows to create and to update; what cannot be booked."""
     rows = {row.stripe_refund or row.id: row for row in known if row.payment == payment.id}
@@ -117,6 +122,8 @@ def _refunds(
         row = rows.get(refund.id)
         if (unfit := _unfit("refund", refund, payment, REFUND_STATUSES)) is not None:
             flags.append(unfit)
+        elif row is None and refund.id in taken:
+            flags.append(_elsewhere("refund", refund))
         elif row is None:
             amount = Money(refund.amount, refund.currency)
             rows[refund.id] = Refund(payment.id, amount, refund.status, stripe_refund=refund.id)
@@ -137,7 +144,11 @@ def _refunds(
 
 
 def _disputes(
-    payment: Payment, reversals: Reversals, known: Sequence[PaymentDispute], now: datetime
+    payment: Payment,
+    reversals: Reversals,
+    known: Sequence[PaymentDispute],
+    now: datetime,
+    taken: Collection[str],
 ) -> tuple[list[PaymentDispute], list[_Row], list[_Row], list[str]]:
     """As `_refunds`; but the amount of a dispute may change while it is open."""
     rows = {row.stripe_dispute or row.id: row for row in known if row.payment == payment.id}
@@ -148,6 +159,9 @@ def _disputes(
         row = rows.get(dispute.id)
         if (unfit := _unfit("dispute", dispute, payment, DISPUTE_STATUSES)) is not None:
             flags.append(unfit)
+            continue
+        if row is None and dispute.id in taken:
+            flags.append(_elsewhere("dispute", dispute))
             continue
         amount = Money(dispute.amount, dispute.currency)
         if row is not None and (row.status, row.amount) == (dispute.status, amount):
@@ -182,6 +196,13 @@ def _unfit(
     if found.status not in statuses:
         return f"Stripe's {kind} {found.id} is {found.status}, which is not known here: it is not booked."
     return None
+
+
+def _elsewhere(kind: str, found: StripeRefund | StripeDispute) -> str:
+    return (
+        f"Stripe's {kind} {found.id} has a row below another payment, or one that cannot be read:"
+        " it is not booked again; look at that row."
+    )
 
 
 def _nested(created: Sequence[_Row], updated: Sequence[_Row]) -> dict[str, list[_Row]]:

@@ -70,6 +70,10 @@ class Reversals:
     refunds: Sequence[StripeRefund] = ()
     disputes: Sequence[StripeDispute] = ()
 
+    def ids(self) -> set[str]:
+        """Stripe's ids of all of them."""
+        return {found.id for found in self.refunds} | {found.id for found in self.disputes}
+
 
 @dataclass(frozen=True)
 class PaymentBehind:
