@@ -162,7 +162,7 @@ def test_the_fee_and_the_method_are_read_from_the_charge(invoiced: Cashier) -> N
     charge = found.payment_intent.latest_charge
     assert charge is not None
     assert (charge.method, charge.currency, charge.last4) == ("card", "USD", "4242")
-    assert invoiced.gateway.retrieve_charge(charge.id).payment_intent == paid["payment_intent"]
+    assert invoiced.gateway.payment_behind(Subject.CHARGE, charge.id).payment_intent == paid["payment_intent"]
     assert invoiced.gateway.session_of_payment_intent("pi_unknown") is None
 
 
@@ -176,9 +176,10 @@ def test_whose_payment_it_is_stands_on_the_intent_and_on_the_charge(invoiced: Ca
         (Subject.PAYMENT_INTENT, paid["payment_intent"]),
         (Subject.CHARGE, found.payment_intent.latest_charge.id),
     ):
-        assert invoiced.gateway.payment_metadata(subject, name)["deployment"] == "test"
+        behind = invoiced.gateway.payment_behind(subject, name)
+        assert (behind.payment_intent, behind.metadata["deployment"]) == (paid["payment_intent"], "test")
     with pytest.raises(StripeRejected):
-        invoiced.gateway.payment_metadata(Subject.PAYMENT_INTENT, "pi_unknown")
+        invoiced.gateway.payment_behind(Subject.PAYMENT_INTENT, "pi_unknown")
 
 
 @pytest.mark.parametrize(
@@ -193,9 +194,9 @@ def test_whose_payment_it_is_stands_on_the_intent_and_on_the_charge(invoiced: Ca
 def test_what_cannot_be_fetched_is_parked_at_once_and_not_tried_for_a_day(
     cashier: Cashier, subject: Subject, kind: str
 ) -> None:
-    """The simulator does not answer for these (501); the requests themselves are what Stripe's document allows."""
+    """Unknown to Stripe, or (a review) not simulated; the requests themselves are what Stripe's document allows."""
     with pytest.raises(StripeRejected):
-        cashier.gateway.payment_metadata(subject, "x_unknown")
+        cashier.gateway.payment_behind(subject, "x_unknown")
     cashier.apply_event(StripeEvent("evt_1", kind, "x_unknown", "refund", livemode=False))
     assert cashier.directus.table("stripe_events")["evt_1"]["status"] == "parked"
     assert len(cashier.parked) == 1
