@@ -1,6 +1,7 @@
 """What Stripe took back is written below its payment in the payment's own transaction, with the functions' real rights."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
+from billing.adapters.http import HttpResponse, Transport, Urllib3Transport
 from billing.application.keep_invoice import KeepInvoice
 from billing.core.stripe_objects import (
     Charge,
@@ -50,6 +51,19 @@ class Account:
         return self.reversals
 
 
+@dataclass(frozen=True)
+class Interrupted:
+    """A `Transport`; something happens before every change of an invoice."""
+
+    inner: Transport
+    happening: Callable[[], object]
+
+    def send(self, method: str, url: str, **request: Any) -> HttpResponse:
+        if method == "PATCH" and "/invoices/" in url:
+            self.happening()
+        return self.inner.send(method, url, **request)
+
+
 @dataclass
 class Books:
     """An invoice over 100.00 on the real Directus, and what Stripe says of its payment."""
@@ -59,6 +73,7 @@ class Books:
     invoice: str
     stripe: Account
     flags: list[str]
+    before_writing: Callable[[], object] = lambda: None
 
     @property
     def key(self) -> str:
@@ -66,7 +81,7 @@ class Books:
 
     @property
     def store(self) -> DirectusBillingStore:
-        transport = Urllib3Transport(read_timeout=30)
+        transport = Interrupted(Urllib3Transport(read_timeout=30), self.before_writing)
         return DirectusBillingStore(
             DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
         )
@@ -251,38 +266,75 @@ def test_a_refund_of_an_unapplied_payment_is_updated_where_it_is(books: Books) -
 # ---- all or nothing -------------------------------------------------------------------------------------
 
 
+class Taken:
+    """A row somewhere else that has Stripe's id of a refund or a dispute."""
+
+    def __init__(self, books: Books, collection: str, name: str) -> None:
+        self.books, self.collection = books, collection
+        other = {
+            "client": books.client, "invoice": books.invoice, "amount": "1.00", "currency": "USD",
+            "status": "succeeded", "method": "check",
+        }  # fmt: skip
+        self.payment = books.directus.admin.call("POST", "/items/payments?fields=id", other)["id"]
+        self.row = {"payment": self.payment, "amount": "1.00", "currency": "USD"} | (
+            {"stripe_refund": name, "status": "succeeded"}
+            if collection == "refunds"
+            else {"stripe_dispute": name, "status": "needs_response"}
+        )
+        self.id: str | None = None
+
+    def __call__(self) -> None:
+        """Now it is there."""
+        if self.id is None:
+            path = f"/items/{self.collection}?fields=id"
+            self.id = self.books.directus.admin.call("POST", path, self.row)["id"]
+
+    def is_as_it_was(self) -> bool:
+        path = f"/items/{self.collection}/{self.id}?fields=payment,amount"
+        kept = self.books.directus.admin.call("GET", path)
+        return (kept["payment"], money(kept["amount"])) == (self.payment, "1.00")
+
+
 @pytest.mark.parametrize("collection", ["refunds", "payment_disputes"])
-def test_what_is_booked_below_another_payment_rolls_everything_back(books: Books, collection: str) -> None:
+def test_what_is_booked_elsewhere_between_look_and_write_rolls_everything_back(
+    books: Books, collection: str
+) -> None:
     attempt = books.claim()
     refund, dispute = books.refund("a", 3000), books.dispute("a", 2000, "lost")
-    other = {
-        "client": books.client, "invoice": books.invoice, "amount": "1.00", "currency": "USD",
-        "status": "succeeded", "method": "check",
-    }  # fmt: skip
-    elsewhere = books.directus.admin.call("POST", "/items/payments?fields=id", other)["id"]
-    taken: dict[str, Any] = {"payment": elsewhere, "amount": "1.00", "currency": "USD"}
-    taken |= (
-        {"stripe_refund": refund.id, "status": "succeeded"}
-        if collection == "refunds"
-        else {"stripe_dispute": dispute.id, "status": "needs_response"}
-    )
-    row = books.directus.admin.call("POST", f"/items/{collection}?fields=id", taken)["id"]
+    taken = Taken(books, collection, refund.id if collection == "refunds" else dispute.id)
     before = books.directus.admin.call("GET", f"/items/payments/{attempt}")
     totals = books.totals()
     books.went_back(refund, dispute)
+    books.before_writing = taken
     with pytest.raises(UpstreamUnavailable) as refused:
         books.keep()
     cause = refused.value.__cause__
     assert isinstance(cause, RecordNotUnique)
-    assert (cause.ids["collection"], cause.field) == (
-        collection, "stripe_refund" if collection == "refunds" else "stripe_dispute",
-    )  # fmt: skip
+    column = "stripe_refund" if collection == "refunds" else "stripe_dispute"
+    assert (cause.collection, cause.field) == (collection, column)
     assert books.directus.admin.call("GET", f"/items/payments/{attempt}") == before
     assert books.totals() == totals
     assert books.below("refunds", "amount", attempt) == []
     assert books.below("payment_disputes", "amount", attempt) == []
-    kept = books.directus.admin.call("GET", f"/items/{collection}/{row}?fields=payment,amount")
-    assert (kept["payment"], money(kept["amount"])) == (elsewhere, "1.00")
+    assert taken.is_as_it_was()
+
+
+@pytest.mark.parametrize("collection", ["refunds", "payment_disputes"])
+def test_what_was_booked_elsewhere_is_named_and_the_rest_is_booked(books: Books, collection: str) -> None:
+    attempt = books.claim()
+    refund, dispute = books.refund("a", 3000), books.dispute("a", 2000, "lost")
+    taken = Taken(books, collection, refund.id if collection == "refunds" else dispute.id)
+    taken()
+    books.went_back(refund, dispute)
+    books.keep()
+    (flag,) = [flag for flag in books.flags if str(books.key) in flag]
+    assert "below another payment" in flag
+    assert books.payment()["id"] == attempt
+    expected = {"refunds": ["30.00"], "payment_disputes": ["20.00"]} | {collection: []}
+    assert {
+        name: [row["amount"] for row in books.below(name, "amount", attempt)] for name in expected
+    } == expected
+    assert taken.is_as_it_was()
 
 
 def test_an_unapplied_payment_whose_refund_is_booked_elsewhere_is_not_created(books: Books) -> None:
