@@ -18,6 +18,8 @@ from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, Fake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing.adapters.reconcile_ports import StripeRecords
+
 
 type Json = dict[str, Any]
 
@@ -29,6 +31,8 @@ class House(World):
     dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     reports: FakeReports = field(default_factory=FakeReports)
     continuation: FakeContinuation = field(default_factory=FakeContinuation)
+    #: Stripe as reconciliation sees it, if that is another than the use cases'.
+    records: StripeRecords | None = None
     #: Messages that the worker gave up.
     failed: list[tuple[Json, str]] = field(default_factory=list)
 
@@ -38,7 +42,7 @@ class House(World):
         client = DirectusClient("http://directus", FixedToken(), self.directus, sleep=lambda _: None)
         self.reconcile = Reconcile(
             rows=DirectusReconcileRows(client),
-            stripe=self.stripe,
+            stripe=self.records or self.stripe,
             dead_letters=self.dead_letters,
             invoice_queue=self.queue,
             render_queue=self.rendering,
@@ -123,3 +127,8 @@ def settled(house: House, **event: Any) -> tuple[list[Json], list[Json]]:
 
 def kinds(entries: list[Json]) -> list[str]:
     return [entry["kind"] for entry in entries]
+
+
+def rows_of(house: House) -> dict[str, Any]:
+    """Everything that is stored (a table comes into being by being read)."""
+    return {name: rows for name, rows in house.directus.snapshot().items() if rows}

@@ -167,7 +167,7 @@ class FakeReports:
 class FakeContinuation:
     """`Continuation` in memory."""
 
-    events: list[dict[str, object]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
 
     def hand_over(self, event: Mapping[str, object]) -> None:

@@ -1,36 +1,52 @@
+"""Each comparison by itself: what is no difference, what is one, and whether somebody can put it right."""
+
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from billing.core.ledger import InvoiceStatus, LineItem, PaymentStatus
+from billing.core.ledger import InvoiceStatus, LineItem, PaymentStatus, Refund
 from billing.core.money import Money
+from billing.core.reconcile_invoices import compare_invoice
+from billing.core.reconcile_leftovers import (
+    compare_event,
+    compare_notice,
+    compare_queue,
+    compare_undelivered,
+    is_worth_applying,
+)
+from billing.core.reconcile_payments import (
+    PaymentIndex,
+    compare_attempt,
+    compare_receipt,
+    compare_session,
+    report_unapplied,
+)
 from billing.core.reconciliation import (
+    ApplyEvent,
+    DocumentRow,
     EventRow,
     NoticeRow,
     OpenAttempt,
-    PaymentIndex,
-    compare_attempt,
-    compare_event,
-    compare_invoice,
-    compare_notice,
-    compare_queue,
-    compare_session,
-    distinct,
-    report_unapplied,
+    Render,
+    SyncSession,
 )
 from billing.core.reminders import NoticeStatus
+from billing.core.stripe_objects import BalanceTransaction, UndeliveredEvent
 from tests.unit.reconcile.support import (
+    DOCUMENT,
     INVOICE,
     JUST_NOW,
     LONG_AGO,
     NOW,
+    OTHER_INVOICE,
     PAYMENT,
+    booked,
     kinds,
     ledger,
+    repairs,
     row,
     session,
     usd,
@@ -44,68 +60,116 @@ if TYPE_CHECKING:
 
 PENDING, PROCESSING = PaymentStatus.PENDING, PaymentStatus.PROCESSING
 FAILED, CANCELED = PaymentStatus.FAILED, PaymentStatus.CANCELED
+OPEN = session("open", "unpaid", intent=None)
+EXPIRED = session("expired", "unpaid", intent=None)
+ON_ITS_WAY = session("complete", "unpaid", intent="processing")
+DEAD = session("complete", "unpaid", intent="requires_payment_method")
 
 
 @pytest.mark.parametrize(
-    ("found", "rows"),
+    ("found", "payment"),
     [
-        (session(), [row()]),
-        (session(), [row(CANCELED), row(key="b", transaction_id="pi_1", checkout_session=None)]),
-        (session("complete", "unpaid", intent="processing"), [row(PROCESSING, claim=True)]),
-        (session("complete", "unpaid", intent="requires_payment_method"), [row(FAILED)]),
-        (session("complete", "unpaid", intent="canceled"), [row(CANCELED)]),
-        (session("open", "unpaid", intent=None), [row(PENDING, claim=True)]),
-        (session("open", "unpaid", intent=None), [row(PENDING, claim=True, checkout_session=None)]),
-        (session("expired", "unpaid", intent=None), [row(CANCELED)]),
-        (session("expired", "unpaid", intent=None), []),
+        (session(), booked()),
+        (session(), booked(checkout_session=None)),
+        (session(), booked(checkout_session="cs_2")),
+        (ON_ITS_WAY, row(PROCESSING, claim=True)),
+        (DEAD, row(FAILED)),
+        (DEAD, row(CANCELED)),
+        (DEAD, None),
+        (DEAD, row(PENDING, claim=True, checkout_session="cs_2")),
+        (OPEN, row(PENDING, claim=True)),
+        (EXPIRED, row(CANCELED)),
+        (EXPIRED, row(FAILED)),
+        (EXPIRED, None),
+        (EXPIRED, row(PENDING, claim=True, checkout_session="cs_2")),
     ],
 )
 def test_stripe_and_directus_that_agree_are_no_difference(
-    found: CheckoutSession, rows: list[Payment]
+    found: CheckoutSession, payment: Payment | None
 ) -> None:
-    assert compare_session(found, rows) == []
+    assert compare_session(found, payment) == []
 
 
 @pytest.mark.parametrize(
-    ("found", "rows", "kind"),
+    ("found", "payment", "kind"),
     [
-        (session(), [], "payment_missing"),
-        (session(), [row(PENDING, claim=True)], "payment_missing"),
-        (session(), [row(CANCELED)], "payment_missing"),
-        (session(), [row(amount=usd("99.99"))], "payment_differs"),
-        (session(), [row(amount=Money(10000, "EUR"))], "payment_differs"),
-        (
-            session("complete", "unpaid", intent="processing"),
-            [row(PENDING, claim=True)],
-            "payment_status_differs",
-        ),
-        (session("complete", "unpaid", intent="processing"), [row()], "payment_status_differs"),
-        (session("complete", "unpaid", intent="processing"), [], "payment_status_differs"),
-        (session("complete", "unpaid", intent="canceled"), [row(PROCESSING)], "payment_status_differs"),
-        (session("open", "unpaid", intent=None), [], "session_without_attempt"),
-        (session("open", "unpaid", intent=None), [row(CANCELED)], "session_without_attempt"),
-        (session("expired", "unpaid", intent=None), [row(PENDING, claim=True)], "attempt_expired"),
+        (session(), None, "payment_missing"),
+        (session(), row(PENDING, claim=True), "payment_missing"),
+        (session(), row(CANCELED), "payment_missing"),
+        (session(), booked(status=CANCELED), "payment_missing"),
+        (session(), row(checkout_session="cs_2"), "payment_missing"),
+        (session(), row(checkout_session="cs_2", transaction_id="pi_2"), "payment_missing"),
+        (session(), row(), "transaction_missing"),
+        (session(), row(checkout_session=None), "transaction_missing"),
+        (ON_ITS_WAY, row(PENDING, claim=True), "payment_status_differs"),
+        (ON_ITS_WAY, row(CANCELED), "payment_status_differs"),
+        (DEAD, row(PROCESSING), "payment_status_differs"),
+        (DEAD, row(CANCELED, claim=True), "payment_status_differs"),
+        (OPEN, None, "session_without_attempt"),
+        (OPEN, row(CANCELED), "session_without_attempt"),
+        (OPEN, row(PENDING, claim=True, checkout_session="cs_2"), "session_without_attempt"),
+        (OPEN, row(PENDING, claim=True, checkout_session=None), "session_not_stored"),
+        (EXPIRED, row(PENDING, claim=True), "attempt_expired"),
+        (EXPIRED, row(CANCELED, claim=True), "attempt_expired"),
+        (EXPIRED, row(PROCESSING), "attempt_expired"),
     ],
 )
-def test_what_differs_is_one_difference_of_a_named_kind(
-    found: CheckoutSession, rows: list[Payment], kind: str
+def test_what_the_one_writer_would_put_right_is_given_to_it(
+    found: CheckoutSession, payment: Payment | None, kind: str
 ) -> None:
-    assert kinds(compare_session(found, rows)) == [kind]
+    (difference,) = compare_session(found, payment)
+    assert (difference.kind, difference.repair) == (kind, SyncSession("cs_1", INVOICE))
+
+
+@pytest.mark.parametrize(
+    ("found", "payment", "kind"),
+    [
+        (session(), booked(amount=usd("99.99")), "payment_amount_differs"),
+        (session(), booked(amount=Money(10000, "EUR")), "payment_amount_differs"),
+        (session(), row(amount=usd("99.99")), "payment_amount_differs"),
+        (session(), row(transaction_id="pi_2"), "transaction_differs"),
+        (session(), booked(status=PENDING, checkout_session="cs_2"), "transaction_differs"),
+        (session(intent=None), None, "session_without_intent"),
+        (session(amount=0), None, "session_paid_without_money"),
+        (ON_ITS_WAY, row(), "payment_not_paid"),
+        (ON_ITS_WAY, None, "payment_status_differs"),
+        (DEAD, row(), "payment_not_paid"),
+        (EXPIRED, row(), "payment_not_paid"),
+    ],
+)
+def test_what_the_one_writer_would_not_put_right_is_only_named(
+    found: CheckoutSession, payment: Payment | None, kind: str
+) -> None:
+    (difference,) = compare_session(found, payment)
+    assert (difference.kind, difference.repair) == (kind, None)
+
+
+def test_a_debit_without_a_row_is_booked_on_an_invoice_in_its_currency_alone() -> None:
+    assert repairs(compare_session(ON_ITS_WAY, None, invoice_currency="USD")) == ["sync_session"]
+    assert repairs(compare_session(ON_ITS_WAY, None, invoice_currency="EUR")) == [None]
+    taken = row(PENDING, checkout_session="cs_2", transaction_id="pi_1")
+    assert repairs(compare_session(ON_ITS_WAY, taken, invoice_currency="USD")) == [None]
+
+
+def test_a_payment_that_staff_assigned_to_another_invoice_is_that_invoices_work() -> None:
+    (difference,) = compare_session(session(), row(PENDING, invoice=OTHER_INVOICE))
+    assert difference.repair == SyncSession("cs_1", OTHER_INVOICE)
 
 
 def test_a_missing_payment_is_told_in_a_sentence_with_the_records_concerned() -> None:
-    (difference,) = compare_session(session(), [row(PENDING, claim=True)])
-    assert difference.as_json() == {
+    (difference,) = compare_session(session(), row(PENDING, claim=True))
+    assert difference.as_repaired("sync_session") == {
         "kind": "payment_missing",
         "payment": PAYMENT,
         "invoice": INVOICE,
         "checkout_session": "cs_1",
         "detail": "Stripe has 100.00 USD paid through session cs_1; Directus has no succeeded payment for it.",
+        "repair": "sync_session",
     }
 
 
 def test_an_amount_in_a_currency_no_invoice_has_is_still_reported() -> None:
-    (difference,) = compare_session(session(currency="BHD"), [])
+    (difference,) = compare_session(session(currency="BHD"), None)
     assert "10.000 BHD" in difference.detail
 
 
@@ -113,20 +177,23 @@ def test_what_was_received_counts_not_what_was_asked_for() -> None:
     paid = session()
     assert paid.payment_intent is not None
     partly = replace(paid, payment_intent=replace(paid.payment_intent, amount_received=9000))
-    assert compare_session(partly, [row(amount=usd("90.00"))]) == []
+    assert compare_session(partly, booked(amount=usd("90.00"))) == []
 
 
-@pytest.mark.parametrize(
-    "known_by",
-    [
-        row(key=PAYMENT, checkout_session=None),
-        row(key="other", checkout_session="cs_1"),
-        row(key="other", checkout_session=None, transaction_id="pi_1"),
-    ],
-)
-def test_a_row_is_found_by_its_id_its_session_or_its_payment_intent(known_by: Payment) -> None:
+def test_a_row_is_found_by_its_payment_intent_its_session_or_its_id_in_that_order() -> None:
+    by_id = row(key=PAYMENT, checkout_session=None)
+    by_session = row(key="b")
+    by_intent = row(key="c", checkout_session=None, transaction_id="pi_1")
     stranger = row(key="stranger", checkout_session="cs_2", transaction_id="pi_2")
-    assert PaymentIndex([stranger, known_by]).of(session()) == [known_by]
+    assert PaymentIndex([stranger, by_id, by_session, by_intent]).of(session()) == by_intent
+    assert PaymentIndex([stranger, by_id, by_session]).of(session()) == by_session
+    assert PaymentIndex([stranger, by_id]).of(session()) == by_id
+    assert PaymentIndex([stranger]).of(session()) is None
+
+
+def test_the_attempt_of_another_invoice_is_nobodys() -> None:
+    another = row(key=PAYMENT, checkout_session=None, invoice=OTHER_INVOICE)
+    assert PaymentIndex([another]).of(session()) is None
 
 
 @pytest.mark.parametrize(
@@ -134,33 +201,68 @@ def test_a_row_is_found_by_its_id_its_session_or_its_payment_intent(known_by: Pa
     [
         (row(PENDING, claim=True, checkout_session=None), LONG_AGO, ["attempt_without_session"]),
         (row(PENDING, claim=True, checkout_session=None), JUST_NOW, []),
-        (row(PENDING, claim=True, expires_at=LONG_AGO), LONG_AGO, ["attempt_expired"]),
-        (row(PENDING, claim=True, expires_at=JUST_NOW), LONG_AGO, []),
-        (row(PENDING, claim=True, expires_at=NOW + timedelta(hours=1)), LONG_AGO, []),
-        (row(PROCESSING, claim=True, expires_at=LONG_AGO), LONG_AGO, []),
+        (row(PENDING, claim=True, checkout_session=None, expires_at=NOW), JUST_NOW, ["attempt_expired"]),
+        (row(PROCESSING, checkout_session=None), LONG_AGO, []),
     ],
 )
-def test_an_attempt_that_is_stuck_is_reported_after_a_quarter_of_an_hour(
+def test_a_claim_without_a_session_is_named_after_a_quarter_of_an_hour_and_freed_when_it_is_over(
     payment: Payment, created: datetime, expected: list[str]
 ) -> None:
-    assert kinds(compare_attempt(OpenAttempt(payment, created), NOW)) == expected
+    found = compare_attempt(OpenAttempt(payment, created), None, ledger(payments=[payment]), NOW)
+    assert kinds(found) == expected
 
 
-def test_an_expired_session_seen_from_both_sides_is_one_difference() -> None:
-    stuck = row(PENDING, claim=True, expires_at=LONG_AGO)
-    both = [
-        *compare_session(session("expired", "unpaid", intent=None), [stuck]),
-        *compare_attempt(OpenAttempt(stuck, LONG_AGO), NOW),
-    ]
-    assert kinds(distinct(both)) == ["attempt_expired"]
+@pytest.mark.parametrize(
+    ("payment", "on", "expected"),
+    [
+        (row(PENDING, claim=True), ledger(), []),
+        (row(PENDING, claim=True, amount=usd("100.01")), ledger(), ["attempt_does_not_fit"]),
+        (row(PENDING, claim=True), ledger(InvoiceStatus.VOID), ["attempt_does_not_fit"]),
+        (row(CANCELED, claim=True), ledger(), ["attempt_does_not_fit"]),
+    ],
+)
+def test_an_open_session_that_does_not_fit_its_invoice_is_the_one_writers(
+    payment: Payment, on: Ledger, expected: list[str]
+) -> None:
+    attempt = OpenAttempt(payment, JUST_NOW)
+    assert kinds(compare_attempt(attempt, OPEN, on, NOW)) == expected
+    assert compare_attempt(attempt, ON_ITS_WAY, on, NOW) == []
+    assert compare_attempt(attempt, OPEN, None, NOW) == []
+
+
+def movement(minor: int = 10000, currency: str = "USD") -> BalanceTransaction:
+    return BalanceTransaction("txn_1", "charge", minor, 320, currency, NOW, "ch_1", "pi_1")
+
+
+@pytest.mark.parametrize(
+    ("received", "payment", "found", "expected"),
+    [
+        (movement(), booked(fee=usd("3.20")), None, []),
+        (movement(), booked(), None, ["fee_missing"]),
+        (movement(), booked(checkout_session=None), session(), ["fee_missing"]),
+        (movement(), booked(checkout_session=None), None, []),
+        (movement(9000, "EUR"), booked(), None, []),
+        (movement(9000), booked(), None, ["payment_amount_differs"]),
+        (movement(), None, None, ["balance_transaction_unexplained"]),
+        (movement(), row(PENDING), session(), ["payment_missing"]),
+        (movement(), row(PROCESSING), ON_ITS_WAY, []),
+    ],
+)
+def test_money_on_the_balance_has_its_payment(
+    received: BalanceTransaction,
+    payment: Payment | None,
+    found: CheckoutSession | None,
+    expected: list[str],
+) -> None:
+    assert kinds(compare_receipt(received, payment, found)) == expected
 
 
 def test_an_invoice_that_shows_what_its_rows_say_is_no_difference() -> None:
-    assert compare_invoice(ledger(), NOW) == []
+    assert compare_invoice(ledger(), [DOCUMENT], NOW) == []
 
 
 def test_every_wrong_column_of_an_invoice_is_named_with_both_values() -> None:
-    (difference,) = compare_invoice(ledger(payments=[row(amount=usd("40.00"))]), NOW)
+    (difference,) = compare_invoice(ledger(payments=[row(amount=usd("40.00"))]), [DOCUMENT], NOW)
     assert difference.as_json() == {
         "kind": "invoice_differs",
         "invoice": INVOICE,
@@ -173,26 +275,28 @@ def test_every_wrong_column_of_an_invoice_is_named_with_both_values() -> None:
 
 def test_a_paid_invoice_without_a_payment_is_reported() -> None:
     found = ledger(InvoiceStatus.PAID, paid="100.00", balance="0.00")
-    assert kinds(compare_invoice(found, NOW)) == ["invoice_differs"]
+    assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["invoice_differs"]
 
 
 def test_a_void_invoice_owes_nothing_and_keeps_its_credit() -> None:
     paid = [row(amount=usd("30.00"))]
     good = ledger(InvoiceStatus.VOID, payments=paid, paid="30.00", balance="-30.00")
-    assert compare_invoice(good, NOW) == []
+    assert compare_invoice(good, [DOCUMENT], NOW) == []
     bad = ledger(InvoiceStatus.VOID, payments=paid, paid="30.00", balance="70.00")
-    assert kinds(compare_invoice(bad, NOW)) == ["invoice_differs"]
+    assert kinds(compare_invoice(bad, [DOCUMENT], NOW)) == ["invoice_differs"]
 
 
 @pytest.mark.parametrize("pdf_status", ["none", "pending", "failed"])
 def test_a_void_invoice_needs_no_document(pdf_status: str) -> None:
     void = ledger(InvoiceStatus.VOID, paid="0.00", balance="0.00", pdf_status=pdf_status)
-    assert compare_invoice(void, NOW) == []
+    assert compare_invoice(void, [DOCUMENT], NOW) == []
 
 
 def test_a_draft_is_nobodys_business_unless_it_was_sent() -> None:
-    assert compare_invoice(ledger(InvoiceStatus.DRAFT, pdf_status="none", sent_at=None), NOW) == []
-    assert kinds(compare_invoice(ledger(InvoiceStatus.DRAFT), NOW)) == ["sent_invoice_is_draft"]
+    assert (
+        compare_invoice(ledger(InvoiceStatus.DRAFT, pdf_status="none", sent_at=None), [DOCUMENT], NOW) == []
+    )
+    assert kinds(compare_invoice(ledger(InvoiceStatus.DRAFT), [DOCUMENT], NOW)) == ["sent_invoice_is_draft"]
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.SUCCEEDED, PaymentStatus.FAILED])
@@ -200,17 +304,17 @@ def test_a_claim_left_on_a_finished_payment_is_reported(status: PaymentStatus) -
     paid, balance = ("100.00", "0.00") if status is PaymentStatus.SUCCEEDED else ("0.00", "100.00")
     shown = InvoiceStatus.PAID if status is PaymentStatus.SUCCEEDED else InvoiceStatus.SENT
     found = ledger(shown, payments=[row(status, claim=True)], paid=paid, balance=balance)
-    assert kinds(compare_invoice(found, NOW)) == ["claim_left"]
+    assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["claim_left"]
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.PENDING, PaymentStatus.PROCESSING, PaymentStatus.CANCELED])
 def test_an_open_attempt_and_a_request_to_cancel_hold_their_claim_rightly(status: PaymentStatus) -> None:
-    assert compare_invoice(ledger(payments=[row(status, claim=True)]), NOW) == []
+    assert compare_invoice(ledger(payments=[row(status, claim=True)]), [DOCUMENT], NOW) == []
 
 
 def test_a_claim_on_another_invoice_is_reported_with_both() -> None:
     claiming = replace(row(PaymentStatus.PENDING), open_claim="another")
-    (difference,) = compare_invoice(ledger(payments=[claiming]), NOW)
+    (difference,) = compare_invoice(ledger(payments=[claiming]), [DOCUMENT], NOW)
     assert (difference.kind, difference.ids["invoice"], difference.ids["claimed"]) == (
         "claim_of_another",
         INVOICE,
@@ -222,7 +326,7 @@ def test_a_claim_on_another_invoice_is_reported_with_both() -> None:
 def test_what_went_back_is_compared_with_its_rows(column: str) -> None:
     payment = replace(row(), **{column: usd("5.00")})  # type: ignore[arg-type]  # the column is a parameter
     found = ledger(InvoiceStatus.PAID, payments=[payment], paid="100.00", balance="0.00")
-    assert kinds(compare_invoice(found, NOW)) == ["payment_differs"]
+    assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["payment_differs"]
 
 
 def _unseen(found: Ledger) -> Ledger:
@@ -234,8 +338,8 @@ def _mixed(found: Ledger) -> Ledger:
 
 
 def test_rows_that_contradict_each_other_are_reported_and_stop_nothing() -> None:
-    assert kinds(compare_invoice(_unseen(ledger()), NOW)) == ["totals_do_not_add_up"]
-    assert kinds(compare_invoice(_mixed(ledger()), NOW)) == ["rows_do_not_fit"]
+    assert kinds(compare_invoice(_unseen(ledger()), [DOCUMENT], NOW)) == ["totals_do_not_add_up"]
+    assert kinds(compare_invoice(_mixed(ledger()), [DOCUMENT], NOW)) == ["rows_do_not_fit"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +356,7 @@ def test_rows_that_contradict_each_other_are_reported_and_stop_nothing() -> None
 def test_a_document_that_does_not_come_is_reported(
     pdf_status: str, sent_at: datetime, expected: list[str]
 ) -> None:
-    assert kinds(compare_invoice(ledger(pdf_status=pdf_status, sent_at=sent_at), NOW)) == expected
+    assert kinds(compare_invoice(ledger(pdf_status=pdf_status, sent_at=sent_at), [DOCUMENT], NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -298,3 +402,88 @@ def test_only_a_queue_with_messages_is_reported() -> None:
         "messages": "2",
         "detail": "2 messages of the queue for render could not be handled.",
     }
+
+
+def test_an_event_row_is_applied_again_and_stays_named_while_it_is_parked() -> None:
+    (parked,) = compare_event(EventRow("evt_1", "charge.refunded", "parked", None, "ch_1"), NOW)
+    (unfinished,) = compare_event(EventRow("evt_1", "charge.refunded", "received", LONG_AGO, "ch_1"), NOW)
+    assert (parked.stays, unfinished.stays) == (True, False)
+    assert isinstance(parked.repair, ApplyEvent)
+    assert parked.repair.again, "the queue must not take it for the message that it has seen"
+    assert (parked.repair.event.object_id, parked.repair.event.group) == ("ch_1", "ch_1")
+
+
+def test_an_event_row_without_an_object_is_only_named() -> None:
+    assert repairs(compare_event(EventRow("evt_1", "charge.refunded", "parked"), NOW)) == [None]
+
+
+OURS = {"deployment": "main", "directus_invoice": INVOICE}
+
+
+def undelivered(event_type: str, metadata: dict[str, str]) -> UndeliveredEvent:
+    return UndeliveredEvent("evt_1", event_type, "x_1", "x", livemode=True, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "metadata", "expected"),
+    [
+        ("checkout.session.completed", OURS, True),
+        ("checkout.session.completed", {"deployment": "another"}, False),
+        ("checkout.session.completed", {}, False),
+        ("charge.updated", {}, False),
+        ("charge.refunded", OURS, True),
+        ("refund.updated", {}, True),
+        ("charge.dispute.closed", {}, True),
+        ("radar.early_fraud_warning.created", {}, True),
+        ("refund.updated", {"deployment": "another"}, False),
+        ("invoice.paid", OURS, False),
+        ("never.heard.of", {}, False),
+        ("never.heard.of", OURS, True),
+    ],
+)
+def test_an_undelivered_event_is_looked_into_if_it_is_ours_or_may_be(
+    event_type: str, metadata: dict[str, str], *, expected: bool
+) -> None:
+    assert is_worth_applying(undelivered(event_type, metadata), "main") is expected
+
+
+def test_an_undelivered_event_comes_as_its_webhook_would_have() -> None:
+    (difference,) = compare_undelivered(undelivered("charge.refunded", OURS))
+    assert isinstance(difference.repair, ApplyEvent)
+    assert not difference.repair.again
+    assert difference.repair.event.message() == {
+        "type": "stripe_event", "event": "evt_1", "event_type": "charge.refunded", "object": "x_1", "object_type": "x",
+        "livemode": True, "invoice": INVOICE, "deployment": "main",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        ([DOCUMENT], []),
+        ([], [Render(INVOICE, force=True)]),
+        ([replace(DOCUMENT, file=None)], [Render(INVOICE, force=True)]),
+        ([replace(DOCUMENT, file=None), DocumentRow("document-2", INVOICE, 2, "file")], [None]),
+    ],
+)
+def test_a_document_that_is_ready_is_there_with_its_file(
+    documents: list[DocumentRow], expected: list[Render | None]
+) -> None:
+    assert [found.repair for found in compare_invoice(ledger(), documents, NOW)] == expected
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_a_refund_entered_by_hand_that_counts_for_nothing_is_no_difference(status: str) -> None:
+    refund = Refund(PAYMENT, usd("10.00"), status, "r1")
+    found = replace(
+        ledger(InvoiceStatus.PAID, payments=[booked()], paid="100.00", balance="0.00"), refunds=[refund]
+    )
+    assert compare_invoice(found, [DOCUMENT], NOW) == []
+
+
+def test_a_firms_own_refund_of_a_check_is_no_difference() -> None:
+    check = row(checkout_session=None)
+    refund = Refund(PAYMENT, usd("10.00"), "succeeded", "r1")
+    paid = replace(check, amount_refunded=usd("10.00"))
+    found = ledger(InvoiceStatus.PARTIALLY_PAID, payments=[paid], paid="90.00", balance="10.00")
+    assert compare_invoice(replace(found, refunds=[refund]), [DOCUMENT], NOW) == []

@@ -1,101 +1,82 @@
+"""A run as a whole: what it is asked for, a dry run, failures on the way, what the answer holds, going on later."""
+
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+import itertools
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.application.reconcile import Reconcile, ReconcileRequest, Report
-from billing.core.ledger import PaymentStatus
-from billing.core.reconciliation import EventRow, NoticeRow, OpenAttempt, UnreadableRow
-from billing.core.reminders import NoticeStatus
-from billing.errors import BadRequest, Unprocessable
-from tests.unit.reconcile.support import LONG_AGO, NOW, DeadLetters, Rows, Stripe, kinds, ledger, row, session
+from billing.application.reconcile import (
+    KEPT_IN_ANSWER,
+    KEPT_IN_REPORT,
+    RESERVE_SECONDS,
+    ReconcileRequest,
+    Report,
+    Resume,
+)
+from billing.application.reconcile_phases import ONE_BY_ONE, PAGE
+from billing.core.reconciliation import Difference
+from billing.errors import BadRequest, StripeRejected, UpstreamUnavailable
+from tests.unit.fakes.stripe import FakeStripe
+from tests.unit.reconcile.house import House, kinds, rows_of
+from tests.unit.reconcile.support import NOW
+from tests.unit.reconcile.test_repairs import opened, paid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from billing.core.stripe_objects import StripeDispute
+    from tests.unit.fakes.directus import Row
+
+AWAY = UpstreamUnavailable("SQS did not take the message (Throttled).", code="queue_unavailable")
 
 
-def run(
-    event: dict[str, Any] | None = None,
-    *,
-    rows: Rows | None = None,
-    stripe: Stripe | None = None,
-    dead_letters: DeadLetters | None = None,
-) -> Report:
-    reconcile = Reconcile(
-        rows=rows or Rows(),
-        stripe=stripe or Stripe(),
-        dead_letters=dead_letters or DeadLetters(),
-        deployment="main",
-        clock=lambda: NOW,
-    )
-    return reconcile(ReconcileRequest.from_event(event or {}))
+def crowded(invoices: int) -> House:
+    """A firm with so many invoices, each of which shows a wrong amount."""
+    house = House()
+    for number in range(invoices):
+        house.invoice("100.00", id=f"a1000000-0000-4000-8000-{number:012}", amount_paid="1.00")
+    return house
 
 
-def test_a_house_in_order_has_no_differences_and_says_what_was_looked_at() -> None:
-    rows = Rows(payments=[row()], ledgers=[[ledger()], [ledger()]])
-    report = run(rows=rows, stripe=Stripe([session()]), dead_letters=DeadLetters({"render": 0}))
-    assert report.as_json() == {
-        "checked": {
-            "sessions": 1,
-            "payments": 1,
-            "open_attempts": 0,
-            "invoices": 2,
-            "unapplied_payments": 0,
-            "unfinished_events": 0,
-            "unsettled_notices": 0,
-            "dead_letter_queues": 1,
-        },
-        "repaired": [],
-        "differences": [],
-    }
+class Clock:
+    """Time that runs out: so many questions are answered with plenty, then none is left."""
+
+    def __init__(self, pages: int) -> None:
+        self._left = itertools.chain(itertools.repeat(900.0, pages), itertools.repeat(RESERVE_SECONDS - 1))
+
+    def __call__(self) -> float:
+        return next(self._left)
 
 
-def test_everything_that_is_wrong_is_in_one_report() -> None:
-    rows = Rows(
-        attempts=[OpenAttempt(row(PaymentStatus.PENDING, claim=True, checkout_session=None), LONG_AGO)],
-        unapplied=[row(invoice=None)],
-        events=[EventRow("evt_1", "x", "parked")],
-        notices=[NoticeRow("n", "reminder", NoticeStatus.FAILED)],
-        ledgers=[[ledger(balance="1.00")]],
-    )
-    report = run(rows=rows, stripe=Stripe([session()]), dead_letters=DeadLetters({"render": 1}))
-    assert kinds(report.differences) == [
-        "payment_missing",
-        "attempt_without_session",
-        "invoice_differs",
-        "payment_unapplied",
-        "event_parked",
-        "notice_failed",
-        "dead_letters",
-    ]
-    assert report.repaired == []
-
-
-def test_sessions_of_other_deployments_are_left_alone() -> None:
-    report = run(stripe=Stripe([session(deployment="another")]))
-    assert (report.checked["sessions"], report.differences) == (0, [])
-
-
-def test_one_unreadable_row_is_reported_and_the_others_are_compared() -> None:
-    broken = UnreadableRow(
-        "invoices", "i-1", Unprocessable("Unknown currency.", code="currency_not_supported")
-    )
-    report = run(rows=Rows(ledgers=[[broken, ledger(balance="1.00")]]))
-    assert kinds(report.differences) == ["row_unreadable", "invoice_differs"]
-    assert report.differences[0].ids == {"invoices": "i-1"}
+# ---- what it is asked for -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("since", "expected"),
     [
-        (None, datetime(2026, 2, 28, 12, tzinfo=UTC)),
+        (None, None),
         ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
         ("2026-03-01T09:00:00+01:00", datetime(2026, 3, 1, 8, tzinfo=UTC)),
     ],
 )
-def test_stripe_is_read_from_since_or_the_last_three_days(since: str | None, expected: datetime) -> None:
-    stripe = Stripe()
-    run({"since": since, "dry_run": True}, stripe=stripe)
-    assert stripe.asked_since == expected
+def test_since_is_an_instant_or_the_beginning_of_a_day(since: str | None, expected: datetime | None) -> None:
+    assert ReconcileRequest.from_event({"since": since, "dry_run": True}).since == expected
+
+
+def test_stripes_lists_are_read_three_days_back_unless_it_is_asked_for_more() -> None:
+    house, session = opened()
+    house.stripe.pays(session)
+    house.drop_webhooks()
+    house.payments()[0] |= {"open_claim": None, "status": "canceled"}
+    house.passes(days=4)
+    assert house.run(dry_run=True).as_json()["differences"] == []
+    since = (house.now() - timedelta(days=5)).isoformat()
+    assert kinds(house.run(dry_run=True, since=since).as_json()["differences"]) == ["payment_missing"]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +84,265 @@ def test_stripe_is_read_from_since_or_the_last_three_days(since: str | None, exp
     [
         ({"since": "yesterday"}, "invalid_since"),
         ({"since": "2026-03-01T09:00:00"}, "invalid_since"),
-        ({"since": "2026-03-04"}, "invalid_since"),
+        ({"since": "2036-03-04"}, "invalid_since"),
         ({"dry_run": 1}, "invalid_dry_run"),
         ({"as_of": "2026-03-01"}, "unknown_member"),
+        ({"resume": "sessions"}, "invalid_resume"),
+        ({"resume": {"phase": "lunch"}}, "invalid_resume"),
+        ({"resume": {"phase": "sessions", "after": 1}}, "invalid_resume"),
+        ({"resume": {"phase": "sessions", "checked": {"sessions": "many"}}}, "invalid_resume"),
+        ({"resume": {"phase": "sessions", "checked": []}}, "invalid_resume"),
     ],
 )
 def test_an_event_that_cannot_be_read_is_refused(event: dict[str, Any], code: str) -> None:
     with pytest.raises(BadRequest) as refusal:
-        run(event)
+        House().run(**event)
     assert refusal.value.code == code
+
+
+# ---- a dry run ------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_sends_nothing_stores_nothing_and_names_everything() -> None:
+    house, session = opened()
+    house.stripe.pays(session)
+    house.drop_webhooks()
+    house.stored()["pdf_status"] = "none"
+    house.directus.put("stripe_events", id="evt_1", type="charge.updated", object_id="ch_1", status="parked")
+    house.dead_letters.queues = {"render": 2}
+    before = rows_of(house)
+    answer = house.run(dry_run=True).as_json()
+    assert answer["repaired"] == []
+    assert sorted(kinds(answer["differences"])) == [
+        "dead_letters", "event_parked", "payment_missing", "pdf_missing",
+    ]  # fmt: skip
+    assert (house.queue.sent, house.rendering.messages, house.reports.stored) == ([], [], [])
+    assert house.dead_letters.queues == {"render": 2}
+    assert rows_of(house) == before
+
+
+# ---- failures on the way --------------------------------------------------------------------------------
+
+
+def test_a_repair_that_cannot_be_queued_is_a_difference_that_says_why() -> None:
+    house = crowded(2)
+    house.queue.error = AWAY
+    report = house.run()
+    assert report.repaired_total == 0
+    assert kinds(report.as_json()["differences"]) == ["invoice_differs", "invoice_differs"]
+    assert report.differences[0].detail.endswith(f"could not be queued: {AWAY.detail}")
+    assert house.steps.names.count("queue") == 1, "a queue that is away is not asked for every record"
+    house.queue.error = None
+    assert house.run().repaired_total == 2
+
+
+def test_a_dead_letter_queue_that_cannot_be_read_is_a_difference() -> None:
+    house = House()
+    house.dead_letters.queues = {"render": 2}
+    house.dead_letters.error = AWAY
+    (difference,) = house.run().as_json()["differences"]
+    assert (difference["kind"], difference["messages"]) == ("dead_letters", "2")
+    assert AWAY.detail in difference["detail"]
+
+
+class Restricted(FakeStripe):
+    """Stripe with a key that may not list disputes."""
+
+    def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
+        text = f"Stripe refused the request: PermissionError ({since}, {after})."
+        raise StripeRejected(text)
+
+
+def test_a_part_that_cannot_be_compared_is_named_and_the_others_are() -> None:
+    house = House(records=Restricted(lambda: NOW))
+    house.invoice("100.00", amount_paid="1.00")
+    answer = house.run().as_json()
+    assert [(entry["kind"], entry["phase"]) for entry in answer["differences"]] == [
+        ("not_compared", "disputes")
+    ]
+    assert kinds(answer["repaired"]) == ["invoice_differs"]
+
+
+@pytest.mark.parametrize("error", [AWAY, RuntimeError("a bug")])
+def test_a_report_that_cannot_be_stored_is_a_difference_and_no_crash(error: Exception) -> None:
+    house = House()
+    house.invoice("100.00", status="draft")
+    house.reports.error = error
+    report = house.run()
+    assert kinds(report.as_json()["differences"]) == ["sent_invoice_is_draft", "report_not_stored"]
+    assert report.differences_total == 2
+    assert "a bug" not in str(report.as_json())
+
+
+# ---- the report -----------------------------------------------------------------------------------------
+
+
+def test_a_report_is_stored_when_something_is_left_for_people_and_only_then() -> None:
+    house, _ = paid()
+    assert "report" not in house.run().as_json()
+    house.stored()["amount_paid"] = "77.00"
+    assert "report" not in house.run().as_json(), "what is repaired is nothing to read"
+    house.work_off()
+    house.payments()[0]["amount"] = "99.00"
+    house.recompute()
+    report = house.run()
+    assert report.as_json()["report"] == "report-1"
+    (stored,) = house.reports.stored
+    assert (stored.moment, stored.since) == (house.now(), house.now() - timedelta(days=3))
+    assert list(stored.differences) == report.as_json()["differences"]
+    assert stored.checked == report.as_json()["checked"]
+    assert "report" not in house.run().as_json(), "the same is not stored again"
+
+
+def test_the_answer_and_the_report_are_cut_and_the_totals_count_all() -> None:
+    report = Report()
+    for number in range(KEPT_IN_REPORT + 1):
+        report.differs(Difference("x", "…", {"n": str(number)}))
+        report.was_repaired(Difference("payment_missing", "…", {"n": str(number)}), "sync_session")
+    answer = report.as_json()
+    assert (len(answer["repaired"]), len(answer["differences"])) == (KEPT_IN_ANSWER, KEPT_IN_ANSWER)
+    assert answer["repaired_total"] == answer["differences_total"] == KEPT_IN_REPORT + 1
+    assert (len(report.repaired), len(report.differences)) == (KEPT_IN_REPORT, KEPT_IN_REPORT)
+    assert report.money_repaired == KEPT_IN_REPORT + 1
+
+
+def test_an_answer_that_holds_everything_has_no_totals() -> None:
+    report = Report()
+    for number in range(KEPT_IN_ANSWER):
+        report.differs(Difference("x", "…", {"n": str(number)}))
+    assert "differences_total" not in report.as_json()
+
+
+def test_only_money_in_the_books_counts_as_money_repaired() -> None:
+    house, session = opened()
+    house.stripe.pays(session)
+    house.drop_webhooks()
+    house.stored()["pdf_status"] = "none"
+    report = house.run()
+    assert (report.repaired_total, report.money_repaired) == (2, 1)
+
+
+# ---- going on later -------------------------------------------------------------------------------------
+
+
+def finished(house: House, pages: int, **event: Any) -> list[Report]:
+    """The parts of a run each of which has time for so many pages, until none hands over."""
+    parts = [house.run(remaining_seconds=Clock(pages), **event)]
+    while parts[-1].continued:
+        assert len(parts) < 200, "a run that never ends"
+        (handed_over,) = house.continuation.events
+        house.continuation.events.clear()
+        parts.append(house.run(remaining_seconds=Clock(pages), **handed_over))
+    assert house.continuation.events == []
+    return parts
+
+
+def everything() -> House:
+    """A firm in which every phase has more than a page of something."""
+    house = crowded(PAGE + 5)
+    metadata = {"deployment": "test"}
+    for number in range(PAGE + 3):
+        session = house.stripe.makes_session(10000, "USD", metadata)
+        house.stripe.pays(session)
+        house.stripe.learns_fee(session, 320)
+        if number < ONE_BY_ONE + 2:
+            house.stripe.refunds_payment(session, 100)
+    house.drop_webhooks()
+    for number in range(ONE_BY_ONE + 4):
+        house.payment("1.00", invoice=None, client=None, method="card", transaction_id=f"pi_lost_{number:03}")
+        _event(house, number)
+    return house
+
+
+def _event(house: House, number: int) -> Row:
+    return house.directus.put(
+        "stripe_events", id=f"evt_{number:03}", type="charge.updated", object_id="ch_1", status="parked"
+    )
+
+
+@pytest.mark.parametrize("pages", [0, 1, 3])
+def test_a_run_in_parts_finds_and_queues_what_one_run_does(pages: int) -> None:
+    whole = everything()
+    expected = whole.run()
+    assert not expected.continued
+    parted = everything()
+    parts = finished(parted, pages)
+    assert len(parts) > 2
+    found = Counter(_found(entry) for part in parts for entry in part.repaired)
+    assert found.keys() == Counter(map(_found, expected.repaired)).keys()
+    left = Counter(_found(difference.as_json()) for part in parts for difference in part.differences)
+    assert left.keys() == Counter(_found(difference.as_json()) for difference in expected.differences).keys()
+    assert {str(message) for message in parted.queue.messages()} == {
+        str(message) for message in whole.queue.messages()
+    }
+    assert parts[-1].checked == expected.checked
+
+
+def _found(entry: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Ids and kinds; the rows' own ids are random."""
+    return tuple(sorted((name, value) for name, value in entry.items() if name not in {"payment", "detail"}))
+
+
+def test_every_part_looks_at_a_page_whatever_time_is_left() -> None:
+    house = everything()
+    first = house.run(remaining_seconds=lambda: 1.0)
+    assert first.checked["sessions"] == PAGE
+    assert first.continued
+    (event,) = house.continuation.events
+    resume = event["resume"]
+    assert (resume["phase"], resume["checked"]["sessions"]) == ("sessions", PAGE)
+    assert event["since"] == (house.now() - timedelta(days=3)).isoformat()
+    assert ReconcileRequest.from_event(event).resume == Resume("sessions", resume["after"], resume["checked"])
+
+
+def test_a_run_that_goes_on_says_so_in_its_answer() -> None:
+    house = everything()
+    assert house.run(remaining_seconds=lambda: 1.0).as_json()["continued"] is True
+    assert "continued" not in house.run().as_json()
+
+
+def test_a_dry_run_stays_one_when_it_goes_on() -> None:
+    house = everything()
+    parts = finished(house, 2, dry_run=True)
+    assert len(parts) > 2
+    assert (house.queue.sent, sum(part.repaired_total for part in parts)) == ([], 0)
+
+
+def test_a_run_that_cannot_go_on_names_where_it_stopped() -> None:
+    house = everything()
+    house.continuation.error = AWAY
+    report = house.run(remaining_seconds=lambda: 1.0)
+    assert not report.continued
+    assert [(one.kind, one.ids) for one in report.differences if one.kind == "run_not_continued"] == [
+        ("run_not_continued", {"phase": "sessions"})
+    ]
+    assert AWAY.detail in str(report.as_json())
+
+
+def test_rows_that_come_and_go_between_two_parts_do_not_confuse_it() -> None:
+    house = crowded(PAGE + 5)
+    house.run(remaining_seconds=lambda: 1.0)
+    (event,) = house.continuation.events
+    resume = event["resume"]
+    assert resume["phase"] == "invoices"
+    del house.directus.table("invoices")[resume["after"]]
+    report = house.run(**event)
+    assert report.repaired_total == 5
+
+
+def test_memory_stays_flat_a_few_hundred_ledgers_at_once() -> None:
+    house = crowded(PAGE * 2 + 1)
+    house.run()
+    asked = [len(batch) for batch in _batches_of_invoices(house)]
+    assert max(asked) <= PAGE
+    assert sum(asked) == PAGE * 2 + 1
+
+
+def _batches_of_invoices(house: House) -> list[list[str]]:
+
+    bodies = [
+        json.loads(body)["query"]
+        for method, url, _, body in house.directus.requests
+        if method == "SEARCH" and url.endswith("/invoices") and body
+    ]
+    return [query["filter"]["id"]["_in"] for query in bodies if "id" in query["filter"]]

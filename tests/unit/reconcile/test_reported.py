@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing.core.stripe_objects import BalanceTransaction, StripeRefund
+from tests.unit.fakes.stripe import FakeStripe
 from tests.unit.fakes.world import CLIENT, INVOICE, OTHER_CLIENT
-from tests.unit.reconcile.house import House, kinds, settled
+from tests.unit.reconcile.house import House, kinds, rows_of, settled
+from tests.unit.reconcile.support import NOW
 from tests.unit.reconcile.test_repairs import opened, paid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
 
 
 def reported(house: House) -> dict[str, str]:
@@ -20,11 +26,6 @@ def reported(house: House) -> dict[str, str]:
     assert rows_of(house) == before
     (difference,) = differences
     return difference
-
-
-def rows_of(house: House) -> dict[str, Any]:
-    """Everything that is stored (a table comes into being by being read)."""
-    return {name: rows for name, rows in house.directus.snapshot().items() if rows}
 
 
 def with_refund(**columns: Any) -> tuple[House, str, dict[str, Any]]:
@@ -152,7 +153,7 @@ def test_a_refund_stored_on_another_payment() -> None:
 
 
 @pytest.mark.parametrize("refund", [{"currency": "EUR"}, {"status": "reversed"}])
-def test_a_refund_that_cannot_be_booked(refund: dict[str, str]) -> None:
+def test_a_refund_that_cannot_be_booked(refund: dict[str, Any]) -> None:
     house, session = paid()
     house.stripe.refunds_payment(session, 2500, **refund)
     house.drop_webhooks()
@@ -162,7 +163,7 @@ def test_a_refund_that_cannot_be_booked(refund: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("dispute", [{"currency": "EUR"}, {"status": "escalated"}])
-def test_a_dispute_that_cannot_be_booked(dispute: dict[str, str]) -> None:
+def test_a_dispute_that_cannot_be_booked(dispute: dict[str, Any]) -> None:
     house, session = paid()
     house.stripe.disputes_payment(session, **dispute)
     house.drop_webhooks()
@@ -224,19 +225,23 @@ def test_money_that_staff_must_assign() -> None:
     assert "100.00 EUR" in found["detail"]
 
 
+class Balance(FakeStripe):
+    """A Stripe whose balance shows two movements that no session made."""
+
+    def balance_transactions_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[BalanceTransaction]:
+        assert after is None
+        for number, deployment in enumerate(("test", "another")):
+            yield BalanceTransaction(
+                f"txn_{number}", "charge", 5000, 100, "USD", since, f"ch_{number}", f"pi_{number}",
+                {"deployment": deployment},
+            )  # fmt: skip
+
+
 def test_money_on_the_balance_that_nothing_explains() -> None:
-    house = House()
-    movement = BalanceTransaction(
-        "txn_1", "charge", 5000, 100, "USD", house.now(), "ch_1", "pi_1", {"deployment": "test"}
-    )
-    foreign = BalanceTransaction(
-        "txn_2", "charge", 5000, 100, "USD", house.now(), "ch_2", "pi_2", {"deployment": "another"}
-    )
-    house.stripe.balance_transactions_since = (  # type: ignore[method-assign]  # two movements that no payment made
-        lambda since, *, after=None: iter([movement, foreign])  # noqa: ARG005  # the protocol's names
-    )
-    found = reported(house)
-    assert (found["kind"], found["balance_transaction"]) == ("balance_transaction_unexplained", "txn_1")
+    found = reported(House(records=Balance(lambda: NOW)))
+    assert (found["kind"], found["balance_transaction"]) == ("balance_transaction_unexplained", "txn_0")
     assert "50.00 USD" in found["detail"]
 
 
