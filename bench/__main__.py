@@ -1,7 +1,9 @@
 """`make bench`: the benchmarks as tables; `python -m bench <part> ...` runs some of them.
 
+    own      receiver and worker by themselves, cold and warm, upstream waits left out
     stack    functions on the deployed local stack, each beside a request that is refused at the door
-    burst    payments of every kind, their events shuffled, doubled and lost (BILLING_BENCH_PAYMENTS, default 60)
+    burst    payments of every kind, their events shuffled, doubled and lost (BILLING_BENCH_PAYMENTS, default 60);
+             then events per second, and what 1,000 such payments cost at AWS
     render   one PDF beside stock WeasyPrint on the same HTML
 
 Exit code 1 if the burst lost or doubled anything.
@@ -12,11 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import burst, functions, render
+from bench import bill, burst, functions, own_time, render, throughput
+from bench.books import audit
 from local.demo.steps import Firm
 from local.stack import Stack
 
-PARTS = ("stack", "burst", "render")
+PARTS = ("own", "stack", "burst", "render")
 ON_THE_STACK = {"stack", "burst"}
 
 
@@ -27,6 +30,8 @@ def main(asked: list[str]) -> int:
         return 2
     wanted = [part for part in PARTS if part in asked or not asked]
     succeeded = True
+    if "own" in wanted:
+        own_time.main()
     if set(wanted) & ON_THE_STACK:
         succeeded = on_the_stack(wanted)
     if "render" in wanted:
@@ -43,9 +48,18 @@ def on_the_stack(wanted: list[str]) -> bool:
             stack.up(fresh=True)
             if "stack" in wanted:
                 functions.main(Firm(stack.description()))
-            return burst.run(stack, burst.payments_wanted()).succeeded if "burst" in wanted else True
+            return storm(stack) if "burst" in wanted else True
         finally:
             stack.down()
+
+
+def storm(stack: Stack) -> bool:
+    """The burst and what can be learnt from it; whether nothing was lost or doubled, at the very end as well."""
+    figures = burst.run(stack, burst.payments_wanted())
+    firm = figures.traffic.firm
+    throughput.main(stack, firm, figures.delivered.bodies)
+    bill.main(firm, figures.payments, since=figures.span[0], until=figures.span[1])
+    return figures.succeeded and audit(figures.traffic).all_is_well
 
 
 if __name__ == "__main__":

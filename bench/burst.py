@@ -34,7 +34,9 @@ _DRAIN_SECONDS_PER_DELIVERY: Final = 3.0
 class Figures:
     """What one burst measured; seconds of wall time."""
 
-    payments: int
+    traffic: Traffic
+    #: Unix seconds: from the first checkout to the last event applied.
+    span: tuple[float, float]
     making_seconds: float
     delivered: Deliveries
     accepting_seconds: float
@@ -44,6 +46,11 @@ class Figures:
     dead_letters: int
     findings: Findings
     processor_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def payments(self) -> int:
+        """How many there were."""
+        return len(self.traffic.plans)
 
     @property
     def succeeded(self) -> bool:
@@ -71,7 +78,7 @@ def run(stack: Stack, payments: int) -> Figures:
 
 
 def _measured(stack: Stack, traffic: Traffic, began_at: str) -> Figures:
-    firm, payments = traffic.firm, len(traffic.plans)
+    firm, payments, began_at_seconds = traffic.firm, len(traffic.plans), time.time()
     with ProcessorTime.of(stack.directory) as making:
         began = time.perf_counter()
         traffic.write_invoices()
@@ -84,12 +91,15 @@ def _measured(stack: Stack, traffic: Traffic, began_at: str) -> Figures:
         draining_seconds = settling.drain(
             firm, seconds=120 + _DRAIN_SECONDS_PER_DELIVERY * len(delivered.bodies)
         )
+    span = (began_at_seconds, time.time())
+    deliveries.acknowledge(stack, delivered.arriving)
     with ProcessorTime.of(stack.directory) as repair:
         began = time.perf_counter()
         reconciled = settling.reconcile_until_quiet(firm, began_at, seconds=120 + 3.0 * payments)
         reconciling_seconds = time.perf_counter() - began
     return Figures(
-        payments=payments,
+        traffic=traffic,
+        span=span,
         making_seconds=making_seconds,
         delivered=delivered,
         accepting_seconds=accepting_seconds,
@@ -156,12 +166,11 @@ def report(figures: Figures) -> None:
     )
     row("drained after the last was accepted", f"{figures.draining_seconds:.1f} s")
     row("accepted and applied", f"{whole:.1f} s", f"{count / whole:.1f} /s")
-    repaired = sum(len(answer["repaired"]) for answer in figures.reconciled)
     row(
         "reconciled until nothing was repaired",
         f"{figures.reconciling_seconds:.1f} s",
         f"{len(figures.reconciled)} rounds",
-        f"{repaired} repaired",
+        f"{settling.repaired(figures.reconciled)} repaired",
     )
     row("given up (dead letters)", f"{figures.dead_letters}")
     row("lost", f"{len(findings.lost)}")

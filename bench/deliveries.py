@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.stripe_side import Patience, answered
 from local.demo.people import send
+from local.stripe_simulator.store import Store
 from local.stripe_simulator.webhooks import signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from local.demo.steps import Firm
+    from local.stack import Stack
 
 PER_PAYMENT: Final = 5
 REPEATED_PER_PAYMENT: Final = 1
@@ -33,6 +35,8 @@ class Deliveries:
     """What arrives, in this order; `events` there were, of which `lost` never arrive."""
 
     bodies: Sequence[bytes]
+    #: The ids of the events that arrive.
+    arriving: frozenset[str]
     events: int
     lost: int
     repeated: int
@@ -60,6 +64,7 @@ def chosen(
     bodies = {event["id"]: json.dumps(event, indent=2, ensure_ascii=False).encode() for event in once}
     return Deliveries(
         bodies=[bodies[event["id"]] for event in arriving],
+        arriving=frozenset(bodies),
         events=len(events),
         lost=len(events) - distinct,
         repeated=len(again),
@@ -86,3 +91,21 @@ def deliver(firm: Firm, bodies: Sequence[bytes], *, threads: int) -> float:
         for done in [pool.submit(post, raw) for raw in bodies]:
             done.result()
     return time.perf_counter() - began
+
+
+def acknowledge(stack: Stack, events: Iterable[str]) -> None:
+    """Let Stripe count the events as delivered, as it does when its own deliveries are answered with 200.
+
+    Written into the simulator's memory while it stands still: what was delivered by us is none of its deliveries.
+    """
+    stack.stop_process("stripe_simulator")
+    try:
+        store = Store(stack.directory / "data" / "stripe_simulator.sqlite")
+        with store.transaction():
+            for identifier in events:
+                event = store.get(identifier)
+                assert event is not None
+                store.put({**event, "pending_webhooks": 0})
+        store.close()
+    finally:
+        stack.start_process("stripe_simulator")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NAME_WIDTH: Final = 46
+_NAME_WIDTH: Final = 56
 _CELL_WIDTH: Final = 16
 
 
