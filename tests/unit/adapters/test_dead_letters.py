@@ -171,28 +171,35 @@ def test_what_cannot_be_shown_again_is_left_to_time() -> None:
     assert sqs.readable(DEAD_RENDER) == ["given up"]
 
 
-class Twice(SqsQueues):
-    """A standard queue that hands out a message again though it is hidden or deleted: SQS delivers at least once."""
+class Forgetful(SqsQueues):
+    """A standard queue whose servers have not all heard of it when a message is hidden or deleted the first time."""
 
-    def receive_message(self, **given: Any) -> dict[str, Any]:
-        first = super().receive_message(**given)
-        if first:
-            self.earlier = first["Messages"]
-            return first
-        earlier, self.earlier = getattr(self, "earlier", []), []
-        again = [{**message, "ReceiptHandle": f"{message['ReceiptHandle']}-again"} for message in earlier]
+    deaf = True
+
+    def delete_message_batch(self, **given: Any) -> None:
+        if not self.deaf:
+            super().delete_message_batch(**given)
+            return
+        self.deaf = False
         for message in self.queues[given["QueueUrl"]]:
-            message.receipt = f"{message.receipt}-again"
-        return {"Messages": again} if again else {}
+            message.visible_at = 0.0
 
 
 def test_a_message_handed_out_twice_goes_back_once() -> None:
-    sqs = Twice()
-    sqs.put(DEAD_RENDER, "m")
+    sqs = Forgetful()
     sqs.put(DEAD_RENDER, "given up", redriven=24)
+    sqs.put(DEAD_RENDER, "m")
     assert dead_letters(sqs).redrive("render", at_most=10) == Redriven(redriven=1, left=1)
     assert sqs.bodies(RENDER) == ["m"]
-    assert sqs.readable(DEAD_RENDER) == ["given up"]
+    assert (sqs.bodies(DEAD_RENDER), sqs.readable(DEAD_RENDER)) == (["given up"], ["given up"])
+
+
+def test_one_call_holds_back_no_more_than_a_thousand() -> None:
+    sqs = SqsQueues()
+    for number in range(1200):
+        sqs.put(DEAD_RENDER, f"stays {number}", redriven=24)
+    assert dead_letters(sqs).redrive("render", at_most=10) == Redriven(redriven=0, left=1000)
+    assert len(sqs.readable(DEAD_RENDER)) == 1200
 
 
 def test_the_count_survives_the_next_failure() -> None:

@@ -16,7 +16,7 @@ from billing.core.reconciliation_report import identity_of, page_of
 if TYPE_CHECKING:
     from billing.adapters.document_records import Rows
     from billing.adapters.document_store import DocumentStore
-    from billing.core.reconciliation_report import PrintableReport, ReportIdentity
+    from billing.core.reconciliation_report import PrintableReport
 
 #: Of the object in the bucket. Directus serves a file as its row's `type` says; the page names its charset itself.
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -57,7 +57,17 @@ class DirectusReports:
                 errors="replace"
             )  # half a surrogate is no character
             stored = self._store.put(identity.object_key, page, hashlib.sha256(page).hexdigest())
-        self._register_file(report, identity, stored.size)
+        self._records.register_file(
+            {
+                "id": identity.file_id,
+                "storage": self._storage,
+                "filename_disk": identity.object_key,
+                "filename_download": f"reconciliation-{report.moment.astimezone(UTC):%Y-%m-%d-%H%M}.html",
+                "type": _FILE_TYPE,
+                "filesize": stored.size,
+                "title": report.title,
+            }
+        )
         self._records.create_document(
             {
                 "id": identity.document_id,
@@ -72,17 +82,3 @@ class DirectusReports:
             }
         )
         return identity.document_id
-
-    def _register_file(self, report: PrintableReport, identity: ReportIdentity, size: int) -> None:
-        if self._records.file(identity.file_id) is None:
-            self._records.register_file(
-                {
-                    "id": identity.file_id,
-                    "storage": self._storage,
-                    "filename_disk": identity.object_key,
-                    "filename_download": f"reconciliation-{report.moment.astimezone(UTC):%Y-%m-%d-%H%M}.html",
-                    "type": _FILE_TYPE,
-                    "filesize": size,
-                    "title": report.title,
-                }
-            )
