@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ import urllib3
 from bench import settling
 from bench.books import Findings, audit
 from bench.stripe_side import Outage
+from bench.tables import heading, row
 from bench.traffic import MIX, Kind, Traffic, plans, steps_of
 from local.demo.steps import Firm
 from local.supervisor import identify
@@ -105,6 +107,24 @@ def assert_every_payment_is_there_once(outcome: Outcome, *, blows_wanted: int) -
     assert outcome.traffic.finished == len(outcome.traffic.plans)
     compared = outcome.findings.compared
     assert compared["payment"] + compared["wire"] == compared["invoice"] == len(outcome.traffic.plans)
+
+
+def report(outcome: Outcome, database: str) -> None:
+    """Print what happened."""
+    findings = outcome.findings
+    heading(f"Payments while programs were killed, on {database}")
+    for kind, count in Counter(plan.kind for plan in outcome.traffic.plans).items():
+        row(f"payments: {kind}", f"{count}")
+    for victim, count in Counter(blow.victim for blow in outcome.struck).items():
+        row(f"killed with SIGKILL: {victim}", f"{count}")
+    row("steps tried again by clients and staff", f"{outcome.traffic.patience.outages}")
+    row("reconciled until nothing was repaired", f"{settling.repaired(outcome.reconciled)} repaired")
+    for what, number in findings.compared.items():
+        row(f"compared: each {what}", f"{number}")
+    for currency, (at_stripe, in_directus) in findings.money.items():
+        row(f"kept of all payments, {currency}: Stripe, Directus", f"{at_stripe:,.2f}", f"{in_directus:,.2f}")
+    for sort in ("lost", "doubled", "different"):
+        row(sort, f"{len(getattr(findings, sort))}")
 
 
 @contextmanager

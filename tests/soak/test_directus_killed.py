@@ -6,7 +6,7 @@
 import os
 
 from local.stack import Stack
-from tests.soak.outages import assert_every_payment_is_there_once, payments_while_programs_die
+from tests.soak.outages import assert_every_payment_is_there_once, payments_while_programs_die, report
 
 PAYMENTS = int(os.environ.get("BILLING_SOAK_PAYMENTS", "500"))
 KILLS_OF_DIRECTUS = 8
@@ -15,5 +15,5 @@ SEED = 20261123
 
 def test_every_payment_is_there_once_after_programs_were_killed(stack: Stack) -> None:
     outcome = payments_while_programs_die(stack, PAYMENTS, seed=SEED, directus=KILLS_OF_DIRECTUS)
-    print(outcome.struck, outcome.findings.compared, outcome.findings.money)  # noqa: T201  # figures are what a soak is for
+    report(outcome, stack.database)
     assert_every_payment_is_there_once(outcome, blows_wanted=KILLS_OF_DIRECTUS + 2)
