@@ -185,6 +185,13 @@ def test_entries_beyond_the_most_are_counted() -> None:
     assert "more are not shown" not in page_of(replace(REPORT, differences=many[:MOST_ENTRIES]))
 
 
+def test_entries_that_were_not_given_are_counted_too() -> None:
+    page = page_of(replace(REPORT, differences_total=12_000, repaired_total=3))
+    assert "What needs a person: 12,000" in page
+    assert "What was repaired: 3" in page
+    assert re.findall(r"([\d,]+) more are not shown here", page) == ["11,998", "2"]
+
+
 def test_an_unknown_kind_comes_last_in_its_own_words() -> None:
     report = replace(REPORT, differences=[{"kind": "moon_is_full", "detail": "It is."}, UNAPPLIED])
     lines = read(report).lines

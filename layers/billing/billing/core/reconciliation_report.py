@@ -67,7 +67,7 @@ class PrintableReport:
 
     `moment` is when the run began, `since` how far back it read Stripe, `checked` how many of each it compared.
     Entries of `repaired` and `differences` have `kind`, `detail` and the ids of the records (no person's name);
-    those of `repaired` have `repair`, too.
+    those of `repaired` have `repair`, too. The totals say how many there were if not all entries are given.
     """
 
     moment: datetime
@@ -75,6 +75,8 @@ class PrintableReport:
     checked: Mapping[str, int]
     repaired: Sequence[Mapping[str, str]]
     differences: Sequence[Mapping[str, str]]
+    repaired_total: int = 0
+    differences_total: int = 0
 
     @property
     def title(self) -> str:
@@ -125,8 +127,8 @@ def _page(report: PrintableReport, data_studio: str) -> Iterator[str]:
         " whole of Directus.</p>"
     )
     yield from _compared(report.checked)
-    yield from _for_people(report.differences, data_studio)
-    yield from _repaired(report.repaired, data_studio)
+    yield from _for_people(report, data_studio)
+    yield from _repaired(report, data_studio)
     yield "</body></html>"
 
 
@@ -136,8 +138,10 @@ def _compared(checked: Mapping[str, int]) -> Iterator[str]:
     yield from _table(("What", "How many"), rows)
 
 
-def _for_people(differences: Sequence[Mapping[str, str]], data_studio: str) -> Iterator[str]:
-    yield f"<h2>What needs a person: {len(differences):,}</h2>"
+def _for_people(report: PrintableReport, data_studio: str) -> Iterator[str]:
+    differences = report.differences
+    total = max(report.differences_total, len(differences))
+    yield f"<h2>What needs a person: {total:,}</h2>"
     if not differences:
         yield "<p>Nothing.</p>"
     ordered = sorted(differences, key=lambda one: rank_of(_kind(one)))
@@ -148,11 +152,13 @@ def _for_people(differences: Sequence[Mapping[str, str]], data_studio: str) -> I
         yield f"<p><strong>What to do:</strong> {escape(guidance.what_to_do)}</p>"
         rows = ([escape(one.get("detail", "")), _records(one, data_studio)] for one in entries)
         yield from _table(("What differs", "Records"), rows)
-    yield from _more(len(differences))
+    yield from _more(total, len(differences))
 
 
-def _repaired(repaired: Sequence[Mapping[str, str]], data_studio: str) -> Iterator[str]:
-    yield f"<h2>What was repaired: {len(repaired):,}</h2>"
+def _repaired(report: PrintableReport, data_studio: str) -> Iterator[str]:
+    repaired = report.repaired
+    total = max(report.repaired_total, len(repaired))
+    yield f"<h2>What was repaired: {total:,}</h2>"
     if not repaired:
         yield "<p>Nothing.</p>"
         return
@@ -161,12 +167,13 @@ def _repaired(repaired: Sequence[Mapping[str, str]], data_studio: str) -> Iterat
         for one in repaired[:MOST_ENTRIES]
     )
     yield from _table(("What differed", "Repair", "Records"), rows)
-    yield from _more(len(repaired))
+    yield from _more(total, len(repaired))
 
 
-def _more(total: int) -> Iterator[str]:
-    if total > MOST_ENTRIES:
-        yield f"<p><strong>{total - MOST_ENTRIES:,} more are not shown here.</strong></p>"
+def _more(total: int, given: int) -> Iterator[str]:
+    hidden = total - min(given, MOST_ENTRIES)
+    if hidden:
+        yield f"<p><strong>{hidden:,} more are not shown here.</strong></p>"
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
