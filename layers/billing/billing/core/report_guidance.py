@@ -145,6 +145,14 @@ GUIDANCE: dict[str, Guidance] = {
         "Messages of which nobody knows whether they went out",
         "They are not sent again by themselves. If it matters, ask the client.",
     ),
+    "not_compared": Guidance(
+        "What could not be compared",
+        "Stripe or Directus did not answer as it should. The next run compares it; if it stays, look at the logs.",
+    ),
+    "run_not_continued": Guidance(
+        "A comparison that was not finished",
+        "The next run begins anew. If it stays here, an administrator gives the function more time.",
+    ),
     "dead_letters": Guidance(
         "Work that could not be done",
         "Messages go back to be tried again, at most 24 times. What stays: docs/runbooks.md says how to read it.",
