@@ -19,10 +19,11 @@ from billing.application.plan_reminders import PlanReminders, PlanRequest, messa
 from billing.application.reconcile import Reconcile, ReconcileRequest
 from billing.application.send_reminder import SendReminder
 from billing.core.reminders import Remind, ReminderCase, decide
-from billing.core.stripe_objects import CheckoutSession
 from billing.errors import MailPostponed, UpstreamUnavailable
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
-from tests.unit.reconcile.support import DeadLetters, Stripe
+from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
+from tests.unit.fakes.stripe import FakeStripe
+from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeReports
 from tests.unit.reminders.support import Outbox, Queues
 
 if TYPE_CHECKING:
@@ -215,23 +216,22 @@ def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
             "attempt": {"amount": 10000},
         },
     )
-    paid = CheckoutSession(
-        id=f"cs_{uuid.uuid4().hex}",
-        status="complete",
-        payment_status="paid",
-        amount_total=10000,
-        currency="EUR",
-        expires_at=NOW,
-        metadata={"deployment": "main", "directus_payment": attempt, "directus_invoice": wrong},
-    )
+    stripe = FakeStripe(lambda: datetime.now(UTC))
+    metadata = {"deployment": "main", "directus_payment": attempt, "directus_invoice": wrong}
+    paid = stripe.makes_session(10000, "EUR", metadata)
+    stripe.pays(paid)
     reconcile = Reconcile(
         rows=house.rows,
-        stripe=Stripe([paid]),
-        dead_letters=DeadLetters(),
+        stripe=stripe,
+        dead_letters=FakeDeadLetters(),
+        invoice_queue=FakeInvoiceQueue(),
+        render_queue=FakeWorkQueue(),
+        reports=FakeReports(),
+        continuation=FakeContinuation(),
         deployment="main",
         clock=lambda: datetime.now(UTC) + timedelta(hours=1),
     )
-    report = reconcile(ReconcileRequest()).as_json()
+    report = reconcile(ReconcileRequest(dry_run=True)).as_json()
     found = {(one["kind"], value) for one in report["differences"] for value in one.values()}
     assert {
         ("invoice_differs", wrong),
@@ -239,7 +239,7 @@ def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
         ("payment_unapplied", unapplied),
         ("event_parked", event),
         ("attempt_without_session", attempt),
-        ("payment_missing", paid.id),
+        ("payment_missing", paid),
     } <= found
     assert "Zoë" not in str(report)
     assert "client.example" not in str(report)

@@ -1,0 +1,196 @@
+"""What reconciliation reads, as the service user of a real Directus, on both databases."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.http import Urllib3Transport
+from billing.adapters.reconcile_rows import DirectusReconcileRows
+from billing.core.ledger import Ledger, Payment
+from billing.core.reconciliation import (
+    DocumentRow,
+    EventRow,
+    NoticeRow,
+    OpenAttempt,
+    ReversalRow,
+    UnreadableRow,
+)
+from tests.integration.directus.server import SERVICE_TOKEN
+from tests.unit.fakes.directus import FixedToken
+from tests.unit.fakes.stripe import FakeStripe
+
+if TYPE_CHECKING:
+    from tests.integration.directus.server import RunningDirectus
+
+YESTERDAY, TOMORROW = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
+
+
+class Firm:
+    """A client with rows of their own in a database that others use, too."""
+
+    def __init__(self, directus: RunningDirectus) -> None:
+        self.admin = directus.admin
+        client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport(read_timeout=60))
+        self.rows = DirectusReconcileRows(client)
+        self.client = self.create("clients", name="A client", email="client@client.example")
+        self.invoice = self.create(
+            "invoices", invoice_number=uuid.uuid4().hex, client=self.client, currency="USD", status="sent",
+            tax_rate=0, sent_at="2026-03-01T10:00:00Z",
+        )  # fmt: skip
+
+    def create(self, collection: str, **row: Any) -> str:
+        return str(self.admin.call("POST", f"/items/{collection}", row)["id"])
+
+    def payment(self, **columns: Any) -> str:
+        row = {
+            "invoice": self.invoice, "client": self.client, "amount": "100.00", "currency": "USD",
+            "status": "succeeded", "method": "card",
+        }  # fmt: skip
+        return self.create("payments", **{**row, **columns})
+
+
+@pytest.fixture
+def firm(directus: RunningDirectus) -> Firm:
+    return Firm(directus)
+
+
+def stripe_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
+def test_payments_are_found_by_session_by_attempt_and_by_payment_intent(firm: Firm) -> None:
+    stripe = FakeStripe(lambda: datetime.now(UTC), account=uuid.uuid4().hex)
+    by_id = firm.payment(status="pending")
+    name = stripe.makes_session(10000, "USD", {"directus_payment": by_id, "directus_invoice": "no uuid"})
+    intent = stripe.pays(name)
+    by_session = firm.payment(checkout_session=name)
+    by_intent = firm.payment(transaction_id=intent)
+    found = firm.rows.payments_of([stripe.sessions[name]])
+    assert {row.id for row in found} == {by_id, by_session, by_intent}
+    assert [row.id for row in firm.rows.payments_of_intents([intent, "pi_none"])] == [by_intent]
+
+
+def test_young_transactions_and_open_attempts_are_found_by_their_keys(firm: Firm) -> None:
+    young = firm.payment(transaction_id=stripe_id("pi"))
+    claim = firm.payment(status="pending", open_claim=firm.invoice)
+    debit = firm.payment(status="processing", transaction_id=stripe_id("pi"))
+    assert {young, debit} <= set(firm.rows.transaction_keys(YESTERDAY))
+    assert not {young, debit} & set(firm.rows.transaction_keys(TOMORROW))
+    keys = firm.rows.attempt_keys()
+    assert keys == sorted(keys)
+    assert {claim, debit} <= set(keys)
+    assert young not in keys
+    attempts = firm.rows.attempts([claim, debit, young])
+    assert {attempt.payment.id for attempt in attempts if isinstance(attempt, OpenAttempt)} == {claim, debit}
+    assert all(
+        YESTERDAY < attempt.created < TOMORROW for attempt in attempts if isinstance(attempt, OpenAttempt)
+    )
+
+
+def test_unapplied_money_is_found(firm: Firm) -> None:
+    unapplied = firm.payment(invoice=None, client=None, currency="CHF")
+    failed = firm.payment(invoice=None, client=None, status="failed")
+    keys = firm.rows.unapplied_keys()
+    assert unapplied in keys
+    assert failed not in keys
+    (payment,) = firm.rows.payments([unapplied])
+    assert isinstance(payment, Payment)
+    assert str(payment.amount) == "100.00 CHF"
+
+
+def test_a_refund_and_a_dispute_come_with_their_payment(firm: Firm) -> None:
+    payment = firm.payment(transaction_id=stripe_id("pi"))
+    named, disputed = stripe_id("re"), stripe_id("du")
+    refund = firm.create(
+        "refunds", payment=payment, stripe_refund=named, amount="10.00", currency="USD", status="succeeded"
+    )
+    firm.create("refunds", payment=payment, amount="1.00", currency="USD", status="pending")
+    dispute = firm.create(
+        "payment_disputes", payment=payment, stripe_dispute=disputed, amount="100.00", currency="USD",
+        status="under_review",
+    )  # fmt: skip
+    (row,) = firm.rows.refunds_named([named, "re_none"])
+    assert isinstance(row, ReversalRow)
+    assert (row.id, row.stripe_id, str(row.amount), row.status) == (refund, named, "10.00 USD", "succeeded")
+    assert (row.payment.id, row.payment.invoice, row.payment.client) == (payment, firm.invoice, firm.client)
+    assert firm.rows.refunds([refund]) == [row]
+    (other,) = firm.rows.disputes_named([disputed])
+    assert isinstance(other, ReversalRow)
+    assert (other.id, other.status, other.payment.id) == (dispute, "under_review", payment)
+    assert firm.rows.disputes([dispute]) == [other]
+
+
+def test_what_can_still_change_is_found_however_old_and_the_rest_while_it_is_young(firm: Firm) -> None:
+    payment = firm.payment(transaction_id=stripe_id("pi"))
+    common = {"payment": payment, "amount": "10.00", "currency": "USD"}
+    settled = firm.create("refunds", **common, stripe_refund=stripe_id("re"), status="succeeded")
+    pending = firm.create("refunds", **common, stripe_refund=stripe_id("re"), status="pending")
+    by_hand = firm.create("refunds", **common, status="pending")
+    lost = firm.create("payment_disputes", **common, stripe_dispute=stripe_id("du"), status="lost")
+    fought = firm.create(
+        "payment_disputes", **common, stripe_dispute=stripe_id("du"), status="needs_response"
+    )
+    refunds, disputes = set(firm.rows.refund_keys(TOMORROW)), set(firm.rows.dispute_keys(TOMORROW))
+    assert refunds & {settled, pending, by_hand} == {pending}
+    assert disputes & {lost, fought} == {fought}
+    assert {settled, pending} <= set(firm.rows.refund_keys(YESTERDAY))
+    assert {lost, fought} <= set(firm.rows.dispute_keys(YESTERDAY))
+    assert by_hand not in firm.rows.refund_keys(YESTERDAY)
+
+
+def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) -> None:
+    payment = firm.payment()
+    draft = firm.create(
+        "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="USD", status="draft"
+    )
+    set_back = firm.create(
+        "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="EUR", status="draft",
+        sent_at="2026-03-01T10:00:00Z",
+    )  # fmt: skip
+    keys = firm.rows.invoice_keys()
+    assert {firm.invoice, set_back} <= set(keys)
+    assert draft not in keys
+    (ledger,) = firm.rows.ledgers([firm.invoice])
+    assert isinstance(ledger, Ledger)
+    assert [row.id for row in ledger.payments] == [payment]
+    document = firm.create(
+        "documents", invoice=firm.invoice, client=firm.client, type="invoice", title="x", version=2
+    )
+    firm.create("documents", invoice=firm.invoice, client=firm.client, type="other", title="y")
+    assert firm.rows.documents([firm.invoice]) == [DocumentRow(document, firm.invoice, 2, None)]
+    unknown = str(uuid.uuid4())
+    assert firm.rows.currencies({firm.invoice, set_back, unknown}) == {firm.invoice: "USD", set_back: "EUR"}
+
+
+def test_an_unreadable_payment_is_known_by_all_its_names(firm: Firm) -> None:
+    intent, session = stripe_id("pi"), stripe_id("cs")
+    payment = firm.payment(transaction_id=intent, checkout_session=session, currency="JPY", amount="100.50")
+    (found,) = firm.rows.payments([payment])
+    assert isinstance(found, UnreadableRow)
+    assert found.names == {payment, intent, session}
+
+
+def test_events_and_notices_that_are_not_done_are_found(firm: Firm) -> None:
+    parked, done = stripe_id("evt"), stripe_id("evt")
+    firm.create("stripe_events", id=parked, type="charge.updated", object_id="ch_1", status="parked")
+    firm.create("stripe_events", id=done, type="charge.updated", object_id="ch_1", status="done")
+    notice = firm.create(
+        "notices",
+        kind="reminder",
+        status="failed",
+        invoice=firm.invoice,
+        channel="email",
+        recipient="a@b.example",
+    )
+    assert parked in firm.rows.event_keys()
+    assert firm.rows.events([parked, done]) == [EventRow(parked, "charge.updated", "parked", None, "ch_1")]
+    assert firm.rows.known_events([parked, done, "evt_none"]) == {parked, done}
+    assert notice in firm.rows.notice_keys()
+    (found,) = firm.rows.notices([notice])
+    assert isinstance(found, NoticeRow)
+    assert (found.invoice, found.status) == (firm.invoice, "failed")
