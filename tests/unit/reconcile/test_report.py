@@ -216,7 +216,7 @@ def kinds_in_the_code() -> set[str]:
                 and isinstance(node.func, ast.Name)
                 and node.func.id == "Difference"
             ):
-                kind = ast.unparse(node.args[0]).removeprefix("f").strip("'")
+                kind = re.sub(r"^f?'(.*)'$", r"\1", ast.unparse(node.args[0]))
                 found |= {kind.replace("{kind}", reversal) for reversal in ("refund", "dispute")}
     found -= {"error.code", "found[0].kind"}
     return {kind.replace("{event.status}", status) for kind in found for status in ("parked", "failed")}
