@@ -471,6 +471,15 @@ def two_refunds_and_a_lost_dispute(world: World, session: str) -> None:
     world.stripe.dispute_becomes(world.stripe.disputes_payment(session, 9000), "lost")
 
 
+def a_bank_debit_outlives_its_invoices_currency(world: World, session: str) -> None:
+    world.stripe.debits(session)
+    world.deliver()
+    world.stripe.events.clear()
+    world.stored()["currency"] = "EUR"
+    world.stripe.settles(session, succeeds=True)
+    world.stripe.refunds_payment(session, 2500)
+
+
 type Story = Callable[[World, str], None]
 STORIES: list[Story] = [
     a_refund_fails_later, a_dispute_is_lost, another_currency_is_refunded, a_bank_debit_is_refunded,
@@ -514,7 +523,9 @@ def test_any_events_doubled_lost_and_shuffled_give_the_same_rows_after_one_sync(
     assert summary(world) == expected(two_refunds_and_a_lost_dispute)
 
 
-@pytest.mark.parametrize("story", [*STORIES, two_refunds_and_a_lost_dispute])
+@pytest.mark.parametrize(
+    "story", [*STORIES, two_refunds_and_a_lost_dispute, a_bank_debit_outlives_its_invoices_currency]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_around_any_step_and_a_redelivery_give_the_same_rows(story: Story, when: str) -> None:
     calm = expected(story)
