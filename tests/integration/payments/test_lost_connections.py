@@ -32,7 +32,7 @@ def proxy(house: Household) -> Iterator[CuttingProxy]:
 @pytest.fixture
 def firm(house: Household, stripe: RunningSimulator, proxy: CuttingProxy) -> Firm:
     """A firm whose functions reach Directus through the proxy and do not wait long."""
-    return Firm(house, stripe, directus_url=proxy.url, answer_seconds=1.5)
+    return Firm(house, stripe, directus_url=proxy.url, answer_seconds=1.0)
 
 
 def pressed_until_open(firm: Firm, invoice: str, presses: int) -> str:
@@ -98,8 +98,9 @@ def test_a_read_that_is_cut_is_asked_again_and_nobody_notices(
     firm: Firm, proxy: CuttingProxy, moment: Moment
 ) -> None:
     invoice = firm.invoice("500.00")
-    proxy.cut("SEARCH", "/items/payments", moment)
-    proxy.cut("SEARCH", "/items/invoices", moment)
     proxy.cut("GET", "/items/firm", moment)
+    if moment != "answered too late":  # each of which takes as long as one waits
+        proxy.cut("SEARCH", "/items/payments", moment)
+        proxy.cut("SEARCH", "/items/invoices", moment)
     assert firm.checkout(invoice)[0] == 200
     assert proxy.left == []
