@@ -50,7 +50,7 @@ def on_the_stack(wanted: list[str]) -> bool:
                 functions.main(Firm(stack.description()))
             return storm(stack) if "burst" in wanted else True
         finally:
-            stack.down()
+            stack.discard()
 
 
 def storm(stack: Stack) -> bool:

@@ -121,6 +121,12 @@ class Stack:
         with self._alone():
             self._stop_everything()
 
+    def discard(self) -> None:
+        """Stop everything and delete all data, also what PostgreSQL keeps outside the stack's directory."""
+        with self._alone():
+            self._stop_everything()
+            self._forget_data()
+
     def stop_process(self, name: str) -> None:
         """Stop one of the programs (`directus`, `ministack`, ...); its data stays."""
         self._supervisor.stop(name, self._program(name).stop_seconds)

@@ -21,4 +21,4 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         created.up(fresh=True)
         yield created
     finally:
-        created.down()
+        created.discard()

@@ -5,7 +5,6 @@ seed data written. Everything is stopped when Python ends.
 """
 
 import atexit
-import pwd
 import secrets
 import shutil
 import signal
@@ -21,10 +20,11 @@ from typing import Any
 from directus.installer import apply
 from directus.rest import Directus, InstallerError
 from local.directus_server import HARDENED
+from local.postgresql_server import PostgresqlServer
 from local.seed import seed, seed_id
 from local.setup.node import node_environment
 from local.setup.paths import ROOT, directus_tree
-from local.setup.system_packages import postgresql_programs, unprivileged_user
+from local.setup.system_packages import postgresql_programs
 from local.waiting import NeverHappened, wait_for
 from tests.integration.directus.functions_stub import FunctionsStub, free_port
 
@@ -173,56 +173,22 @@ def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dic
 def _database(server: RunningDirectus) -> dict[str, str]:
     if server.database == "sqlite":
         return {"DB_CLIENT": "sqlite3", "DB_FILENAME": str(server.directory / "directus.sqlite")}
-    return {
-        "DB_CLIENT": "pg",
-        "DB_HOST": "127.0.0.1",
-        "DB_PORT": str(_postgresql()),
-        "DB_DATABASE": "postgres",
-        "DB_USER": "billing",
-        "DB_PASSWORD": "",
-    }
+    return _postgresql().directus_environment()
 
 
-def _postgresql() -> int:
-    """Start a PostgreSQL of our own in a temporary directory; it refuses to run as root."""
-    folder = postgresql_programs()
-    assert folder, "PostgreSQL is not installed; run the set-up (make test does)."
+def _postgresql() -> PostgresqlServer:
+    """Start a PostgreSQL of our own in a temporary directory, with an empty database."""
+    assert postgresql_programs(), "PostgreSQL is not installed; run the set-up (make test does)."
     directory = Path(tempfile.mkdtemp(prefix="billing-postgresql-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    user: dict[str, Any] = {}
-    if name := unprivileged_user():
-        group = pwd.getpwnam(name).pw_gid
-        shutil.chown(directory, name, group)
-        user = {"user": name, "group": group, "extra_groups": []}
-    port = free_port()
-    data = directory / "data"
+    cluster = PostgresqlServer(directory, free_port())
+    cluster.prepare(directory / "log")
+    program = cluster.program()
     with (directory / "log").open("ab") as log:
-        initdb = [
-            str(folder / "initdb"),
-            "-D",
-            str(data),
-            "-U",
-            "billing",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-        ]
-        subprocess.run(initdb, cwd=directory, stdout=log, stderr=log, check=True, **user)
-        options = [
-            f"port={port}",
-            "listen_addresses=127.0.0.1",
-            f"unix_socket_directories={directory}",
-            "fsync=off",
-        ]
-        flags = [flag for option in options for flag in ("-c", option)]
-        _spawn([str(folder / "postgres"), "-D", str(data), *flags], log=log, cwd=directory, **user)
-    ready = [str(folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    _wait_with_log(
-        "PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0, directory / "log"
-    )
-    return port
+        _spawn(list(program.arguments), log=log, cwd=directory, env=dict(program.environment))
+    _wait_with_log("PostgreSQL", program.ready, directory / "log")
+    cluster.make_database()
+    return cluster
 
 
 def _spawn(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
