@@ -385,8 +385,9 @@ class FakeStripe:
             charge = intent.latest_charge
             if intent.status == "succeeded" and charge is not None and charge.fee is not None:
                 yield BalanceTransaction(
-                    f"txn_{charge.id}", "charge", intent.amount_received, charge.fee, intent.currency,
-                    charge.created, charge.id, intent.id, intent.metadata,
+                    f"txn_{charge.id}", "charge", intent.amount_received, charge.fee,
+                    charge.fee_currency or intent.currency, charge.created,
+                    charge.id, intent.id, intent.metadata,
                 )  # fmt: skip
         for kind, reversals in (("refund", self.refunds), ("adjustment", self.disputes)):
             for found in reversals.values():

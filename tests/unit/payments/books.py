@@ -215,7 +215,7 @@ class Auditor:
         rows = self._rows("stripe_events")
         mine = {event.id: event for event in self.office.stripe.events}
         for key, event in mine.items():
-            if key not in self.office.stripe.delivered:
+            if key not in self.office.received:
                 continue
             status = rows[key]["status"]
             if status == "parked":

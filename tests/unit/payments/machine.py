@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.payments.office import Choose, Fault
-from tests.unit.payments.play import MOST_STEPS, Play, office_in_memory
+from tests.unit.payments.play import MOST_STEPS, RESTS, Play, office_in_memory
 
 FAULTS = st.none() | st.builds(
     Fault,
@@ -28,10 +28,9 @@ class PaymentsMachine(RuleBasedStateMachine):
         self.play = Play(office_in_memory())
         self.office, self.people = self.play.office, self.play.people
 
-    @initialize(lose=st.booleans())
-    def opens(self, *, lose: bool) -> None:
-        """`lose`: what was not delivered by the end never is."""
-        self.play.lose = lose
+    @initialize(rest=st.sampled_from(RESTS))
+    def opens(self, rest: str) -> None:
+        self.play.rest = rest
 
     # ---- our functions, disturbed -----------------------------------------------------------------------
 
@@ -66,6 +65,10 @@ class PaymentsMachine(RuleBasedStateMachine):
     @rule()
     def the_queue_is_emptied(self) -> None:
         self.office.drain()
+
+    @rule(data=st.data(), fault=FAULTS)
+    def reconcile_runs(self, data: st.DataObject, fault: Fault | None) -> None:
+        self.play.reconcile(drawn(data), fault)
 
     @rule()
     def the_renderer_works(self) -> None:

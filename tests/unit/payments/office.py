@@ -12,21 +12,27 @@ from typing import Any, Protocol
 
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
+from billing.adapters.reconcile_rows import DirectusReconcileRows
 from billing.application.apply_stripe_event import ApplyStripeEvent
 from billing.application.keep_invoice import KeepInvoice
+from billing.application.reconcile import Reconcile, ReconcileRequest, Report
 from billing.application.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.core.checkout import CheckoutTerms
+from billing.core.reconciliation import Redriven
 from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, ConnectionFailed
 from billing.queue_worker import Retry, disposition
 from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.unit.fakes.steps import Crash, Steps, crash
 from tests.unit.fakes.stripe import FakeStripe
+from tests.unit.reconcile.support import FakeContinuation, FakeReports
 
 type Row = dict[str, Any]
 
 DEPLOYMENT = "test"
 TERMS = CheckoutTerms(DEPLOYMENT, "https://firm.example/paid", ("card", "us_bank_account"))
+#: Reconcile runs every hour and reads Stripe's lists of three days: here it is late at most by this.
+LONGEST_WITHOUT_RECONCILE = timedelta(hours=60)
 #: A message that is not done after so many undisturbed deliveries never will be.
 _MOST_RECEIVES = 6
 
@@ -93,12 +99,17 @@ class Fault:
 
 @dataclass
 class Office:
-    """`handed_out` are the sessions that callers were sent to, by invoice; `meanwhile` happens in the middle of calls."""
+    """`handed_out` are the sessions that callers were sent to, by invoice; `meanwhile` happens in the middle of calls.
+
+    `received` are the events that the receiver took, `untold` the invoices whose flow is late.
+    """
 
     rows: Rows
     client: DirectusClient
     steps: Steps
     new_id: Callable[[], str]
+    #: The file that every document of this firm has: what is in it is not tested here.
+    file: str = "file"
     account: str = ""
     time: datetime = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     meanwhile: Callable[[], object] = lambda: None
@@ -107,7 +118,8 @@ class Office:
     assigned: dict[str, str] = field(default_factory=dict)
     handed_out: dict[str, set[str]] = field(default_factory=dict)
     untold: list[str] = field(default_factory=list)
-    dead: list[tuple[dict[str, Any], BillingError]] = field(default_factory=list)
+    dead: list[tuple[dict[str, Any], str, BillingError]] = field(default_factory=list)
+    received: set[str] = field(default_factory=set)
     flags: list[str] = field(default_factory=list)
     parked: list[BillingError] = field(default_factory=list)
 
@@ -132,6 +144,21 @@ class Office:
         self.apply_event = ApplyStripeEvent(
             store, self.stripe, self.keep_invoice, self.queue, DEPLOYMENT, self.parked.append, now=self.now
         )
+
+        self.reports = FakeReports()
+        self.continuation = FakeContinuation()
+        self.reconciler = Reconcile(
+            rows=DirectusReconcileRows(self.client),
+            stripe=self.stripe,
+            dead_letters=DeadLetters(self),
+            invoice_queue=self.queue,
+            render_queue=self.rendering,
+            reports=self.reports,
+            continuation=self.continuation,
+            deployment=DEPLOYMENT,
+            clock=self.now,
+        )
+        self.reconciled = self.time
 
     def now(self) -> datetime:
         return self.time
@@ -182,6 +209,7 @@ class Office:
             self.queue.send(event.message(), group=event.group)
         except (BillingError, Crash):
             return
+        self.received.add(event.id)
         self.stripe.delivered.add(event.id)
 
     def told(self, invoice: str) -> None:
@@ -190,6 +218,16 @@ class Office:
             self.queue.recompute([invoice])
         except (BillingError, Crash):
             return  # Directus never retries a flow
+
+    def reconcile(self) -> Report | None:
+        """The hourly run; None if it died or could not be finished."""
+        began = self.time
+        try:
+            report = self.reconciler(ReconcileRequest())
+        except (BillingError, Crash):
+            return None
+        self.reconciled = began
+        return report
 
     def groups(self) -> list[str]:
         """The groups with work that nobody is at."""
@@ -210,7 +248,7 @@ class Office:
         except BillingError as error:
             receives = self._receives[id(entry)] = self._receives.get(id(entry), 0) + 1
             if not isinstance(disposition(error, receives), Retry):
-                self.dead.append((message, error))
+                self.dead.append((message, group, error))
                 self._delete(entry)
         finally:
             self._busy.discard(group)
@@ -229,10 +267,20 @@ class Office:
                 self.apply_event(StripeEvent.from_message(message))
 
     def render(self) -> None:
-        """The renderer draws what it was asked for."""
+        """The renderer draws what it was asked for, and registers it."""
         for message in self.rendering.messages:
-            self.rows.change("invoices", message["invoice"], pdf_status="ready", pdf_error=None)
+            invoice = message["invoice"]
+            self.rows.change("invoices", invoice, pdf_status="ready", pdf_error=None)
+            self.document(invoice)
         self.rendering.messages.clear()
+
+    def document(self, invoice: str) -> None:
+        """The invoice has a document, once."""
+        if all(row["invoice"] != invoice for row in self.rows.all("documents").values()):
+            bill = self.bills[invoice]
+            self.rows.put(
+                "documents", invoice=invoice, client=bill.client, type="invoice", version=1, file=self.file
+            )
 
     def drain(self) -> None:
         """Everything that is queued is worked on, undisturbed."""
@@ -243,3 +291,20 @@ class Office:
             slowest = max(self._receives.values(), default=0)
             assert slowest < _MOST_RECEIVES, f"never succeeds: {self.queue.sent}"
         self.render()
+
+
+@dataclass
+class DeadLetters:
+    """`DeadLetters` of reconciliation: what the office's worker gave up goes back to the queue."""
+
+    office: Office
+
+    def depths(self) -> Mapping[str, int]:
+        return {"invoices": len(self.office.dead)}
+
+    def redrive(self, name: str, *, at_most: int) -> Redriven:
+        assert name == "invoices"
+        back, self.office.dead = self.office.dead[:at_most], self.office.dead[at_most:]
+        for message, group, _ in back:
+            self.office.queue.send(message, group=group)
+        return Redriven(len(back), 0)

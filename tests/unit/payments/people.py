@@ -6,7 +6,7 @@ from typing import Any
 
 from billing.core.stripe_objects import CheckoutSession
 from billing.core.webhook import StripeEvent
-from tests.unit.payments.office import DEPLOYMENT, Bill, Choose, Entered, Office
+from tests.unit.payments.office import DEPLOYMENT, LONGEST_WITHOUT_RECONCILE, Bill, Choose, Entered, Office
 
 _UNKNOWN_INVOICE = "a9000000-0000-4000-8000-00000000dead"
 _AMOUNTS = (None, "25.00", "50.00", "99.75", "0.10", "9999.00")
@@ -162,16 +162,13 @@ class People:
             )
 
     def fee_becomes_known(self, choose: Choose) -> None:
-        found = [
-            s
-            for s in self.paid()
-            if s.payment_intent
-            and s.payment_intent.latest_charge
-            and s.payment_intent.latest_charge.fee is None
-        ]
+        """In the payment's currency, or in that which the account settles in."""
+        charges = {s.id: s.payment_intent.latest_charge for s in self.paid() if s.payment_intent}
+        found = [(name, charge) for name, charge in charges.items() if charge and charge.fee is None]
         if found:
-            session = choose(found, "session")
-            self.office.stripe.learns_fee(session.id, 59, session.currency)
+            session, charge = choose(found, "session")
+            currency = choose([charge.currency or "USD", "GBP"], "currency")
+            self.office.stripe.learns_fee(session, 59, currency)
 
     def session_expires(self, choose: Choose) -> None:
         """The firm expires a session in its dashboard."""
@@ -342,7 +339,8 @@ class People:
 
     def time_passes(self, choose: Choose) -> None:
         minutes = choose([20, 12 * 60, 25 * 60], "minutes")
-        self.office.time += timedelta(minutes=minutes)
+        if self.office.time + timedelta(minutes=minutes) - self.office.reconciled < LONGEST_WITHOUT_RECONCILE:
+            self.office.passes(minutes=minutes)
 
     # ---- inside -----------------------------------------------------------------------------------------
 

@@ -98,8 +98,16 @@ class KeepInvoice:
             raise failure
 
     def sync_session(self, session_id: str) -> bool:
-        """Book everything that Stripe says of a session; False if the session is another application's."""
-        return self.apply(self.stripe.retrieve_session(session_id), thorough=True)
+        """Book everything that Stripe says of a session; False if nothing can be booked now.
+
+        It is another application's, or what it says must be looked at by a person: then it is flagged. Repeating the
+        message would not help: reconciliation looks again every hour, and names it until it can be booked.
+        """
+        try:
+            return self._sync(session_id)
+        except Parked as error:
+            self.flagged(error.detail, {"code": "payment_flagged", **error.ids})
+            return False
 
     def invoice_of(self, session: CheckoutSession) -> str | None:
         """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
@@ -151,6 +159,9 @@ class KeepInvoice:
 
     # ---- steps ------------------------------------------------------------------------------------------
 
+    def _sync(self, session_id: str) -> bool:
+        return self.apply(self.stripe.retrieve_session(session_id), thorough=True)
+
     def _ledger(self, invoice: str) -> Ledger:
         ledger = self.store.ledger(invoice)
         if ledger is None:
@@ -182,7 +193,7 @@ class KeepInvoice:
         try:
             self.stripe.expire_session(session.id)
         except SessionNotOpen:
-            return self.sync_session(session.id)
+            return self._sync(session.id)
         return True
 
     def _reversed(
@@ -229,7 +240,7 @@ class KeepInvoice:
             try:
                 self.stripe.expire_session(attempt.checkout_session)
             except SessionNotOpen:
-                self.sync_session(attempt.checkout_session)
+                self._sync(attempt.checkout_session)
                 return self._ledger(ledger.invoice.id)
         self.store.update_payment(
             attempt.id, ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
