@@ -177,6 +177,11 @@ def test_a_dispute_that_moves_on_changes_its_row() -> None:
     assert rows.columns(PAYMENT)["amount_disputed_lost"] == "90.00"
 
 
+def test_a_dispute_whose_amount_alone_changes_follows() -> None:
+    (row,) = rows_for(dispute(minor=4000), disputes=[KNOWN_DISPUTE]).updated_disputes
+    assert (row["amount"], row["status"], row["closed_at"]) == ("40.00", "needs_response", None)
+
+
 def test_an_appeal_opens_a_lost_dispute_again_but_gives_nothing_back() -> None:
     payment, known = replace(PAYMENT, amount_disputed_lost=usd(10000)), replace(KNOWN_DISPUTE, status="lost")
     rows = rows_for(dispute(status="appeal_under_review"), disputes=[known], payment=payment)

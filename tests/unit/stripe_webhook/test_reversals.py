@@ -186,6 +186,23 @@ def test_a_payment_seen_first_after_it_was_refunded_brings_its_refund_along() ->
     assert totals(world) == ("partially_paid", "70.00", "30.00")
 
 
+def test_a_payment_seen_first_after_it_was_disputed_brings_its_dispute_along() -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    world.stripe.dispute_becomes(world.stripe.disputes_payment(session, 4000), "lost")
+    world.deliver(world.stripe.events[:1])
+    assert totals(world) == ("partially_paid", "60.00", "40.00")
+
+
+def test_a_refund_that_failed_before_anybody_saw_it_is_in_the_books_all_the_same() -> None:
+    """Nothing hints at it any more: neither the charge nor a row."""
+    world, session = paid()
+    world.stripe.refund_becomes(world.stripe.refunds_payment(session, status="pending"), "failed")
+    world.deliver(world.stripe.events[-2:-1])
+    assert [row["status"] for row in world.directus.table("refunds").values()] == ["failed"]
+    assert totals(world) == ("paid", "100.00", "0.00")
+
+
 def test_a_lost_failure_of_a_refund_is_seen_with_the_next_event_of_the_payment() -> None:
     world, session = paid()
     name = world.stripe.refunds_payment(session)
@@ -317,6 +334,17 @@ def test_money_that_is_refunded_while_the_invoice_is_a_draft_counts_when_it_is_s
     world.stored()["status"] = "sent"
     world.recompute()
     assert totals(world) == ("partially_paid", "70.00", "30.00")
+
+
+def test_what_cannot_be_read_below_a_draft_is_not_added_up() -> None:
+    world, session = paid()
+    world.stripe.refunds_payment(session, 3000)
+    world.deliver()
+    world.stored()["status"] = "draft"
+    (refund,) = world.directus.table("refunds").values()
+    refund["amount"] = "thirty"
+    world.recompute()
+    assert booked(world)["amount_refunded"] == "30.00", "what it said while it could be read stays"
 
 
 def test_a_refund_follows_its_payment_to_the_invoice_staff_assigned_it_to() -> None:

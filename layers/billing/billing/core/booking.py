@@ -292,8 +292,7 @@ def with_reversals(
         return replace(facts, unapplied=merged)
     if booking.created:
         return replace(facts, created=[merged])
-    others = [other for other in booking.updated if other["id"] != row["id"]]
-    return replace(facts, updated=[*others, merged])
+    return replace(facts, updated=[merged])  # the only one: a session has one row
 
 
 def _place(
