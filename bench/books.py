@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.traffic import DECIMALS, rows_of
+from bench.traffic import DECIMALS, dead_letters, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,7 +95,7 @@ def audit(traffic: Traffic) -> Findings:
     _reversals(findings, stripe, administrator, payments)
     _invoices(findings, traffic, stripe, administrator)
     _claims(findings, stripe, payments)
-    _events(findings, administrator)
+    _events(findings, traffic)
     return findings
 
 
@@ -257,14 +257,19 @@ def _claims(findings: Findings, stripe: AtStripe, rows: list[dict[str, Any]]) ->
             findings.different.append(f"payment {row['id']} holds a claim that nobody can pay any more")
 
 
-def _events(findings: Findings, administrator: Person) -> None:
-    rows = rows_of(administrator, "stripe_events", {}, "id,type,status,error")
+def _events(findings: Findings, traffic: Traffic) -> None:
+    """Every event that arrived meanwhile has ended well, and no message was given up."""
+    meanwhile = {"received_at": {"_gte": traffic.began.isoformat(timespec="seconds")}}
+    rows = rows_of(traffic.firm.administrator, "stripe_events", meanwhile, "id,type,status,error")
     findings.compared["event row"] = len(rows)
     findings.different += [
         f"event {row['id']} ({row['type']}) is {row['status']}: {row['error']}"
         for row in rows
         if row["status"] not in _ENDED_EVENTS
     ]
+    given_up = dead_letters(traffic.firm) - traffic.dead_letters_before
+    if given_up > 0:
+        findings.different.append(f"{given_up} messages were given up")
 
 
 def _written(minor: int, currency: str) -> str:

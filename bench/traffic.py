@@ -117,30 +117,39 @@ class Traffic:
     wires: dict[str, tuple[str, str]] = field(default_factory=dict)
     finished: int = 0
     steps: int = 0
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: Messages that had been given up before; a stack may have served others.
+    dead_letters_before: int = 0
 
     def __post_init__(self) -> None:
         self.stripe = StripeSide(self.firm.description["stripe"], self.patience)
+        self.dead_letters_before = dead_letters(self.firm)
         self._mark = uuid.uuid4().hex[:8]
 
     # ---- invoices ---------------------------------------------------------------------------------------
 
     def write_invoices(self) -> None:
-        """Write all invoices as the one writer leaves a sent one, without a flow being told."""
+        """Write all invoices as the one writer leaves a sent one, without a flow being told.
+
+        All show one PDF of the seed data: none is drawn for them, neither now nor by reconcile.
+        """
+        drawn = {"type": {"_eq": "invoice"}, "file": {"_nnull": True}}
+        some_pdf = rows_of(self.firm.administrator, "documents", drawn, "file")[0]
         with without_flows(self.firm):
             for start in range(0, len(self.plans), BATCH):
                 batch = self.plans[start : start + BATCH]
                 written = self.firm.administrator.ask(
-                    "POST", "/items/invoices", [self._invoice(plan) for plan in batch]
+                    "POST", "/items/invoices", [self._invoice(plan, some_pdf["file"]) for plan in batch]
                 )
                 # Directus gives the rows back in an order of its own.
                 self.invoices |= {int(row["invoice_number"][-5:]): str(row["id"]) for row in written.data}
 
-    def _invoice(self, plan: Plan) -> dict[str, Any]:
+    def _invoice(self, plan: Plan, file: str) -> dict[str, Any]:
         now = datetime.now(UTC)
-        total = plan.decimal(plan.total)
+        total, client = plan.decimal(plan.total), self.firm.client_of(plan.client)
         return {
             "invoice_number": f"B-{self._mark}-{plan.number:05d}",
-            "client": self.firm.client_of(plan.client),
+            "client": client,
             "currency": plan.currency,
             "status": "sent",
             "issue_date": now.date().isoformat(),
@@ -154,6 +163,7 @@ class Traffic:
             "balance_due": total,
             "pdf_status": "ready",
             "line_items": [{"kind": "fee", "description": "Advice", "amount": total}],
+            "documents": [{"type": "invoice", "client": client, "file": file, "version": 1}],
         }
 
     # ---- payments ---------------------------------------------------------------------------------------
@@ -249,6 +259,14 @@ def steps_of(plan: Plan) -> int:
         return 1
     extra = (plan.kind is Kind.DECLINED_FIRST) + (plan.kind in _DEBITS) + (plan.kind in _DISPUTES)
     return 2 + extra + len(_refunds(plan))
+
+
+def dead_letters(firm: Firm) -> int:
+    """How many messages of invoice work were given up."""
+    url = firm.description["aws"]["queues"]["stripe_events_dlq"]
+    name = "ApproximateNumberOfMessages"
+    answer = firm.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
 
 
 def rows_of(
