@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bench.stripe_side import StripeSide
-    from bench.traffic import Traffic
+    from bench.traffic import Plan, Traffic
     from local.demo.people import Person
 
 _ENDED_EVENTS: Final = ("done", "ignored")
@@ -202,7 +202,7 @@ def _reversals(
 
 
 def _invoices(findings: Findings, traffic: Traffic, stripe: AtStripe, administrator: Person) -> None:
-    paid = _paid_by_invoice(traffic, stripe)
+    paid = paid_by_invoice(traffic.plans, traffic.invoices, traffic.wires, stripe)
     plans = {traffic.invoices[plan.number]: plan for plan in traffic.plans}
     rows = [row for row in rows_of(administrator, "invoices", {}) if row["id"] in plans]
     expected: dict[str, Fact] = {}
@@ -223,8 +223,16 @@ def _invoices(findings: Findings, traffic: Traffic, stripe: AtStripe, administra
         findings.money[currency] = (Decimal(_written(kept, currency)), said)
 
 
-def _paid_by_invoice(traffic: Traffic, stripe: AtStripe) -> dict[str, int]:
-    """What each invoice was paid, by Stripe's objects and what staff entered, in minor units."""
+def paid_by_invoice(
+    plans: Iterable[Plan],
+    invoices: Mapping[int, str],
+    wires: Mapping[str, tuple[str, str]],
+    stripe: AtStripe,
+) -> dict[str, int]:
+    """What each invoice was paid, by Stripe's objects and what staff entered, in minor units.
+
+    `invoices` by plan number; `wires`: invoice and amount by the firm's reference.
+    """
     taken: defaultdict[str, int] = defaultdict(int)
     for refund in stripe.refunds.values():
         if refund["status"] not in {"failed", "canceled"}:
@@ -238,9 +246,9 @@ def _paid_by_invoice(traffic: Traffic, stripe: AtStripe) -> dict[str, int]:
         if intent["status"] == "succeeded":
             left = max(0, intent["amount_received"] - taken[intent["id"]])
             paid[session["metadata"]["directus_invoice"]] += left
-    for plan in traffic.plans:
-        invoice = traffic.invoices[plan.number]
-        entered = [amount for at, amount in traffic.wires.values() if at == invoice]
+    for plan in plans:
+        invoice = invoices[plan.number]
+        entered = [amount for at, amount in wires.values() if at == invoice]
         paid[invoice] += sum(int(Decimal(amount).scaleb(DECIMALS[plan.currency])) for amount in entered)
     return paid
 
