@@ -27,6 +27,12 @@ def amount_paid(firm: Firm, invoice: str) -> Decimal:
     return sum((_decimal(row["amount"]) for row in rows), _NOTHING)
 
 
+def never_half_written(firm: Firm, invoice: str) -> None:
+    """What must hold at every moment at which only the one writer is at work: the sum is that of the rows."""
+    for row in firm.admin.rows("/items/invoices", **{"filter[id][_eq]": invoice}):
+        assert _decimal(row["amount_paid"] or 0) == amount_paid(firm, invoice)
+
+
 def _the_invoice_is_what_its_rows_say(firm: Firm, invoice: str) -> None:
     stored = firm.stored(invoice)
     total = sum((_decimal(row["amount"]) for row in firm.rows("line_items", invoice)), _NOTHING)
