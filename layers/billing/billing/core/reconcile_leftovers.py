@@ -53,7 +53,7 @@ def is_worth_applying(event: UndeliveredEvent, deployment: str) -> bool:
 
 def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
     """An event that Stripe could not deliver and that has no row in `stripe_events`."""
-    text = f"Stripe could not deliver the event {event.id} ({event.type}); it is applied now."
+    text = f"Stripe has not delivered the event {event.id} ({event.type}), and nobody here has seen it."
     invoice = record_id(event.metadata.get("directus_invoice"))
     found = StripeEvent(
         id=event.id,
