@@ -112,6 +112,8 @@ class Office:
     file: str = "file"
     account: str = ""
     time: datetime = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    #: What reconciliation reads with, if not with `client`.
+    reader: DirectusClient | None = None
     meanwhile: Callable[[], object] = lambda: None
     bills: dict[str, Bill] = field(default_factory=dict)
     entered: dict[str, Entered] = field(default_factory=dict)
@@ -148,7 +150,7 @@ class Office:
         self.reports = FakeReports()
         self.continuation = FakeContinuation()
         self.reconciler = Reconcile(
-            rows=DirectusReconcileRows(self.client),
+            rows=DirectusReconcileRows(self.reader or self.client),
             stripe=self.stripe,
             dead_letters=DeadLetters(self),
             invoice_queue=self.queue,
