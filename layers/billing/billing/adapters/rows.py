@@ -40,7 +40,15 @@ PAYMENT_FIELDS = (
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note",
 )  # fmt: skip
 REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
-PAYMENT_DISPUTE_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_dispute")
+PAYMENT_DISPUTE_FIELDS = (
+    "id",
+    "payment",
+    "amount",
+    "currency",
+    "status",
+    "stripe_dispute",
+    "evidence_due_by",
+)
 DISPUTE_FIELDS = ("id", "invoice", "line_item", "amount", "status")
 
 
@@ -139,6 +147,7 @@ class _ReversalRow(RowModel):
     status: str
     stripe_refund: str | None = None
     stripe_dispute: str | None = None
+    evidence_due_by: Timestamp | None = None
 
 
 class _DisputeRow(RowModel):
@@ -214,7 +223,9 @@ def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
     """Parse a row read with `PAYMENT_DISPUTE_FIELDS`; `currency` is the payment's."""
     parsed = parse(_ReversalRow, row, "payment_disputes")
     amount = _reversed(parsed, currency, "payment_disputes")
-    return PaymentDispute(parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_dispute)
+    return PaymentDispute(
+        parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_dispute, parsed.evidence_due_by
+    )
 
 
 def _reversed(parsed: _ReversalRow, currency: str, collection: str) -> Money:

@@ -170,7 +170,9 @@ def _succeeded(
         return _unapplied(session, attempt, columns, note)
     if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
-        extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
+        extra = {**columns, "client": ledger.invoice.client, "note": note}
+        if attempt is None or attempt.checkout_session != session.id:  # it is unique, and the transaction enough
+            extra["checkout_session"] = session.id
         return Booking(created=[extra], flags=[note])
     # A row's currency never changes: the functions' user may not write it.
     facts = {name: value for name, value in columns.items() if name != "currency"}

@@ -124,6 +124,7 @@ class PaymentDispute:
     status: str
     id: str = ""
     stripe_dispute: str | None = None
+    evidence_due_by: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -230,12 +230,12 @@ def _compare_paid(
     if paid.minor <= 0:
         text = f"Stripe calls session {session.id} paid and has received nothing; look at it in Stripe's dashboard."
         return [Difference("session_paid_without_money", text, ids)]
-    if row is not None and row.transaction_id not in {None, intent.id} and row.checkout_session != session.id:
+    if row is not None and row.transaction_id not in {None, intent.id}:
         row = None  # the row of another payment; this one gets its own
-    if row is not None and _contradicts(row, session, intent):
+    if row is not None and _contradicts(row, session):
         text = (
-            f"Stripe has {paid} paid through session {session.id} as {intent.id}; a payment in Directus names one of the"
-            " two together with another. An administrator corrects transaction_id or checkout_session."
+            f"Stripe has {paid} paid through session {session.id} as {intent.id}; the payment of {intent.id} in Directus"
+            f" names {row.checkout_session} and is {row.status}. An administrator corrects checkout_session."
         )
         return [Difference("transaction_differs", text, {**ids, "transaction_id": intent.id})]
     if row is None or row.status is not PaymentStatus.SUCCEEDED or row.transaction_id is None:
@@ -250,13 +250,10 @@ def _compare_paid(
     return _compare_fee(session, intent, row, ids)
 
 
-def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
-    """Whether the row names this session with another payment, or this payment, unbooked, with another session."""
-    if row.transaction_id is None:
-        return False
-    if row.transaction_id != intent.id:
-        return True
-    return _holds_another(row, session) and row.status is not PaymentStatus.SUCCEEDED
+def _contradicts(row: Payment, session: CheckoutSession) -> bool:
+    """Whether the row names this payment together with another session, and is not booked."""
+    unbooked = row.transaction_id is not None and row.status is not PaymentStatus.SUCCEEDED
+    return unbooked and _holds_another(row, session)
 
 
 def _compare_without_transaction(

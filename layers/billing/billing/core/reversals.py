@@ -164,19 +164,22 @@ def _disputes(
             flags.append(_elsewhere("dispute", dispute))
             continue
         amount = Money(dispute.amount, dispute.currency)
-        if row is not None and (row.status, row.amount) == (dispute.status, amount):
+        due = dispute.evidence_due_by
+        shown = (row.status, row.amount, row.evidence_due_by) if row is not None else None
+        if shown == (dispute.status, amount, due):
             continue
         rows[dispute.id] = PaymentDispute(
-            payment.id, amount, dispute.status, id=row.id if row else "", stripe_dispute=dispute.id
+            payment.id, amount, dispute.status, row.id if row else "", dispute.id, due
         )
-        due = dispute.evidence_due_by
-        columns: _Row = {
+        columns: dict[str, object] = {
             "amount": amount.to_directus(),
             "status": dispute.status,
             "reason": dispute.reason,
             "evidence_due_by": due.isoformat() if due is not None else None,
             "closed_at": None if dispute.status in UNSETTLED_DISPUTES else now.isoformat(),
         }
+        if row is not None and row.status == dispute.status:
+            del columns["closed_at"]  # it ended when its state changed, not when its amount or date did
         if row is None:
             created.append({"stripe_dispute": dispute.id, "currency": dispute.currency, **columns})
         else:
