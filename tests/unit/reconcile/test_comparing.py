@@ -99,6 +99,7 @@ def test_stripe_and_directus_that_agree_are_no_difference(
         (session(), booked(status=CANCELED), "payment_missing"),
         (session(), row(checkout_session="cs_2"), "payment_missing"),
         (session(), row(checkout_session="cs_2", transaction_id="pi_2"), "payment_missing"),
+        (session(), row(PENDING, transaction_id="pi_2"), "payment_missing"),
         (session(), row(), "transaction_missing"),
         (session(), row(checkout_session=None), "transaction_missing"),
         (ON_ITS_WAY, row(PENDING, claim=True), "payment_status_differs"),

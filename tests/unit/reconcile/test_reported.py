@@ -67,12 +67,26 @@ def test_a_payment_flagged_by_its_note_is_no_difference() -> None:
     assert settled(house) == ([], [])
 
 
-def test_a_transaction_that_is_not_its_sessions() -> None:
-    house, _ = paid()
-    house.payments()[0]["transaction_id"] = "pi_other"
-    _, differences = settled(house)
-    assert "transaction_differs" in kinds(differences)
-    assert kinds(house.run().as_json()["repaired"]) == []
+def test_a_transaction_that_is_not_its_sessions_is_never_booked_a_second_time() -> None:
+    house, session = paid()
+    house.payments()[0]["transaction_id"] = "pi_invented"
+    assert sorted(kinds(settled(house)[1])) == ["payment_unknown_to_stripe", "transaction_differs"]
+    house.keep_invoice.sync_session(session)
+    house.deliver()
+    assert len(house.payments()) == 1
+    assert "would double it" in str(house.flags)
+
+
+def test_an_attempt_that_names_another_transaction_takes_its_money_all_the_same() -> None:
+    house, session = opened()
+    house.payments()[0]["transaction_id"] = "pi_invented"
+    intent = house.stripe.pays(session)
+    house.drop_webhooks()
+    assert "payment_missing" in kinds(house.run().as_json()["repaired"])
+    house.work_off()
+    assert settled(house) == ([], [])
+    (row,) = house.payments()
+    assert (row["transaction_id"], house.stored()["status"]) == (intent, "paid")
 
 
 def test_a_payment_that_stripe_does_not_know() -> None:

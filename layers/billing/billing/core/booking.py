@@ -154,6 +154,12 @@ def _succeeded(
     received = Money(intent.amount_received, intent.currency)
     if attempt is not None and attempt.transaction_id == intent.id and _is_booked(attempt):
         return _completed(attempt, intent, ledger)
+    if attempt is not None and _is_booked(attempt) and _names_it_wrongly(attempt, session, intent):
+        message = (
+            "The succeeded payment of this session names another transaction: booking it again would double it."
+            " An administrator corrects its transaction_id."
+        )
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
     columns: dict[str, object] = {
         "transaction_id": intent.id,
         "amount": received.to_directus(),
@@ -168,11 +174,9 @@ def _succeeded(
     if received.currency != ledger.invoice.currency:
         note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
         return _unapplied(session, attempt, columns, note)
-    if attempt is None or _holds_another(attempt, session) or _books_another(attempt, intent):
+    if attempt is None or _holds_another(attempt, session) or _books_another(attempt, session, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
-        extra = {**columns, "client": ledger.invoice.client, "note": note}
-        if attempt is None or attempt.checkout_session != session.id:  # it is unique, and the transaction enough
-            extra["checkout_session"] = session.id
+        extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
         return Booking(created=[extra], flags=[note])
     # A row's currency never changes: the functions' user may not write it.
     facts = {name: value for name, value in columns.items() if name != "currency"}
@@ -227,7 +231,17 @@ def _holds_another(attempt: Payment, session: CheckoutSession) -> bool:
     return attempt.checkout_session is not None and attempt.checkout_session != session.id
 
 
-def _books_another(attempt: Payment, intent: PaymentIntent) -> bool:
+def _books_another(attempt: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
+    """Whether the row is that of another payment; a session has one, so what names the session is never another's."""
+    return _names_another(attempt, intent) and attempt.checkout_session != session.id
+
+
+def _names_it_wrongly(attempt: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
+    """Whether the row is this session's and names another payment intent: somebody wrote that."""
+    return _names_another(attempt, intent) and attempt.checkout_session == session.id
+
+
+def _names_another(attempt: Payment, intent: PaymentIntent) -> bool:
     return attempt.transaction_id is not None and attempt.transaction_id != intent.id
 
 

@@ -230,12 +230,13 @@ def _compare_paid(
     if paid.minor <= 0:
         text = f"Stripe calls session {session.id} paid and has received nothing; look at it in Stripe's dashboard."
         return [Difference("session_paid_without_money", text, ids)]
-    if row is not None and row.transaction_id not in {None, intent.id}:
+    if row is not None and row.transaction_id not in {None, intent.id} and row.checkout_session != session.id:
         row = None  # the row of another payment; this one gets its own
-    if row is not None and _contradicts(row, session):
+    if row is not None and _contradicts(row, session, intent):
         text = (
-            f"Stripe has {paid} paid through session {session.id} as {intent.id}; the payment of {intent.id} in Directus"
-            f" names {row.checkout_session} and is {row.status}. An administrator corrects checkout_session."
+            f"Stripe has {paid} paid through session {session.id} as {intent.id}; a payment in Directus ({row.status})"
+            f" names {row.checkout_session} and {row.transaction_id}. It is not booked again; an administrator corrects"
+            " transaction_id or checkout_session."
         )
         return [Difference("transaction_differs", text, {**ids, "transaction_id": intent.id})]
     if row is None or row.status is not PaymentStatus.SUCCEEDED or row.transaction_id is None:
@@ -250,10 +251,12 @@ def _compare_paid(
     return _compare_fee(session, intent, row, ids)
 
 
-def _contradicts(row: Payment, session: CheckoutSession) -> bool:
-    """Whether the row names this payment together with another session, and is not booked."""
-    unbooked = row.transaction_id is not None and row.status is not PaymentStatus.SUCCEEDED
-    return unbooked and _holds_another(row, session)
+def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
+    """Whether it is this money, booked under another name (again would double it), or its name on another session."""
+    if row.transaction_id is None:
+        return False
+    booked = row.status is PaymentStatus.SUCCEEDED
+    return booked if row.transaction_id != intent.id else _holds_another(row, session) and not booked
 
 
 def _compare_without_transaction(
