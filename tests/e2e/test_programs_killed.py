@@ -9,8 +9,8 @@ from tests.soak.outages import (
     shorter_visibility,
 )
 
-KILLS_OF_DIRECTUS = 2
-SEED = 7
+KILLS_OF_DIRECTUS = 1
+SEED = 8
 
 
 def test_every_payment_is_there_once_after_programs_were_killed(stack: Stack, firm: Firm) -> None:
