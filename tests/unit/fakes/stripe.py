@@ -88,6 +88,9 @@ class FakeStripe:
     def expire_session(self, session: str) -> CheckoutSession:
         number = self.steps.begin("expire session")
         self._let_time_pass()
+        if session not in self.sessions:
+            message = "Stripe refused the request: resource_missing."
+            raise StripeRejected(message, stripe_code="resource_missing")
         if not self.sessions[session].is_open:
             message = "The Checkout session is no longer open."
             raise SessionNotOpen(message, checkout_session=session)

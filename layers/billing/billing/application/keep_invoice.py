@@ -242,6 +242,11 @@ class KeepInvoice:
             except SessionNotOpen:
                 self._sync(attempt.checkout_session)
                 return self._ledger(ledger.invoice.id)
+            except StripeRejected as error:
+                # Opened with another account's or mode's key: past its time nobody can pay in it any more.
+                over = attempt.expires_at is not None and attempt.expires_at <= self.now()
+                if error.stripe_code != "resource_missing" or not over:
+                    raise
         self.store.update_payment(
             attempt.id, ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
         )

@@ -80,7 +80,35 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
             " invoice, or none. An administrator corrects the payment's client, or its invoice."
         )
         found.append(Difference("payment_of_another_client", text, ids))
-    return found
+    return [*found, *_compare_sums(payment, ledger)]
+
+
+def _compare_sums(payment: Payment, ledger: Ledger) -> list[Difference]:
+    """Money that the balance leaves out, or that it counts no further than to nothing: people must know."""
+    ids = ids_of(invoice=ledger.invoice.id, payment=payment.id)
+    number, back = ledger.invoice.invoice_number, amount_refunded(payment, ledger.refunds)
+    if payment.status in {PaymentStatus.FAILED, PaymentStatus.CANCELED} and back.minor > 0:
+        text = (
+            f"{back} was refunded on a payment of {payment.amount} that is {payment.status}: the refund counts nothing on"
+            f" invoice {number}. Cancel the refund, or correct the payment."
+        )
+        return [Difference("refund_of_unpaid", text, ids)]
+    if payment.status is not PaymentStatus.SUCCEEDED:
+        return []
+    if payment.amount.currency != ledger.invoice.currency:
+        text = (
+            f"A payment of {payment.amount} stands on invoice {number}, which is in {ledger.invoice.currency}: it counts"
+            " nothing there. An administrator takes it off the invoice or assigns it to another."
+        )
+        return [Difference("payment_in_other_currency", text, ids)]
+    gone = back + amount_disputed_lost(payment, ledger.payment_disputes)
+    if gone > payment.amount:
+        text = (
+            f"{gone} went back on a payment of {payment.amount} on invoice {number}; its balance counts no more than the"
+            " payment. Compare the payment's refunds and disputes with Stripe's dashboard or the bank."
+        )
+        return [Difference("more_back_than_paid", text, ids)]
+    return []
 
 
 def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: datetime) -> list[Difference]:

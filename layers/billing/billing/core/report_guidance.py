@@ -52,6 +52,17 @@ GUIDANCE: dict[str, Guidance] = {
         "Payments whose refunds or lost disputes do not add up",
         "Compare the payment's refunds and disputes with Stripe's dashboard.",
     ),
+    "payment_in_other_currency": Guidance(
+        "Payments on an invoice in another currency",
+        "They count nothing there. An administrator assigns them to an invoice in their currency, or enters what they are worth.",
+    ),
+    "more_back_than_paid": Guidance(
+        "Payments on which more went back than was paid",
+        "Compare refunds and lost disputes with Stripe's dashboard or the bank; what is too much the firm has paid out of its own.",
+    ),
+    "refund_of_unpaid": Guidance(
+        "Refunds on payments that failed or were canceled", "Cancel the refund, or correct the payment."
+    ),
     "transaction_differs": Guidance(
         "Payments that name one payment and the session of another", _STRIPE_FIRST
     ),
