@@ -23,6 +23,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import boto3
+
 from bench.tables import heading, remark, row
 from tests.unit.template.sam_template import read_template
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from billing.adapters.http import HttpResponse, Transport
+    from billing.adapters.queues import InvoiceQueue
     from billing.queue_worker import MessageControl
 
 ROOT: Final = Path(__file__).parents[1]
@@ -176,6 +179,7 @@ def receiver_and_worker() -> None:
         )  # fmt: skip
         floor = timed(floor_of_receiving, bodies)
         beside("receiver: verify, parse, queue, answer", office.timed(office.receive, bodies), floor)
+        beside("  with boto3's own work of sending", office.timed(office.receive_with_boto3, bodies), floor)
         messages = [office.queued() for _ in bodies]
         beside("worker: apply a paid session", office.timed(office.work, messages))
         again = [office.under_another_name(body) for body in messages]
@@ -293,7 +297,15 @@ class Office:
         self._client, self._user = str(uuid.uuid4()), str(uuid.uuid4())
         self._put("clients", {"id": self._client, "timezone": "America/New_York"})
         self._put("directus_users", {"id": self._user, "client": self._client, "status": "active"})
-        self._receiver = self._received_by()
+        self._receiver = self._received_by(self._queue)
+        sqs = boto3.client(
+            "sqs",
+            endpoint_url=urls["directus"],
+            region_name="us-east-1",
+            aws_access_key_id="bench",
+            aws_secret_access_key="bench",  # noqa: S106  # nobody checks it
+        )
+        self._receiver_with_boto3 = self._received_by(SqsInvoiceQueue(sqs, f"{urls['directus']}/queue"))
         self._worker = self._worked_by()
 
     def timed[Given](self, work: Callable[[Given], object], given: list[Given]) -> Times:
@@ -347,7 +359,7 @@ class Office:
 
     # ---- the functions ----------------------------------------------------------------------------------
 
-    def _received_by(self) -> Callable[[dict[str, Any], Any], Any]:
+    def _received_by(self, queue: InvoiceQueue) -> Callable[[dict[str, Any], Any], Any]:
         from billing.adapters.secrets import Secret  # noqa: PLC0415  # after the cold imports
         from billing.http_api import respond  # noqa: PLC0415  # same
         from billing.observability import logger, metrics  # noqa: PLC0415  # same
@@ -355,7 +367,7 @@ class Office:
         from tests.unit.fakes.aws import FakeSecretsManager  # noqa: PLC0415  # same
 
         secrets = cast("Any", FakeSecretsManager({"AWSCURRENT": WEBHOOK_SECRET}))
-        function = app.Function(Secret(secrets, "arn:webhook"), self._queue)
+        function = app.Function(Secret(secrets, "arn:webhook"), queue)
 
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
         @metrics.log_metrics
@@ -386,6 +398,14 @@ class Office:
 
     def receive(self, raw: bytes) -> None:
         """One delivery; the signature is Stripe's work, but costs so little that it is counted as ours."""
+        self._delivered(raw, self._receiver)
+
+    def receive_with_boto3(self, raw: bytes) -> None:
+        """The same, and the message is really sent."""
+        self._delivered(raw, self._receiver_with_boto3)
+
+    @staticmethod
+    def _delivered(raw: bytes, receiver: Callable[[dict[str, Any], Any], Any]) -> None:
         timestamp = str(int(time.time()))
         signed = hmac.new(
             WEBHOOK_SECRET.encode(), timestamp.encode() + b"." + raw, hashlib.sha256
@@ -396,7 +416,7 @@ class Office:
             "body": raw.decode(),
             "isBase64Encoded": False,
         }
-        answer = _called(self._receiver, event)
+        answer = _called(receiver, event)
         assert answer["statusCode"] == 200, answer  # noqa: PLR2004  # OK
 
     def work(self, body: str) -> None:
