@@ -190,9 +190,13 @@ def _report_processor_time(figures: Figures) -> None:
         seconds = [f"{span.get(program, 0.0):.1f} s" for span in spans.values()]
         if any(span.get(program, 0.0) >= 0.05 for span in spans.values()):  # noqa: PLR2004  # shown as 0.1
             row(f"  {program}", *seconds)
+    of_directus = spans["applying"].get("Directus", 0.0) / len(figures.delivered.bodies)
+    if of_directus:
+        each, most = f"{of_directus * 1000:.0f} ms each", f"{1 / of_directus:.0f} /s"
+        row("  Directus alone, for a delivery; so one processor", each, most)
     remark(
         "Most of it is Directus: an event that is applied asks it a dozen times or more (`python -m bench own` counts).",
         "The emulator works one message of a FIFO queue at a time, whatever the group; AWS works up to five groups at",
-        "once here (MaximumConcurrency), each with a processor of its own. This machine shares its processors among",
+        "once here (MaximumConcurrency), each with its share of a processor. This machine shares its processors among",
         "Stripe, AWS, the functions and Directus: the seconds are this machine's, the zeros are the product's.",
     )
