@@ -24,7 +24,12 @@ ENVIRONMENT = {
     "STRIPE_API_BASE": "http://127.0.0.1:9",
     "STRIPE_SECRET": "arn:stripe",
     "SENDER_EMAIL": "billing@sender.example",
-    **{name: f"https://queue/{name}" for name in ("INVOICE_QUEUE_URL", "MESSAGE_QUEUE_URL")},
+    "DIRECTUS_STORAGE": "s3",
+    "DOCUMENTS_BUCKET": "documents",
+    **{
+        name: f"https://queue/{name}"
+        for name in ("INVOICE_QUEUE_URL", "MESSAGE_QUEUE_URL", "RENDER_QUEUE_URL")
+    },
     **{name: f"https://queue/{name}" for name in ("INVOICE_DLQ_URL", "MESSAGE_DLQ_URL", "RENDER_DLQ_URL")},
     "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling",
     "POWERTOOLS_SERVICE_NAME": "test",
@@ -39,15 +44,17 @@ def test_each_function_is_put_together_from_its_environment_alone(monkeypatch: p
         monkeypatch.setenv(name, value)
     assert isinstance(planner.build.__wrapped__(), PlanReminders)
     assert isinstance(sender.build.__wrapped__()[0], SendReminder)
-    assert isinstance(reconcile.build.__wrapped__(), Reconcile)
+    assert isinstance(reconcile.build.__wrapped__("the function"), Reconcile)
 
 
-@pytest.mark.parametrize("function", [planner, sender, reconcile])
-def test_a_variable_that_is_missing_is_named(function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("function", "told"), [(planner, ()), (sender, ()), (reconcile, ("the function",))])
+def test_a_variable_that_is_missing_is_named(
+    function: Any, told: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingMissing, match="DIRECTUS_URL"):
-        function.build.__wrapped__()
+        function.build.__wrapped__(*told)
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")

@@ -393,9 +393,7 @@ def test_an_event_about_something_else_is_ignored(kind: str) -> None:
     assert world.steps.names == ["POST stripe_events", "PATCH stripe_events"], "Stripe is not asked"
 
 
-@pytest.mark.parametrize(
-    "kind", ["payment_record.created", "checkout.basket.left", "unheard.of"]
-)
+@pytest.mark.parametrize("kind", ["payment_record.created", "checkout.basket.left", "unheard.of"])
 def test_an_event_without_a_rule_is_parked_never_dropped(kind: str) -> None:
     world, _ = opened()
     world.deliver([event(kind, "x_1")])
