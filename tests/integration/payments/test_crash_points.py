@@ -191,12 +191,7 @@ def dying(firm: Firm, calls: list[str]) -> list[tuple[int, str]]:
     "name",
     [
         "an invoice just sent",
-        pytest.param(
-            "a discount that ends a session",
-            marks=pytest.mark.xfail(
-                reason="what was written before the death looks unchanged to the next worker"
-            ),
-        ),
+        "a discount that ends a session",
     ],
 )
 def test_new_amounts_are_drawn_though_the_worker_dies_when_it_has_written_them(firm: Firm, name: str) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from billing.errors import NotFound, UpstreamUnavailable
+from tests.unit.fakes.steps import Crash, crash
 from tests.unit.fakes.world import INVOICE, OTHER_CLIENT, World, opened
 
 # ---- requests of staff, siblings, surplus ---------------------------------------------------------------
@@ -375,3 +376,27 @@ def test_metadata_that_names_no_possible_row_books_the_money_unapplied(written: 
         "100.00",
         "succeeded",
     )
+
+
+def test_a_discount_is_drawn_though_the_writer_dies_before_it_asks_the_renderer() -> None:
+    world = World()
+    world.invoice("100.00")
+    world.line("-30.00", kind="discount")
+    world.steps.reset()
+    world.steps.before[[*recomputed(world)].index("queue rendering")] = crash
+    with pytest.raises(Crash):
+        world.recompute()
+    assert (world.stored()["total"], world.stored()["pdf_status"]) == ("70.00", "pending")
+    assert world.rendering.messages == []
+    world.recompute()
+    assert world.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": False}]
+
+
+def recomputed(world: World) -> list[str]:
+    """The calls that a recompute makes; nothing of it stays."""
+    before, messages = world.directus.snapshot(), list(world.rendering.messages)
+    world.recompute()
+    names = list(world.steps.names)
+    world.directus.tables, world.rendering.messages = before, messages
+    world.steps.reset()
+    return names

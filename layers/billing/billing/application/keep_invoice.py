@@ -22,6 +22,7 @@ from billing.core.booking import (
 )
 from billing.core.checkout import ended, must_end
 from billing.core.ledger import (
+    Invoice,
     InvoiceStatus,
     Ledger,
     Payment,
@@ -292,10 +293,16 @@ class KeepInvoice:
         derived = _derived_columns(after) if after.fault is None else []
         updated = _merged(booking.updated, derived)
         changes = state.changes(invoice) if state is not None else {}
+        draw = (
+            state is not None and state.status is not InvoiceStatus.VOID and _must_be_drawn(invoice, changes)
+        )
+        if draw and changes:
+            # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
+            changes |= {"pdf_status": "pending", "pdf_error": None}
         if changes or updated or booking.created:
             self._write_rows(invoice.id, changes, updated, booking.created)
-        if state is not None and state.status is not InvoiceStatus.VOID:
-            self._render_if_needed(ledger, changes)
+        if draw:
+            self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
 
     def _book_only(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
         """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
@@ -316,11 +323,11 @@ class KeepInvoice:
         except RecordNotUnique as error:
             raise _booked_meanwhile(invoice=invoice) from error
 
-    def _render_if_needed(self, ledger: Ledger, changes: Changes) -> None:
-        """A first sending and every change of the printed amounts get a document; the same content never two."""
-        printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
-        if printed_changed or ledger.invoice.pdf_status in {"none", "failed"}:
-            self.render_queue.send_many([{"type": "invoice", "invoice": ledger.invoice.id, "force": False}])
+
+def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:
+    """A first sending and every change of the printed amounts get a document; the same content never two."""
+    printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
+    return printed_changed or invoice.pdf_status in {"none", "pending", "failed"}
 
 
 def _booked_meanwhile(**ids: str) -> UpstreamUnavailable:
