@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -51,7 +52,7 @@ def main(firm: Firm, payments: int, *, since: float, until: float) -> None:
         f"AWS for {cost.PAYMENTS:,} payments, each with a PDF",
         cost.bill(quantities(uses, pdf, payments), prices),
     )
-    _print_bill("AWS every month, whatever is paid", cost.bill(monthly(firm, until), prices))
+    _print_bill("AWS every month, whatever is paid", cost.bill(monthly(firm), prices))
     _print_stripe(prices)
     remark(
         f"Prices: bench/prices.yaml, written {prices.written}; checked: {prices.checked}. No free tier is taken off;",
@@ -117,11 +118,10 @@ def _average(use: FunctionUse) -> tuple[Decimal, Decimal]:
     ) / count
 
 
-def monthly(firm: Firm, until: float) -> dict[str, tuple[str, Decimal]]:
+def monthly(firm: Firm) -> dict[str, tuple[str, Decimal]]:
     """What a month costs in which nobody pays."""
     resources = [resource["Type"] for resource in read_template()["Resources"].values()]
-    reconcile = use_of(firm, "reconcile", 0, until)
-    hourly, _ = _average(reconcile)
+    hourly, _ = _average(use_of(firm, "reconcile", 0, time.time()))
     queues = sum(1 for _ in re.findall(r"(?m)^          Type: SQS$", (ROOT / "template.yaml").read_text()))
     return {
         "secrets": ("secret_month", Decimal(resources.count("AWS::SecretsManager::Secret"))),
