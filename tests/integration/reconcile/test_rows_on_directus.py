@@ -152,9 +152,16 @@ def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) 
         "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="EUR", status="draft",
         sent_at="2026-03-01T10:00:00Z",
     )  # fmt: skip
+    voided = firm.create(
+        "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="USD", status="draft",
+        voided_at="2026-03-01T10:00:00Z",
+    )  # fmt: skip
     keys = firm.rows.invoice_keys()
-    assert {firm.invoice, set_back} <= set(keys)
+    assert {firm.invoice, set_back, voided} <= set(keys)
     assert draft not in keys
+    (found,) = firm.rows.ledgers([voided])
+    assert isinstance(found, Ledger)
+    assert found.invoice.voided_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
     (ledger,) = firm.rows.ledgers([firm.invoice])
     assert isinstance(ledger, Ledger)
     assert [row.id for row in ledger.payments] == [payment]

@@ -113,12 +113,9 @@ def _named(world: World, value: Any) -> Any:
     return getattr(getattr(world, whose), row) if whose in {"one", "two"} else value
 
 
-@pytest.mark.parametrize("status", ["draft", "void"])
-def test_it_never_drafts_or_voids(world: World, status: str) -> None:
-    assert (
-        world.as_("service").answer("PATCH", f"/items/invoices/{world.one.sent}", {"status": status})[0]
-        == 400
-    )
+def test_it_never_drafts(world: World) -> None:
+    change = {"status": "draft"}
+    assert world.as_("service").answer("PATCH", f"/items/invoices/{world.one.sent}", change)[0] == 400
 
 
 def test_it_changes_no_user(world: World) -> None:

@@ -106,6 +106,11 @@ def test_a_void_invoice_is_not_payable() -> None:
     assert (error.status, error.code) == (409, "not_payable")
 
 
+def test_an_invoice_that_was_voided_is_not_payable_whatever_its_status_says() -> None:
+    error = refused(with_invoice("100.00", status="sent", voided_at=MOMENT))
+    assert (error.status, error.code) == (409, "not_payable")
+
+
 @pytest.mark.parametrize("lines", [("0.00",), ("100.00", "-100.00"), ("100.00", "-100.01")])
 def test_a_total_of_nothing_or_less_is_not_payable(lines: tuple[str, ...]) -> None:
     assert refused(with_invoice(*lines)).code == "not_payable"
@@ -159,26 +164,49 @@ def test_every_accepted_currency_has_a_smallest_charge() -> None:
 # ---- whose invoice --------------------------------------------------------------------------------------
 
 
+MOMENT = "2026-11-01T10:00:00Z"
+
+
+def standing(
+    status: str | None,
+    *,
+    client: str | None = CLIENT,
+    sent_at: str | None = MOMENT,
+    voided_at: str | None = None,
+) -> InvoiceOwnership:
+    return InvoiceOwnership(client, status, sent_at, voided_at)
+
+
 def test_unknown_foreign_and_draft_give_the_same_answer() -> None:
     answers = []
     for found, client in (
         (None, CLIENT),
-        (InvoiceOwnership(CLIENT, "sent"), OTHER_CLIENT),
-        (InvoiceOwnership(CLIENT, "sent"), None),
-        (InvoiceOwnership(None, "sent"), None),
-        (InvoiceOwnership(CLIENT, "draft"), CLIENT),
-        (InvoiceOwnership(CLIENT, None), CLIENT),
-        (InvoiceOwnership(CLIENT, "unheard of"), CLIENT),
+        (standing("sent"), OTHER_CLIENT),
+        (standing("sent"), None),
+        (standing("sent", client=None), None),
+        (standing("draft"), CLIENT),
+        (standing("draft", voided_at=MOMENT), CLIENT),
+        (standing(None), CLIENT),
+        (standing("unheard of"), CLIENT),
+        # A draft that was voided was never sent either.
+        (standing("void", sent_at=None, voided_at=MOMENT), CLIENT),
+        (standing("void", sent_at=None), CLIENT),
+        (standing("sent", sent_at=None, voided_at=MOMENT), CLIENT),
     ):
         with pytest.raises(NotFound) as refusal:
             require_visible(found, client, INVOICE)
         answers.append((refusal.value.detail, refusal.value.code, refusal.value.ids))
-    assert answers == [answers[0]] * 7
+    assert answers == [answers[0]] * 11
 
 
 @pytest.mark.parametrize("status", sorted(set(InvoiceStatus) - {InvoiceStatus.DRAFT}))
 def test_every_other_status_is_visible_to_its_client(status: InvoiceStatus) -> None:
-    require_visible(InvoiceOwnership(CLIENT, status.value), CLIENT, INVOICE)
+    require_visible(standing(status.value), CLIENT, INVOICE)
+    require_visible(standing(status.value, voided_at=MOMENT), CLIENT, INVOICE)
+
+
+def test_an_invoice_that_the_writer_has_not_seen_yet_is_visible_to_its_client() -> None:
+    require_visible(standing("sent", sent_at=None), CLIENT, INVOICE)
 
 
 # ---- where the client comes back to ---------------------------------------------------------------------

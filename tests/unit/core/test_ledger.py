@@ -127,6 +127,19 @@ def test_a_void_invoice_stays_void_whatever_its_lines_say() -> None:
     assert shown(given).status is InvoiceStatus.VOID
 
 
+@pytest.mark.parametrize("status", list(InvoiceStatus))
+@pytest.mark.parametrize("sent_at", [None, SENT_AT])
+def test_what_was_voided_is_void_whatever_its_status_says(
+    status: InvoiceStatus, sent_at: datetime | None
+) -> None:
+    given = ledger(10000, paid=(4000,), status=status, voided_at=NOW, total=usd(10000), sent_at=sent_at)
+    state = shown(given)
+    assert (state.status, state.balance_due, state.sent_at) == (InvoiceStatus.VOID, usd(-4000), sent_at)
+    assert state.changes(given.invoice).get("status") == (None if status == "void" else "void")
+    assert given.invoice.is_void
+    assert not given.invoice.is_draft
+
+
 @pytest.mark.parametrize(
     ("paid", "due", "status"),
     [
@@ -327,6 +340,7 @@ def ledgers(draw: st.DrawFn) -> Ledger:
         *lines, payments=payments, refunds=refunds, payment_disputes=lost, disputes=disputes,
         tax_rate=draw(st.sampled_from(["0", "8.875", "19", "7.7"]).map(Decimal)),
         status=draw(st.sampled_from(list(InvoiceStatus))), sent_at=draw(st.sampled_from([None, SENT_AT])),
+        voided_at=draw(st.sampled_from([None, None, NOW])),
         due_date=draw(st.none() | st.dates(date(2026, 11, 18), date(2026, 11, 22))),
         client_timezone=draw(st.sampled_from([None, "Pacific/Kiritimati", "Pacific/Pago_Pago", "nowhere"])),
     )  # fmt: skip
@@ -380,4 +394,4 @@ def test_nothing_returns_to_draft_and_only_staff_void(of: Ledger) -> None:
     state = state_of(of, NOW)
     if state is not None:
         assert state.status is not InvoiceStatus.DRAFT
-        assert (state.status is InvoiceStatus.VOID) == (of.invoice.status is InvoiceStatus.VOID)
+        assert (state.status is InvoiceStatus.VOID) == of.invoice.is_void

@@ -48,6 +48,18 @@ def writable(collection: str, action: str) -> frozenset[str]:
     )
 
 
+@functools.cache
+def statuses(collection: str) -> frozenset[str] | None:
+    """The values of `status` that the functions' user may write when it updates; None if any."""
+    permissions = yaml.safe_load(_ACCESS.read_text())["permissions"]
+    allowed = [
+        (permission.get("validation") or {}).get("status", {}).get("_in")
+        for permission in permissions
+        if (permission["collection"], permission["action"]) == (collection, "update")
+    ]
+    return frozenset(allowed[0]) if allowed and allowed[0] is not None else None
+
+
 def unique_columns(collection: str) -> list[str]:
     """Columns that hold a value at most once, the primary key first."""
     return ["id"] + [name for name, column in columns(collection).items() if column.get("unique")]
@@ -192,6 +204,7 @@ class FakeDirectus:
         payload, nested = _without_nested(collection, payload)
         if key not in self.table(collection):
             raise Refusal(403, code="FORBIDDEN")
+        self._allowed_status(collection, before, payload)
         self._known(collection, payload)
         row = {**self.table(collection)[key], **payload}
         self._check_unique(collection, row, of=key)
@@ -223,6 +236,15 @@ class FakeDirectus:
         """Refuse as Directus does; what a test does behind Directus goes through `put` instead."""
         if forbidden := sorted(set(names) - writable(collection, action)):
             raise Refusal(403, code="FORBIDDEN", reason=f"{action} {collection}: {', '.join(forbidden)}")
+
+    @staticmethod
+    def _allowed_status(collection: str, before: Row, payload: Row) -> None:
+        """The permission's list, and the guard: the functions restore a void and never make one."""
+        status, allowed = payload.get("status"), statuses(collection)
+        if status is not None and allowed is not None and status not in allowed:
+            raise Refusal(400, code="FAILED_VALIDATION", field="status")
+        if collection == "invoices" and status == "void" and before["voided_at"] is None:
+            raise Refusal(403, code="INVOICE_NOT_VOIDED")
 
     def _check_unique(self, collection: str, row: Row, *, of: str | None) -> None:
         for name in unique_columns(collection):

@@ -30,6 +30,7 @@ from billing.core.reconciliation import (
     EventRow,
     NoticeRow,
     OpenAttempt,
+    Recompute,
     Render,
     SyncSession,
 )
@@ -285,6 +286,18 @@ def test_a_void_invoice_owes_nothing_and_keeps_its_credit() -> None:
     assert compare_invoice(good, [DOCUMENT], NOW) == []
     bad = ledger(InvoiceStatus.VOID, payments=paid, paid="30.00", balance="70.00")
     assert kinds(compare_invoice(bad, [DOCUMENT], NOW)) == ["invoice_differs"]
+
+
+@pytest.mark.parametrize("status", list(InvoiceStatus))
+def test_a_void_that_was_overwritten_is_found_and_restored(status: InvoiceStatus) -> None:
+    found = ledger(status, paid="0.00", balance="0.00", pdf_status="none")
+    found = replace(found, invoice=replace(found.invoice, voided_at=NOW))
+    differences = compare_invoice(found, [], NOW)
+    if status is InvoiceStatus.VOID:
+        assert differences == []
+    else:
+        assert (kinds(differences), repairs(differences)) == (["invoice_differs"], [Recompute(INVOICE).name])
+        assert f"status shows {status}, its rows say void" in differences[0].detail
 
 
 @pytest.mark.parametrize("pdf_status", ["none", "pending", "failed"])

@@ -109,6 +109,12 @@ def test_a_refund_reopens_the_balance() -> None:
     assert decision.balance_due == usd("40.00")
 
 
+def voided(found: ReminderCase) -> ReminderCase:
+    """The same invoice, voided and then overwritten by somebody who had not seen it."""
+    invoice = replace(found.ledger.invoice, voided_at=at(NOON))
+    return replace(found, ledger=replace(found.ledger, invoice=invoice))
+
+
 def test_a_declined_or_pending_payment_neither_counts_nor_pauses() -> None:
     declined = case(payments=[payment("100.00", PaymentStatus.FAILED)])
     pending = case(payments=[payment("100.00", PaymentStatus.PENDING)])
@@ -120,6 +126,7 @@ def test_a_declined_or_pending_payment_neither_counts_nor_pauses() -> None:
     [
         (case(status=InvoiceStatus.DRAFT), "draft"),
         (case(status=InvoiceStatus.VOID), "void"),
+        (voided(case(status=InvoiceStatus.OVERDUE)), "void"),
         (case(disputes=[Dispute("d", "open")]), "disputed"),
         (case(disputes=[Dispute("d", "open", line_item="line-1", amount=usd("1.00"))]), "disputed"),
         (case(payments=[payment("10.00", PaymentStatus.PROCESSING)]), "payment_processing"),

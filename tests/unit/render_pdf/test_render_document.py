@@ -283,8 +283,13 @@ def test_an_unknown_invoice_is_refused_for_good() -> None:
 
 
 @pytest.mark.parametrize("sent_at", ["2026-10-01T14:30:00Z", None])
-def test_a_void_invoice_gets_no_new_document(sent_at: str | None) -> None:
-    firm = office(status="void", sent_at=sent_at)
+@pytest.mark.parametrize(
+    ("status", "voided_at"),
+    [("void", None), ("void", "2026-10-02T08:00:00Z"), ("sent", "2026-10-02T08:00:00Z"),
+     ("draft", "2026-10-02T08:00:00Z")],
+)  # fmt: skip
+def test_a_void_invoice_gets_no_new_document(status: str, voided_at: str | None, sent_at: str | None) -> None:
+    firm = office(status=status, sent_at=sent_at, voided_at=voided_at)
     firm.render.render_invoice(INVOICE)
     assert (firm.invoice["pdf_status"], firm.documents) == ("failed", [])
     assert "void" in firm.invoice["pdf_error"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing.errors import NotFound, UpstreamUnavailable
+from billing.errors import DirectusRejected, NotFound, UpstreamUnavailable
 from tests.unit.fakes.steps import Crash, crash
 from tests.unit.fakes.world import INVOICE, OTHER_CLIENT, World, opened
 
@@ -64,6 +64,43 @@ def test_a_bank_debit_cannot_be_called_back() -> None:
     world.stripe.settles(session, succeeds=True)
     world.deliver()
     assert (world.stored()["status"], world.stored()["balance_due"]) == ("void", "-100.00")
+
+
+def _staff_void(world: World) -> None:
+    """As Directus writes it: the guard adds the moment to the same change."""
+    row = world.stored()
+    world.directus.table("invoices")[INVOICE] = {**row, "status": "void", "voided_at": "2026-11-20T15:00:00Z"}
+
+
+def test_a_void_between_look_and_write_is_restored_by_the_recompute_that_it_asks_for() -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    overwritten: list[str] = []
+    world.steps.before_next["PATCH invoices"] = lambda: _staff_void(world)
+    world.steps.after_next["PATCH invoices"] = lambda: overwritten.append(world.stored()["status"])
+    world.deliver()
+    world.recompute()
+    assert overwritten == ["paid"]  # written from what the writer had read
+    assert (world.stored()["status"], world.stored()["balance_due"]) == ("void", "-100.00")
+    assert world.stored()["voided_at"] == "2026-11-20T15:00:00Z"
+
+
+def test_an_overwritten_void_expires_the_session_and_orders_no_document() -> None:
+    world, session = opened()
+    world.stored().update(status="sent", voided_at="2026-11-20T15:00:00Z", pdf_status="none")
+    world.rendering.messages.clear()
+    world.recompute()
+    assert world.stripe.sessions[session].status == "expired"
+    assert (world.stored()["status"], world.rendering.messages) == ("void", [])
+
+
+def test_the_writer_makes_no_invoice_void_that_nobody_voided() -> None:
+    world = World()
+    world.invoice("100.00")
+    with pytest.raises(DirectusRejected) as refusal:
+        world.store.write_invoice(INVOICE, {"status": "void"})
+    assert "INVOICE_NOT_VOIDED" in str(refusal.value.detail)
+    assert world.stored()["status"] == "sent"
 
 
 def test_a_payment_through_an_older_session_expires_the_open_one() -> None:

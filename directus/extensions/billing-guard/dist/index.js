@@ -3,16 +3,22 @@ import { checkLinks, mustBeReadable } from './links.js';
 import { forbidden } from './refusal.js';
 import { scheduleRetention } from './retention.js';
 import { RULES } from './rules.js';
+import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
 
 /** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.2.0';
+export const VERSION = '1.3.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
 
-/** Administrators, the functions, and Directus itself (no accountability) are not checked. */
-const isTrusted = (accountability) =>
-	!accountability || accountability.admin === true || accountability.role === SERVICE_ROLE;
+/** Whoever is neither an administrator nor the functions, logged in or not: links and rules are checked for them. */
+const ANYBODY = 'anybody';
+
+/** Who writes: administrators and Directus itself (no accountability), the functions, or anybody else. */
+function callerOf(accountability) {
+	if (!accountability || accountability.admin === true) return ADMINISTRATOR;
+	return accountability.role === SERVICE_ROLE ? FUNCTIONS : ANYBODY;
+}
 
 export default ({ init, filter, schedule }, directus) => {
 	const { ItemsService } = directus.services;
@@ -22,29 +28,38 @@ export default ({ init, filter, schedule }, directus) => {
 	scheduleRetention(schedule, directus);
 
 	filter('items.create', (payload, { collection }, context) =>
-		checked('create', collection, context, async () => {
-			await checkLinks(collection, payload, context, ItemsService);
-			return RULES[collection].create?.(payload, context);
+		checked('create', collection, context, async (caller) => {
+			let completed = payload;
+			if (caller === ANYBODY) {
+				await checkLinks(collection, payload, context, ItemsService);
+				completed = (await RULES[collection].create?.(payload, context)) ?? payload;
+			}
+			return collection === 'invoices' ? completeNewVoid(completed, context, caller) : completed;
 		}).then((completed) => completed ?? payload),
 	);
 
 	filter('items.update', (payload, { collection, keys }, context) =>
-		checked('update', collection, context, async () => {
-			// First of all, so that no refusal below tells anything about a row the caller cannot see.
-			await mustBeReadable(collection, keys, context, ItemsService);
-			await checkLinks(collection, payload, context, ItemsService);
-			return RULES[collection].update?.(payload, keys, context);
+		checked('update', collection, context, async (caller) => {
+			let completed = payload;
+			if (caller === ANYBODY) {
+				// First of all, so that no refusal below tells anything about a row the caller cannot see.
+				await mustBeReadable(collection, keys, context, ItemsService);
+				await checkLinks(collection, payload, context, ItemsService);
+				completed = (await RULES[collection].update?.(payload, keys, context)) ?? payload;
+			}
+			return collection === 'invoices' ? completeVoid(completed, keys, context, caller) : completed;
 		}).then((completed) => completed ?? payload),
 	);
 };
 
-/** Run a check for whom it concerns. Filters run before Directus checks permissions. */
+/** Run a check, told who writes. Filters run before Directus checks permissions. */
 async function checked(action, collection, context, check) {
-	const { accountability } = context;
-	if (!(collection in RULES) || isTrusted(accountability)) return undefined;
-	if (!accountability.user) throw forbidden();
+	if (!(collection in RULES)) return undefined;
+	const caller = callerOf(context.accountability);
+	if (caller !== ANYBODY) return check(caller);
+	if (!context.accountability.user) throw forbidden();
 	try {
-		return await check();
+		return await check(caller);
 	} catch (refusal) {
 		// Who may not do this at all is told so, and not what would be wrong with it.
 		if (refusal?.name === 'DirectusError' && !(await mayAtAll(action, collection, context))) throw forbidden();

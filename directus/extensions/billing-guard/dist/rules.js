@@ -30,6 +30,9 @@ const one = async (database, table, id, columns) =>
 
 const many = (database, table, keys, columns) => database(table).select(columns).whereIn('id', keys);
 
+/** Before `make apply` has added the column there is no `voided_at`: rows that are asked this are read whole. */
+const isVoid = (invoice) => invoice.status === 'void' || (invoice.voided_at ?? null) !== null;
+
 // -- invoices ---------------------------------------------------------------------------------------------------
 
 function invoiceWritten(payload) {
@@ -39,10 +42,10 @@ function invoiceWritten(payload) {
 }
 
 async function invoiceChanged(payload, keys, { database }) {
-	const rows = await many(database, 'invoices', keys, ['id', 'status', 'sent_at', ...FROZEN]);
+	const rows = await many(database, 'invoices', keys, '*');
 	checkNumbers(payload);
 	for (const row of rows) {
-		if (row.status === 'void' && payload.status !== undefined && payload.status !== 'void') {
+		if (isVoid(row) && payload.status !== undefined && payload.status !== 'void') {
 			throw locked('INVOICE_VOID', 'A void invoice stays void. Write a new invoice.', { invoice: row.id });
 		}
 		const changed = FROZEN.filter((field) => payload[field] !== undefined && !sameValue(field, payload[field], row[field]));
@@ -87,11 +90,11 @@ function sameValue(field, wanted, actual) {
 // -- line items -------------------------------------------------------------------------------------------------
 
 async function lineItemAdded(payload, { database }) {
-	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'sent_at', 'currency', 'tax_rate']);
+	const invoice = await one(database, 'invoices', payload.invoice, '*');
 	if (invoice === undefined) throw invalid('LINK_REQUIRED', '"invoice" is required.', { collection: 'line_items', field: 'invoice' });
 	checkLine(payload, invoice);
 	checkDiscount(payload.kind, payload.amount);
-	if (invoice.sent_at !== null && (payload.kind !== 'discount' || invoice.status === 'void')) {
+	if (invoice.sent_at !== null && (payload.kind !== 'discount' || isVoid(invoice))) {
 		throw locked('INVOICE_FROZEN', 'This invoice has been sent: only a discount can be added.', { invoice: invoice.id });
 	}
 	if (invoice.sent_at !== null) await checkTotalFits(invoice, payload.amount, database);
@@ -300,8 +303,8 @@ function checkDocument(document, invoice) {
 // -- disputes ---------------------------------------------------------------------------------------------------
 
 async function disputeOpened(payload, { database }) {
-	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'status', 'currency']);
-	if (invoice === undefined || ['draft', 'void'].includes(invoice.status)) {
+	const invoice = await one(database, 'invoices', payload.invoice, '*');
+	if (invoice === undefined || invoice.status === 'draft' || isVoid(invoice)) {
 		throw invalid('NOT_DISPUTABLE', 'Only an invoice that was sent can be disputed.', { field: 'invoice' });
 	}
 	checkMoney(payload, ['amount'], invoice.currency);

@@ -105,9 +105,11 @@ class DirectusBillingStore:
         self._ledgers = BulkLedgers(client)
 
     def ownership(self, invoice: str) -> InvoiceOwnership | None:
-        """Whose the invoice is and its status: one request, and nothing of it can be unreadable."""
-        row = self._client.read_one("invoices", invoice, ("client", "status"))
-        return None if row is None else InvoiceOwnership(row["client"], row["status"])
+        """Whose the invoice is and where it stands: one request, and nothing of it can be unreadable."""
+        row = self._client.read_one("invoices", invoice, ("client", "status", "sent_at", "voided_at"))
+        if row is None:
+            return None
+        return InvoiceOwnership(row["client"], row["status"], row["sent_at"], row["voided_at"])
 
     def ledger(self, invoice: str) -> Ledger | None:
         """Every row that decides about the invoice; with a `fault` if one of those below it cannot be read."""

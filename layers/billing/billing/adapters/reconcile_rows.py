@@ -138,8 +138,14 @@ _UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
 _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
 _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
 _UNAPPLIED = {"_and": [{"invoice": {"_null": True}}, {"status": {"_in": ["processing", "succeeded"]}}]}
-#: A draft that has been sent is an invoice that somebody set back.
-_SENT = {"_or": [{"status": {"_neq": "draft"}}, {"sent_at": {"_nnull": True}}]}
+#: A draft that has been sent, or voided, is an invoice that somebody set back.
+_SENT = {
+    "_or": [
+        {"status": {"_neq": "draft"}},
+        {"sent_at": {"_nnull": True}},
+        {"voided_at": {"_nnull": True}},
+    ]
+}
 _OF_PAYMENT = tuple(f"payment.{name}" for name in PAYMENT_FIELDS)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 INVOICE_FIELDS = (
     "id", "invoice_number", "client", "currency", "status", "tax_rate", "subtotal", "tax", "total",
-    "amount_paid", "balance_due", "due_date", "sent_at", "pdf_status",
+    "amount_paid", "balance_due", "due_date", "sent_at", "voided_at", "pdf_status",
 )  # fmt: skip
 LINE_ITEM_FIELDS = ("id", "invoice", "amount")
 PAYMENT_FIELDS = (
@@ -112,6 +112,7 @@ class _InvoiceRow(RowModel):
     balance_due: Decimal | None = None
     due_date: date | None = None
     sent_at: Timestamp | None = None
+    voided_at: Timestamp | None = None
     pdf_status: str | None = None
 
 
@@ -179,6 +180,7 @@ def invoice_from_row(row: Row) -> Invoice:
         balance_due=_money(parsed.balance_due, currency),
         due_date=parsed.due_date,
         sent_at=parsed.sent_at,
+        voided_at=parsed.voided_at,
         pdf_status=parsed.pdf_status or "none",
     )
 

@@ -18,7 +18,7 @@ from billing.core.document_plan import (
     payments_to_print,
     stored_form,
 )
-from billing.core.ledger import InvoiceStatus, LineItem, checked_totals
+from billing.core.ledger import LineItem, checked_totals
 from billing.core.printed_invoice import (
     MAX_LOGO_BYTES,
     DocumentIdentity,
@@ -104,7 +104,7 @@ class RenderDocument:
         if record is None:
             message = "There is no such invoice."
             raise NotFound(message, invoice=invoice)
-        if record.facts.ledger.status is InvoiceStatus.DRAFT:
+        if record.facts.ledger.is_draft:
             message = "A draft has no PDF; send the invoice first."
             raise Conflict(message, code="invoice_is_draft", invoice=invoice)
         return record
@@ -117,7 +117,7 @@ class RenderDocument:
             layer_version=self.renderer.layer_version,
         )
         document = next((row for row in record.documents if row.id == identity.document_id), None)
-        if document is None and record.facts.ledger.status is InvoiceStatus.VOID:
+        if document is None and record.facts.ledger.is_void:
             message = "The invoice is void: its documents stay, a new one is not made."
             raise Unprocessable(message, code="invoice_is_void", invoice=printed.id)
         stored = None if force else self.store.find(identity.object_key)
@@ -156,7 +156,7 @@ class RenderDocument:
     def _not_sent_yet(self, record: InvoiceRecord) -> BillingError:
         """`sent_at` and null totals are the one writer's to set; totals that do not add up it would refuse, too."""
         ledger = record.facts.ledger
-        if ledger.status is InvoiceStatus.VOID:
+        if ledger.is_void:
             message = "The invoice is void and was never sent."
             return Unprocessable(message, code="invoice_is_void", invoice=ledger.id)
         checked_totals(ledger, [LineItem(line.id, line.amount) for line in record.lines])

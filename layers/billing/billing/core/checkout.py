@@ -64,10 +64,18 @@ class CheckoutTerms:
 
 @dataclass(frozen=True)
 class InvoiceOwnership:
-    """Whose an invoice is and its status, both as stored: enough to decide who may know of it."""
+    """Whose an invoice is and where it stands, as stored: enough to decide who may know of it."""
 
     client: str | None
     status: str | None
+    sent_at: str | None
+    voided_at: str | None
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether its client may know of it: a draft that was voided was never sent either."""
+        void = self.status == InvoiceStatus.VOID or self.voided_at is not None
+        return self.status in _VISIBLE and (self.sent_at is not None or not void)
 
 
 #: A status that nobody knows is shown to nobody.
@@ -79,7 +87,7 @@ def require_visible(found: InvoiceOwnership | None, client: str | None, invoice:
 
     Decided before anything else of the invoice is read: an error about its other columns would tell of it.
     """
-    if found is None or client is None or found.client != client or found.status not in _VISIBLE:
+    if found is None or client is None or found.client != client or not found.is_visible:
         raise not_visible(invoice)
 
 
@@ -124,7 +132,7 @@ def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
 
 def _payable_now(ledger: Ledger) -> Money:
     invoice = ledger.invoice
-    if invoice.status is InvoiceStatus.VOID:
+    if invoice.is_void:
         message = "This invoice is void."
         raise Conflict(message, code="not_payable", invoice=invoice.id)
     if ledger.fault is not None:
@@ -261,7 +269,7 @@ def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
     invoice = ledger.invoice
     # Ended by hand: whatever of ours ends an attempt frees its claim.
     over = attempt.status in {PaymentStatus.CANCELED, PaymentStatus.FAILED}
-    if over or invoice.status in {InvoiceStatus.VOID, InvoiceStatus.DRAFT}:
+    if over or invoice.is_void or invoice.is_draft:
         return True
     if attempt.amount.currency != invoice.currency:
         return True

@@ -50,7 +50,11 @@ class PaymentStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Invoice:
-    """An invoice as stored. Money is None where the column is null; `tax_rate` is in percent."""
+    """An invoice as stored. Money is None where the column is null; `tax_rate` is in percent.
+
+    `voided_at` is set with the status void and never goes; `status` may have been overwritten since by somebody who had
+    not seen it. Invoices voided before there was the column have the status alone.
+    """
 
     id: str
     invoice_number: str
@@ -65,7 +69,18 @@ class Invoice:
     balance_due: Money | None = None
     due_date: date | None = None
     sent_at: datetime | None = None
+    voided_at: datetime | None = None
     pdf_status: str = "none"
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it is void, whatever its status says."""
+        return self.status is InvoiceStatus.VOID or self.voided_at is not None
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it is a draft that nobody voided."""
+        return self.status is InvoiceStatus.DRAFT and not self.is_void
 
 
 @dataclass(frozen=True)
@@ -259,12 +274,12 @@ def state_of(ledger: Ledger, now: datetime, *, as_of: datetime | None = None) ->
     is overdue. Raises `totals_do_not_add_up`, and the ledger's fault if it has one.
     """
     invoice = ledger.invoice
-    if invoice.status is InvoiceStatus.DRAFT:
+    if invoice.is_draft:
         return None
     if ledger.fault is not None:
         raise ledger.fault
     paid = amount_paid(ledger)
-    if invoice.status is InvoiceStatus.VOID:
+    if invoice.is_void:
         return InvoiceState(
             InvoiceStatus.VOID, paid, -paid, invoice.subtotal, invoice.tax, invoice.total, invoice.sent_at
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing.core.ledger import InvoiceStatus, PaymentStatus, amount_disputed_lost, amount_refunded, state_of
+from billing.core.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
 from billing.core.money import Money
 from billing.core.reconcile_reversals import compare_entered_refunds
 from billing.core.reconciliation import GRACE, Difference, Recompute, Render, ids_of
@@ -22,7 +22,7 @@ def compare_invoice(ledger: Ledger, documents: Sequence[DocumentRow], now: datet
     """What a sent invoice shows against what its rows say, and its documents."""
     invoice = ledger.invoice
     ids = ids_of(invoice=invoice.id)
-    if invoice.status is InvoiceStatus.DRAFT:
+    if invoice.is_draft:
         if invoice.sent_at is None:
             return []
         text = (
@@ -114,7 +114,7 @@ def _compare_sums(payment: Payment, ledger: Ledger) -> list[Difference]:
 def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: datetime) -> list[Difference]:
     invoice = ledger.invoice
     ids = ids_of(invoice=invoice.id)
-    if invoice.status is InvoiceStatus.VOID:
+    if invoice.is_void:
         return []  # whatever document it has stays; it gets no new one
     if invoice.pdf_status == "failed":
         text = f"The PDF of invoice {invoice.invoice_number} could not be made; pdf_error says why."

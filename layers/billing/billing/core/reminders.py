@@ -227,7 +227,7 @@ def decide(case: ReminderCase, policy: Policy, now: datetime) -> Remind | Skip:
 
 def _state(ledger: Ledger, now: datetime) -> InvoiceState | Skip:
     """What the rows say; one invoice whose rows contradict each other must not stop the others."""
-    if ledger.invoice.status is InvoiceStatus.VOID:
+    if ledger.invoice.is_void:
         return Skip(SkipReason.VOID)
     try:
         state = state_of(ledger, now)
