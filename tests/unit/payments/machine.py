@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.payments.office import Choose, Fault
-from tests.unit.payments.play import MOST_STEPS, RESTS, Play, office_in_memory
+from tests.unit.payments.play import EFFECTS, KINDS, MOST_STEPS, RESTS, Play, office_in_memory
 
 FAULTS = st.none() | st.builds(
     Fault,
-    st.sampled_from(["crash", "outage", "meanwhile"]),
-    step=st.integers(0, MOST_STEPS),
+    st.sampled_from(KINDS),
+    step=st.sampled_from(EFFECTS) | st.integers(0, MOST_STEPS),
     after=st.booleans(),
     calls=st.sampled_from([1, 4]),
 )
@@ -38,10 +38,9 @@ class PaymentsMachine(RuleBasedStateMachine):
     def a_client_presses_pay(self, data: st.DataObject, fault: Fault | None) -> None:
         self.play.press_pay(drawn(data), fault)
 
-    @rule(data=st.data())
-    def a_client_presses_pay_twice(self, data: st.DataObject) -> None:
-        self.people.press_pay(drawn(data))
-        self.people.press_pay(drawn(data))
+    @rule(data=st.data(), fault=FAULTS)
+    def a_client_presses_pay_twice(self, data: st.DataObject, fault: Fault | None) -> None:
+        self.play.press_pay_twice(drawn(data), fault)
 
     @rule(data=st.data())
     def an_invoice_is_paid_without_disturbance(self, data: st.DataObject) -> None:

@@ -89,10 +89,13 @@ class Entered:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong around the n-th call to the outside: `crash`, `outage` of some calls, or something `meanwhile`."""
+    """What goes wrong around a call to the outside: `crash`, `outage` of some calls, or something `meanwhile`.
+
+    `step` is the call's number, or the name of an effect, whose first call it then is.
+    """
 
     kind: str
-    step: int
+    step: int | str
     after: bool
     calls: int = 1
 
@@ -175,13 +178,20 @@ class Office:
         """Let the fault happen in what is done inside."""
         self.steps.reset()
         if fault is not None:
-            moments = self.steps.after if fault.after else self.steps.before
-            for number in range(fault.step, fault.step + fault.calls):
-                moments[number] = self._happening(fault)
+            self._order(fault, fault.step)
         try:
             yield
         finally:
             self.steps.reset()
+
+    def _order(self, fault: Fault, step: int | str) -> None:
+        if isinstance(step, str):
+            named = self.steps.after_next if fault.after else self.steps.before_next
+            named[step] = self._happening(fault)
+            return
+        moments = self.steps.after if fault.after else self.steps.before
+        for number in range(step, step + fault.calls):
+            moments[number] = self._happening(fault)
 
     def _happening(self, fault: Fault) -> Callable[[], object]:
         def unreachable() -> None:
@@ -230,6 +240,11 @@ class Office:
             return None
         self.reconciled = began
         return report
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a worker is in the middle of a message."""
+        return bool(self._busy)
 
     def groups(self) -> list[str]:
         """The groups with work that nobody is at."""

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from billing.core.stripe_objects import CheckoutSession
 from billing.core.webhook import StripeEvent
 from tests.unit.payments.office import DEPLOYMENT, LONGEST_WITHOUT_RECONCILE, Bill, Choose, Entered, Office
 
 _UNKNOWN_INVOICE = "a9000000-0000-4000-8000-00000000dead"
-_AMOUNTS = (None, "25.00", "50.00", "99.75", "0.10", "9999.00")
+_AMOUNTS = (None, None, "25.00", "25.00", "50.00", "99.75", "0.10", "9999.00")
 _REFUND_GONE = {"failed", "canceled"}
 
 
@@ -27,9 +26,9 @@ class People:
 
     # ---- clients ----------------------------------------------------------------------------------------
 
-    def press_pay(self, choose: Choose, *, quiet: bool = True) -> None:
+    def press_pay(self, choose: Choose, *, quiet: bool = True, bill: Bill | None = None) -> None:
         """A client presses Pay. `quiet`: nothing went wrong meanwhile, so the answer can be looked at."""
-        bill = self._bill(choose)
+        bill = bill or self.bill(choose)
         amount = choose(_AMOUNTS, "amount")
         in_debit = {session.id for session in self.debits(bill)}
         answer = self.office.checkout(bill, amount)
@@ -46,7 +45,7 @@ class People:
 
     def pay_quietly(self, choose: Choose) -> None:
         """A payment from the button to the books, so that more can happen to it afterwards."""
-        bill = self._bill(choose)
+        bill = self.bill(choose)
         answer = self.office.checkout(bill, choose([None, "25.00", "50.00"], "amount"))
         session = getattr(answer, "checkout_session", None)
         if session is None:
@@ -61,7 +60,7 @@ class People:
 
     def press_pay_as_another(self, choose: Choose) -> None:
         """Somebody else's client asks for an address; there is none for them."""
-        bill = self._bill(choose)
+        bill = self.bill(choose)
         stranger = next(other.user for other in self.office.bills.values() if other.client != bill.client)
         answer = self.office.checkout(bill, None, user=stranger)
         assert answer is None or getattr(answer, "status", None) in {404, 503}, answer
@@ -93,7 +92,7 @@ class People:
 
     def object_to(self, choose: Choose) -> None:
         """A client objects to a line, an amount or the whole invoice."""
-        bill = self._bill(choose, "sent")
+        bill = self._bill_that_is("sent", choose)
         if bill is None:
             return
         line = choose([None, *bill.lines], "line")
@@ -177,7 +176,7 @@ class People:
 
     def stray_session(self, choose: Choose) -> None:
         """Somebody with the account's key makes a session past our checkout: ours by its words, or nobody's."""
-        bill = self._bill(choose)
+        bill = self.bill(choose)
         ours = {"deployment": DEPLOYMENT}
         metadata: dict[str, str] = choose(
             [
@@ -218,25 +217,25 @@ class People:
     # ---- staff ------------------------------------------------------------------------------------------
 
     def send_draft(self, choose: Choose) -> None:
-        if (bill := self._bill(choose, "draft")) is not None:
+        if (bill := self._bill_that_is("draft", choose)) is not None:
             self.office.rows.change("invoices", bill.id, status="sent")
             bill.state = "sent"
             self._tell(bill.id, choose)
 
     def write_sent_again(self, choose: Choose) -> None:
         """Staff may write `sent` where it was sent before; a recompute restores what it is."""
-        if (bill := self._bill(choose, "sent")) is not None:
+        if (bill := self._bill_that_is("sent", choose)) is not None:
             self.office.rows.change("invoices", bill.id, status="sent")
             self._tell(bill.id, choose)
 
     def void(self, choose: Choose) -> None:
-        if (bill := self._bill(choose, "sent")) is not None:
+        if (bill := self._bill_that_is("sent", choose)) is not None:
             self.office.rows.change("invoices", bill.id, status="void")
             bill.state = "void"
             self._tell(bill.id, choose)
 
     def discount(self, choose: Choose) -> None:
-        bill = self._bill(choose, "sent")
+        bill = self._bill_that_is("sent", choose)
         if bill is None or (left := sum(bill.lines.values())) <= 0:
             return
         minor = choose([min(left, 1500), left], "amount")
@@ -260,7 +259,7 @@ class People:
 
     def enter_payment(self, choose: Choose) -> None:
         """A wire or a check, received or expected."""
-        bill = self._bill(choose)
+        bill = self.bill(choose)
         minor, status = choose([2500, 5000, 20000], "amount"), choose(["succeeded", "pending"], "status")
         key = self.office.rows.put(
             "payments",
@@ -352,8 +351,12 @@ class People:
             case "late":
                 self.office.untold.append(invoice)
 
-    def _bill(self, choose: Choose, state: str | None = None) -> Any:
-        found = [bill for bill in self.office.bills.values() if state in {None, bill.state}]
+    def bill(self, choose: Choose) -> Bill:
+        """Any invoice."""
+        return choose(list(self.office.bills.values()), "invoice")
+
+    def _bill_that_is(self, state: str, choose: Choose) -> Bill | None:
+        found = [bill for bill in self.office.bills.values() if bill.state == state]
         return choose(found, "invoice") if found else None
 
     def _all_open(self) -> list[CheckoutSession]:

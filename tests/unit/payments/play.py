@@ -16,10 +16,16 @@ from tests.unit.payments.people import People, text
 
 #: A call of ours makes fewer calls to the outside than this.
 MOST_STEPS = 22
+#: The calls that change something, and those whose answers go out of date the soonest.
+EFFECTS = (
+    "create session", "retrieve session", "expire session", "POST payments", "PATCH payments", "PATCH invoices",
+    "POST stripe_events", "PATCH stripe_events", "queue", "delete message", "SEARCH payments",
+)  # fmt: skip
+KINDS = ("crash", "outage", "meanwhile", "meanwhile")
 #: Runs of reconcile until there is nothing left to repair, the one that finds so included.
 MOST_RUNS = 3
 #: A seed with which everything that can happen finds something to do (a test says so).
-EVERYTHING = 114
+EVERYTHING = 27
 #: How often a schedule comes back to what found nothing to do.
 _PASSES = 4
 RESTS = ("delivered", "undelivered", "gone")
@@ -118,11 +124,31 @@ class Play:
 
     # ---- our functions, disturbed -----------------------------------------------------------------------
 
-    def press_pay(self, choose: Choose, fault: Fault | None) -> None:
+    def press_pay(self, choose: Choose, fault: Fault | None, bill: Bill | None = None) -> None:
         quiet = fault is None or fault.kind != "meanwhile"
+        people = self.people
         # Staff may void while the address is made. While the worker writes, that is a known gap: what it has read is
         # what it writes back, and Directus offers no way to write on a condition.
-        self._during(fault, choose, lambda: self.people.press_pay(choose, quiet=quiet), self.people.void)
+        likely = [
+            self._another_press,
+            people.pay_by_card,
+            people.debit_begins,
+            people.session_expires,
+            people.discount,
+            self._void_while_no_worker_writes,
+            self.work,
+        ]
+        self._during(fault, choose, lambda: people.press_pay(choose, quiet=quiet, bill=bill), likely)
+
+    def _void_while_no_worker_writes(self, choose: Choose) -> None:
+        if not self.office.at_work:
+            self.people.void(choose)
+
+    def press_pay_twice(self, choose: Choose, fault: Fault | None) -> None:
+        """The same client, the same invoice, perhaps another amount; the second time is disturbed."""
+        bill = self.people.bill(choose)
+        self.people.press_pay(choose, bill=bill)
+        self.press_pay(choose, fault, bill)
 
     def take_message(self, choose: Choose, fault: Fault | None) -> None:
         self._during(fault, choose, lambda: self.work(choose))
@@ -139,10 +165,13 @@ class Play:
         fault: Fault | None,
         choose: Choose,
         act: Callable[[], object],
-        *besides: Callable[[Choose], None],
+        likely: Sequence[Callable[[Choose], None]] = (),
     ) -> None:
-        interruptions = [*self._interruptions(), *besides]
-        self.office.meanwhile = lambda: choose(interruptions, "meanwhile")(choose)
+        def meanwhile() -> None:
+            others = choose([likely, self._interruptions()], "meanwhile") if likely else self._interruptions()
+            choose(others, "happens")(choose)
+
+        self.office.meanwhile = meanwhile
         with self.office.disturbed(fault):
             act()
 
@@ -211,10 +240,14 @@ class Play:
 
 
 class Schedule:
-    """A play whose happenings a random number generator chooses: the same seed, the same schedule."""
+    """A play whose happenings a random number generator chooses: the same seed, the same schedule.
 
-    def __init__(self, play: Play, seed: int) -> None:
+    `look_every`: after so many happenings the auditor looks at what must always hold.
+    """
+
+    def __init__(self, play: Play, seed: int, *, look_every: int = 1) -> None:
         self.play = play
+        self._look_every, self._until_look = look_every, look_every
         self.happened: list[str] = []
         #: What found something to do.
         self.effective: set[Callable[[Choose], None]] = set()
@@ -222,7 +255,7 @@ class Schedule:
         people = play.people
         #: Everything that can happen, and how often beside the others.
         self.happenings: dict[Callable[[Choose], None], int] = {
-            self._press: 3, self._take_message: 4, self._take_event: 3, people.pay_quietly: 2,
+            self._press: 2, self._press_twice: 2, self._take_message: 4, self._take_event: 3, people.pay_quietly: 2,
             people.pay_by_card: 2, people.pay_something_else: 1, people.card_declined: 1, people.debit_begins: 1,
             people.debit_ends: 1, people.session_expires: 1, people.stray_session: 1, people.refund: 1,
             people.refund_changes: 1, people.dispute: 1, people.dispute_changes: 1, people.fee_becomes_known: 1,
@@ -262,7 +295,10 @@ class Schedule:
         if len(self.happened) > before or happening == self._reconcile:
             self.effective.add(happening)
         self.happened.insert(before, happening.__name__)
-        self.play.auditor.always()
+        self._until_look -= 1
+        if not self._until_look:
+            self._until_look = self._look_every
+            self.play.auditor.always()
 
     def idle(self) -> set[str]:
         """What never found anything to do."""
@@ -274,6 +310,9 @@ class Schedule:
 
     def _press(self, choose: Choose) -> None:
         self.play.press_pay(choose, self._fault())
+
+    def _press_twice(self, choose: Choose) -> None:
+        self.play.press_pay_twice(choose, self._fault())
 
     def _take_message(self, choose: Choose) -> None:
         self.play.take_message(choose, self._fault())
@@ -288,6 +327,6 @@ class Schedule:
     def _fault(self) -> Fault | None:
         if self._random.random() < 1 / 2:
             return None
-        kind = self._random.choice(["crash", "outage", "meanwhile"])
-        step, after = self._random.randrange(MOST_STEPS), self._random.random() < 1 / 2
+        kind = self._random.choice(KINDS)
+        step, after = self._random.choice([*EFFECTS, *range(MOST_STEPS)]), self._random.random() < 1 / 2
         return Fault(kind, step, after, self._random.choice([1, 4]))
