@@ -1,15 +1,12 @@
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from directus.access import role_id
-from local.seed import seed_id
 from local.stripe_simulator.specification import obtain
 from tests.integration.directus.server import RunningDirectus, running
 from tests.integration.payments.cashier import Cashier
-from tests.integration.payments.firm import Firm, Household
+from tests.integration.payments.firm import Firm, Household, a_household
 from tests.integration.stripe_simulator.support import Receiver, RunningSimulator
 
 
@@ -40,34 +37,18 @@ def directus(request: pytest.FixtureRequest) -> RunningDirectus:
 
 @pytest.fixture(scope="session")
 def house(directus: RunningDirectus) -> Household:
-    """A client of Sofia's with one person, beside the seed data."""
-    name = uuid.uuid4().hex[:12]
-    client = directus.admin.call(
-        "POST",
-        "/items/clients",
-        {
-            "name": "Proof Ltd",
-            "email": f"{name}@client.example",
-            "assigned_staff": seed_id("user", "sofia"),
-        },
-    )["id"]
-    user = directus.admin.call(
-        "POST",
-        "/users",
-        {
-            "email": f"{name}@example.com",
-            "role": role_id("Client"),
-            "status": "active",
-            "client": client,
-        },
-    )["id"]
-    return Household(directus, client, user)
+    """A client that the tests share."""
+    return a_household(directus)
 
 
-@pytest.fixture
-def stripe(specification: Path, tmp_path: Path) -> Iterator[RunningSimulator]:
-    """A Stripe account without an endpoint: the tests decide which event is delivered when."""
-    running = RunningSimulator(specification, tmp_path / "account.sqlite", None)
+@pytest.fixture(scope="session")
+def stripe(specification: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    """A Stripe account without an endpoint: the tests decide which event is delivered when.
+
+    They share it, as deployments of different firms' could.
+    """
+    state = tmp_path_factory.mktemp("stripe") / "account.sqlite"
+    running = RunningSimulator(specification, state, None)
     yield running
     running.close()
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.core.reconciliation import Redriven
 from tests.unit.fakes.steps import Crash, Steps
 
 #: A worker: it gets the event that Lambda makes of a message, and answers with the messages to deliver again.
@@ -38,6 +39,15 @@ class Message:
         }
 
 
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that the workers gave up, and why."""
+
+    message: dict[str, Any]
+    group: str
+    reason: str
+
+
 class FifoQueue:
     """The invoice queue with its workers.
 
@@ -46,7 +56,7 @@ class FifoQueue:
     """
 
     def __init__(self, steps: Steps | None = None, *, protected: bool = True) -> None:
-        self.dead: list[tuple[dict[str, Any], str]] = []
+        self.dead: list[DeadLetter] = []
         self.protected = protected
         self.steps = steps or Steps()
         self._changed = threading.Condition()
@@ -72,7 +82,20 @@ class FifoQueue:
         """Nothing to do: what a worker reports as failed comes back."""
 
     def send_to_dead_letters(self, record: Mapping[str, Any], reason: str) -> None:
-        self.dead.append((json.loads(record["body"]), reason))
+        group = record["attributes"]["MessageGroupId"]
+        self.dead.append(DeadLetter(json.loads(record["body"]), group, reason))
+
+    # ---- billing.adapters.reconcile_ports.DeadLetters ---------------------------------------------------
+
+    def depths(self) -> Mapping[str, int]:
+        return {"invoices": len(self.dead)}
+
+    def redrive(self, name: str, *, at_most: int) -> Redriven:
+        assert name == "invoices"
+        back, self.dead = self.dead[:at_most], self.dead[at_most:]
+        for letter in back:
+            self.send(letter.message, group=letter.group)
+        return Redriven(len(back), 0)
 
     # ---- SQS and Lambda ---------------------------------------------------------------------------------
 
@@ -85,6 +108,11 @@ class FifoQueue:
         """Lose what nobody has worked on: a test that begins does not want its recomputes."""
         with self._changed:
             self._groups.clear()
+
+    def five_minutes_pass(self) -> None:
+        """SQS forgets which messages it has seen."""
+        with self._changed:
+            self._seen.clear()
 
     def drain(self, worker: Callable[[], Worker], workers: int = 1) -> None:
         """Let that many workers, each made by `worker`, empty the queue."""

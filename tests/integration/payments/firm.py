@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -15,32 +16,37 @@ from urllib.parse import urlencode
 from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
 from billing.adapters.http import HttpResponse, Transport, Urllib3Transport
+from billing.adapters.reconcile_rows import DirectusReconcileRows
 from billing.adapters.stripe_gateway import StripeGateway
+from billing.adapters.stripe_records import StripeAccount
 from billing.application.apply_stripe_event import ApplyStripeEvent
 from billing.application.find_invoices import FindInvoices
 from billing.application.keep_invoice import KeepInvoice
+from billing.application.reconcile import Reconcile, ReconcileRequest, Report
 from billing.application.start_checkout import StartCheckout
 from billing.core.checkout import CheckoutTerms
 from billing.errors import BillingError
 from billing.http_api import respond
 from billing.observability import metrics
 from billing.queue_worker import process_batch
+from directus.access import role_id
 from functions.billing_changed import app as billing_changed
 from functions.checkout import app as checkout
 from functions.stripe_webhook import app as webhook
 from functions.stripe_webhook import worker
+from local.seed import seed_id
 from local.stripe_simulator.webhooks import signature
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
+from tests.integration.payments.directus_rows import OnlyOurs
 from tests.integration.payments.fifo_queue import FifoQueue, Worker
 from tests.integration.stripe_simulator.support import SECRET_KEY, WEBHOOK_SECRET, RunningSimulator
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.queues import FakeWorkQueue
 from tests.unit.fakes.steps import Happening, Steps
+from tests.unit.reconcile.support import FakeContinuation, FakeReports
 
-DEPLOYMENT = "proof"
 FLOW_SECRET = "flow-secret"
 ORIGIN = "https://portal.example"
-TERMS = CheckoutTerms(DEPLOYMENT, f"{ORIGIN}/paid", ("card", "us_bank_account"), (ORIGIN,))
 _ANSWER_SECONDS = 60.0
 
 
@@ -94,23 +100,60 @@ class SteppedGateway:
 
 @dataclass
 class Moments(Steps):
-    """Steps of which some are awaited by their name: what is ordered happens before the next one of that name."""
+    """Steps of which some are awaited by their name: what is ordered happens around the next one of that name."""
 
     before_next: dict[str, Happening] = field(default_factory=dict)
+    after_next: dict[str, Happening] = field(default_factory=dict)
 
     def begin(self, name: str) -> int:
         if happening := self.before_next.pop(name, None):
             happening()
         return super().begin(name)
 
+    def end(self, number: int) -> None:
+        name = self.names[number] if number < len(self.names) else ""  # a test may have begun to count anew
+        if happening := self.after_next.pop(name, None):
+            happening()
+        super().end(number)
+
 
 @dataclass(frozen=True)
 class Household:
-    """A client of the firm and the person who pays for it; `sofia` is the client's staff."""
+    """A client of the firm and the person who pays for it; `sofia` is the client's staff.
+
+    `file` is what every document of the client has: what is in it is not tested here.
+    """
 
     directus: RunningDirectus
     client: str
     user: str
+    file: str
+
+
+def a_household(directus: RunningDirectus) -> Household:
+    """A client of Sofia's with one person, beside the seed data."""
+    name = uuid.uuid4().hex[:12]
+    client = directus.admin.call(
+        "POST",
+        "/items/clients",
+        {
+            "name": "Proof Ltd",
+            "email": f"{name}@client.example",
+            "assigned_staff": seed_id("user", "sofia"),
+        },
+    )["id"]
+    user = directus.admin.call(
+        "POST",
+        "/users",
+        {
+            "email": f"{name}@example.com",
+            "role": role_id("Client"),
+            "status": "active",
+            "client": client,
+        },
+    )["id"]
+    row = {"storage": "local", "title": "Invoice", "type": "application/pdf", "filename_download": "i.pdf"}
+    return Household(directus, client, user, directus.admin.call("POST", "/files", row)["id"])
 
 
 @dataclass
@@ -126,6 +169,8 @@ class Firm:
     directus_url: str | None = None
     answer_seconds: float = _ANSWER_SECONDS
     stripe_answered: Callable[[str], None] = lambda _: None
+    #: Each firm is a deployment of its own: several of them share a Stripe account.
+    deployment: str = field(default_factory=lambda: f"proof-{uuid.uuid4().hex[:12]}")
     failures: list[Exception] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     parked: list[BillingError] = field(default_factory=list)
@@ -135,15 +180,19 @@ class Firm:
         self.staff = self.house.directus.as_("sofia")
         self.queue = FifoQueue(self.steps)
         self.rendering = FakeWorkQueue(self.steps)
-        self._delivered: set[str] = set()
+        self.reports = FakeReports()
+        self.continuation = FakeContinuation()
         self._created: dict[str, int] = {}
+        self._began = int(time.time())  # Stripe counts in whole seconds
+        #: Events that nobody need deliver any more, those of the firms before this one among them.
+        self._delivered = {event["id"] for event in self.listed("events", **self.since())}
 
     # ---- our functions, each call as a Lambda environment of its own ------------------------------------
 
-    def directus_client(self) -> DirectusClient:
+    def directus_client[Client: DirectusClient](self, kind: type[Client] = DirectusClient) -> Client:  # type: ignore[assignment]  # mypy knows no defaults of generics
         transport = SteppedTransport(Urllib3Transport(read_timeout=self.answer_seconds), self.steps)
         url = self.directus_url or self.house.directus.url
-        return DirectusClient(url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
+        return kind(url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
 
     def gateway(self) -> Any:
         gateway = StripeGateway(self.simulator.url, FixedToken(SECRET_KEY))
@@ -155,7 +204,7 @@ class Firm:
             store=store,
             stripe=stripe,
             render_queue=self.rendering,
-            deployment=DEPLOYMENT,
+            deployment=self.deployment,
             flagged=lambda sentence, _: self.flags.append(sentence),
         )
         apply_event = ApplyStripeEvent(
@@ -163,7 +212,7 @@ class Firm:
             stripe=stripe,
             booker=keep,
             queue=self.queue,
-            deployment=DEPLOYMENT,
+            deployment=self.deployment,
             parked=self.parked.append,
         )
         return worker.Function(keep, apply_event, self.queue)
@@ -192,11 +241,47 @@ class Firm:
             store=DirectusBillingStore(self.directus_client()),
             stripe=self.gateway(),
             queue=self.queue,
-            terms=TERMS,
+            terms=CheckoutTerms(self.deployment, f"{ORIGIN}/paid", ("card", "us_bank_account"), (ORIGIN,)),
         )
         function = checkout.Function(Accepted(FLOW_SECRET), start)
         event = _flow_event({"invoice": invoice, "user": self.house.user, "amount": amount, **request})
         return _answered(respond(event, lambda: checkout.checkout(event, function)))
+
+    def reconcile(self, *, remaining_seconds: Callable[[], float] = lambda: 900.0, **event: Any) -> Report:
+        """One invocation of reconcile, to which the rows of other tests do not exist."""
+        client = self.directus_client(OnlyOurs)
+        client.mine = self._mine()
+        reconcile = Reconcile(
+            rows=DirectusReconcileRows(client),
+            stripe=StripeAccount(self.gateway(), _now),
+            dead_letters=self.queue,
+            invoice_queue=self.queue,
+            render_queue=self.rendering,
+            reports=self.reports,
+            continuation=self.continuation,
+            deployment=self.deployment,
+            clock=_now,
+        )
+        since = datetime.fromtimestamp(self._began, UTC).isoformat()
+        request = ReconcileRequest.from_event({"since": since, **event})
+        return reconcile(request, remaining_seconds=remaining_seconds)
+
+    def _mine(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is this firm's in Directus: its client's, and what names a payment or an event of its deployment."""
+        intents = [session["payment_intent"]["id"] for session in self._paid_sessions()]
+        unapplied = {"_and": [{"client": {"_null": True}}, {"transaction_id": {"_in": intents}}]}
+        client = {"client": {"_eq": self.house.client}}
+        payments = {"_or": [client, unapplied]} if intents else client
+        below = {"payment": payments}
+        return {
+            "invoices": client,
+            "payments": payments,
+            "refunds": below,
+            "payment_disputes": below,
+            "documents": client,
+            "stripe_events": {"id": {"_in": ["none yet", *self._delivered]}},
+            "notices": client,
+        }
 
     def changed(self, **keys: Any) -> None:
         """What the Billing changed flow sends after somebody's edit."""
@@ -218,6 +303,16 @@ class Firm:
 
     # ---- Stripe -----------------------------------------------------------------------------------------
 
+    def refunded(self, payment_intent: str, amount: int, **how: Any) -> Any:
+        """Somebody refunds so many minor units of a payment in Stripe's dashboard."""
+        charge = self.intent(payment_intent)["latest_charge"]
+        return self.simulator.control(f"charges/{charge}/refund", amount=amount, **how)
+
+    def disputed(self, payment_intent: str, outcome: str, **how: Any) -> Any:
+        """A cardholder demands the money back, and it ends so (or is `open`)."""
+        charge = self.intent(payment_intent)["latest_charge"]
+        return self.simulator.control(f"charges/{charge}/dispute", outcome=outcome, **how)
+
     def client_pays(self, session: str, **how: Any) -> Any:
         """A client pays on the hosted page."""
         return self.simulator.control(f"checkout/sessions/{session}/pay", **{"method": "card", **how})
@@ -231,13 +326,29 @@ class Firm:
         return answer.status == 200
 
     def sessions(self, invoice: str) -> list[dict[str, Any]]:
-        """The invoice's sessions at Stripe, newest first; those of the time before it are not looked through."""
-        since = self._created.get(invoice, 0)
+        """The invoice's sessions at Stripe with their payment intents, newest first."""
+        since = self._created.get(invoice, self._began)
         return [
             session
-            for session in self._listed("checkout/sessions", **{"created[gte]": str(since)})
+            for session in self._own_sessions(since)
             if session["metadata"].get("directus_invoice") == invoice
         ]
+
+    def _own_sessions(self, since: int) -> list[dict[str, Any]]:
+        """Those of this deployment; what was there before that moment is not looked through."""
+        asked = {"created[gte]": str(since), "expand[]": "data.payment_intent"}
+        return [
+            session
+            for session in self.listed("checkout/sessions", **asked)
+            if session["metadata"].get("deployment") == self.deployment
+        ]
+
+    def _paid_sessions(self) -> list[dict[str, Any]]:
+        return [session for session in self._own_sessions(self._began) if session["payment_intent"]]
+
+    def since(self) -> dict[str, str]:
+        """What to ask Stripe's lists for: since this firm began."""
+        return {"created[gte]": str(self._began)}
 
     def open_sessions(self, invoice: str) -> list[str]:
         return [session["id"] for session in self.sessions(invoice) if session["status"] == "open"]
@@ -255,7 +366,8 @@ class Firm:
         if wanted:
             found = [self.simulator.api("GET", f"/v1/events/{event}").json() for event in wanted]
         else:
-            found = [event for event in self._listed("events") if event["id"] not in self._delivered][::-1]
+            listed = self.listed("events", **self.since())
+            found = [event for event in listed if event["id"] not in self._delivered][::-1]
         self._delivered |= {event["id"] for event in found}
         return [json.dumps(event).encode() for event in found]
 
@@ -271,7 +383,8 @@ class Firm:
         self.stripe_delivers()  # a worker may have expired a session
         self.drain(workers)
 
-    def _listed(self, what: str, **query: str) -> list[dict[str, Any]]:
+    def listed(self, what: str, **query: str) -> list[dict[str, Any]]:
+        """Every object of one of Stripe's lists, newest first."""
         found: list[dict[str, Any]] = []
         while True:
             page = self.simulator.api("GET", f"/v1/{what}?{urlencode({'limit': '100', **query})}").json()
@@ -298,12 +411,22 @@ class Firm:
             "balance_due": total,
             "pdf_status": "ready",
             "line_items": [{"description": "Advice", "amount": amount} for amount in amounts],
+            "documents": [
+                {"type": "invoice", "client": self.house.client, "version": 1, "file": self.house.file}
+            ],
             **columns,
         }
         began = int(time.time())
         key = self.create("invoices", row)
         self._created[key] = began
         return key
+
+    def render(self) -> None:
+        """The renderer draws what it was asked for."""
+        wanted = {message["invoice"] for message in self.rendering.messages}
+        self.rendering.messages.clear()
+        for invoice in wanted:
+            self.admin.call("PATCH", f"/items/invoices/{invoice}", {"pdf_status": "ready", "pdf_error": None})
 
     def create(self, collection: str, row: Mapping[str, Any]) -> str:
         return str(self.admin.call("POST", f"/items/{collection}", dict(row))["id"])
@@ -340,6 +463,10 @@ class Firm:
     def client_objects(self, invoice: str, amount: str) -> None:
         row = {"invoice": invoice, "amount": amount, "reason": "Too much.", "status": "open"}
         self.changed(disputes=[self.create("disputes", row)])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _flow_event(body: Mapping[str, Any]) -> dict[str, Any]:

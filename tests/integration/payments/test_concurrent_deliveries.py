@@ -7,9 +7,9 @@ import pytest
 from tests.integration.payments.at_once import at_once, shuffled
 from tests.integration.payments.books import amount_paid, audit
 from tests.integration.payments.fifo_queue import FifoQueue
-from tests.integration.payments.firm import DEPLOYMENT, Firm, only
+from tests.integration.payments.firm import Firm, only
+from tests.integration.payments.happenings import session_without_checkout
 from tests.integration.payments.sizes import SIZES
-from tests.integration.stripe_simulator.support import parameters
 
 
 def paid_session(firm: Firm, invoice: str) -> tuple[str, list[str]]:
@@ -18,15 +18,6 @@ def paid_session(firm: Firm, invoice: str) -> tuple[str, list[str]]:
     assert status == 200, body
     firm.drain()
     return body["checkout_session"], firm.client_pays(body["checkout_session"])["events"]
-
-
-def foreign_attempt(firm: Firm, invoice: str, minor: int, **metadata: str) -> str:
-    """A session of our deployment for the invoice that checkout did not open."""
-    ours = {"directus_invoice": invoice, "deployment": DEPLOYMENT, **metadata}
-    opened = firm.simulator.client().v1.checkout.sessions.create(
-        parameters(amount=minor, metadata=ours, payment_intent_data={"metadata": ours})
-    )
-    return str(opened.id)
 
 
 def test_one_event_delivered_many_times_at_once_is_one_payment(firm: Firm) -> None:
@@ -49,7 +40,7 @@ def test_without_the_queues_order_a_loser_changes_nothing_or_tries_again(firm: F
     if opened_by == "checkout":
         session, events = paid_session(firm, invoice)
     else:
-        session = foreign_attempt(firm, invoice, 50000)
+        session = session_without_checkout(firm, invoice, 50000)
         events = firm.client_pays(session)["events"]
     firm.queue = FifoQueue(protected=False)
     (completed,) = firm.raw_events(events[-1])
@@ -90,7 +81,7 @@ def test_two_sessions_of_one_invoice_both_paid_are_two_rows_and_a_credit(
     assert status == 200
     firm.drain()
     metadata = {"directus_payment": only(firm.rows("payments", invoice))["id"]} if names_the_attempt else {}
-    second = foreign_attempt(firm, invoice, 50000, **metadata)
+    second = session_without_checkout(firm, invoice, 50000, **metadata)
     at_once([functools.partial(firm.client_pays, session) for session in (body["checkout_session"], second)])
     events = firm.raw_events()
     assert set(at_once([functools.partial(firm.receive, raw) for raw in shuffled(events, seed=3)])) == {200}

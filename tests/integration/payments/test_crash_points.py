@@ -5,6 +5,7 @@ run dies after those only, after every other one on each database; the large one
 """
 
 import functools
+import json
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 from local.waiting import wait_for
 from tests.integration.payments.books import audit, never_half_written
-from tests.integration.payments.firm import DEPLOYMENT, Firm
+from tests.integration.payments.firm import Firm
 from tests.integration.payments.sizes import SIZES
 from tests.integration.stripe_simulator.support import parameters
 from tests.unit.fakes.steps import Crash, crash
@@ -74,7 +75,7 @@ def a_card_paid_for_an_invoice_nobody_knows(firm: Firm) -> Scene:
 
 
 def paid_without_attempt(firm: Firm, invoice: str) -> Scene:
-    ours = {"directus_invoice": invoice, "deployment": DEPLOYMENT}
+    ours = {"directus_invoice": invoice, "deployment": firm.deployment}
     session = firm.simulator.client().v1.checkout.sessions.create(
         parameters(amount=10000, metadata=ours, payment_intent_data={"metadata": ours})
     )
@@ -84,6 +85,25 @@ def paid_without_attempt(firm: Firm, invoice: str) -> Scene:
 def events_arrive(firm: Firm, scene: Scene) -> None:
     repeated(lambda: firm.stripe_delivers(*scene.events))
     firm.drain()
+
+
+def a_refund_of_a_paid_invoice(firm: Firm) -> Scene:
+    scene = a_card_paid(firm)
+    events_arrive(firm, scene)
+    return refunded(firm, scene, ())
+
+
+def a_refund_told_of_before_its_payment(firm: Firm) -> Scene:
+    scene = a_card_paid(firm)
+    return refunded(firm, scene, scene.events)
+
+
+def refunded(firm: Firm, scene: Scene, then: tuple[str, ...]) -> Scene:
+    """A part of the payment is refunded; of what tells of it, one event arrives, and `then` others."""
+    assert scene.transaction is not None
+    told = firm.refunded(scene.transaction, 2500)["events"]
+    kinds = [json.loads(raw)["type"] for raw in firm.raw_events(*told)]
+    return Scene(scene.invoice, (told[kinds.index("refund.created")], *then), scene.transaction)
 
 
 def a_session_that_a_discount_ends(firm: Firm) -> Scene:
@@ -144,6 +164,8 @@ STORIES = {
     "a card payment": Story(a_card_paid, events_arrive),
     "a payment in a session nobody knows": Story(a_card_paid_in_a_session_nobody_knows, events_arrive),
     "a payment of an invoice nobody knows": Story(a_card_paid_for_an_invoice_nobody_knows, events_arrive),
+    "a refund of a paid invoice": Story(a_refund_of_a_paid_invoice, events_arrive),
+    "a refund told of before its payment": Story(a_refund_told_of_before_its_payment, events_arrive),
     "a discount that ends a session": Story(a_session_that_a_discount_ends, the_worker_works),
     "an invoice just sent": Story(an_invoice_just_sent, the_worker_works),
     "checkout": Story(nobody_has_asked, pay_is_pressed, the_client_pays),
@@ -218,6 +240,7 @@ def summary(firm: Firm, scene: Scene) -> dict[str, Any]:
     """What must be the same: all but ids and moments, and the reason why an attempt ended."""
     firm.steps.reset()
     unknown = firm.admin.rows("/items/invoices", **{"filter[id][_eq]": scene.invoice}) == []
+    audit(firm, scene.invoice)
     found: dict[str, Any] = {
         "events": [
             firm.admin.call("GET", f"/items/stripe_events/{event}")["status"] for event in scene.events
@@ -228,11 +251,10 @@ def summary(firm: Firm, scene: Scene) -> dict[str, Any]:
     if unknown:
         rows = firm.admin.rows("/items/payments", **{"filter[transaction_id][_eq]": scene.transaction})
     else:
-        audit(firm, scene.invoice)
         stored = firm.stored(scene.invoice)
         amounts = ("status", "amount_paid", "balance_due", "subtotal", "tax", "total", "pdf_status")
         found |= {name: str(stored[name]) for name in amounts} | {"sent": stored["sent_at"] is not None}
-    said = ("amount", "currency", "status", "method", "note", "brand", "last4", "fee")
+    said = ("amount", "currency", "status", "method", "note", "brand", "last4", "fee", "amount_refunded")
     linked = ("invoice", "client", "transaction_id", "checkout_session", "open_claim")
     found["payments"] = sorted(
         str([str(row[name]) for name in said] + [row[name] is not None for name in linked]) for row in rows

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.payments.books import audit
 from tests.integration.payments.cutting_proxy import CuttingProxy, Moment, cutting_proxy
-from tests.integration.payments.firm import DEPLOYMENT, Firm, Household, only
+from tests.integration.payments.firm import Firm, Household, only
 from tests.integration.stripe_simulator.support import RunningSimulator, parameters
 
 MOMENTS: list[Moment] = [
@@ -77,7 +77,7 @@ def test_money_without_an_attempt_is_booked_once_however_the_write_is_cut(
 ) -> None:
     """A row is created: below its invoice, or below none if the invoice is unknown."""
     invoice = firm.invoice("500.00")
-    ours = {"directus_invoice": invoice if known else str(uuid.uuid4()), "deployment": DEPLOYMENT}
+    ours = {"directus_invoice": invoice if known else str(uuid.uuid4()), "deployment": firm.deployment}
     session = firm.simulator.client().v1.checkout.sessions.create(
         parameters(amount=50000, metadata=ours, payment_intent_data={"metadata": ours})
     )
