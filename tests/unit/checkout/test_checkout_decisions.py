@@ -71,6 +71,15 @@ def test_amount_too_large_for_stripe() -> None:
     assert amount_to_charge(with_invoice("1000000.00").ledger(), "999999.00").minor == 99999900
 
 
+def test_a_payment_in_another_currency_is_sorted_out_before_more_is_asked_for() -> None:
+    world = with_invoice("100.00")
+    world.payment("80.00", currency="EUR")
+    error = refused(world)
+    assert (error.status, error.code) == (409, "not_payable")
+    world.payments(currency="EUR")[0]["status"] = "canceled"
+    assert amount_to_charge(world.ledger(), None) == Money(10000, "USD")
+
+
 @pytest.mark.parametrize(("balance", "amount"), [("100.00", "0.49"), ("0.49", None), ("100.00", "0.01")])
 def test_amount_too_small(balance: str, amount: str | None) -> None:
     assert refused(with_invoice(balance), amount).code == "amount_too_small"

@@ -437,3 +437,65 @@ def recomputed(world: World) -> list[str]:
     world.directus.tables, world.rendering.messages = before, messages
     world.steps.reset()
     return names
+
+
+@pytest.mark.parametrize("status", ["succeeded", "pending", "canceled"])
+def test_a_session_that_names_a_payment_entered_by_hand_gets_a_row_of_its_own(status: str) -> None:
+    world, session = opened("50.00")
+    (attempt,) = world.payments()
+    wire = world.payment("30.00", status=status)
+    found = world.stripe.sessions[session]
+    world.stripe.sessions[session] = replace(
+        found, metadata={**found.metadata, "directus_payment": str(wire["id"])}
+    )
+    del world.directus.table("payments")[attempt["id"]]
+    before = dict(wire)
+    world.stripe.pays(session)
+    world.deliver()
+    world.deliver()
+    assert world.directus.table("payments")[wire["id"]] == before
+    (booked,) = world.payments(method="card")
+    assert (booked["amount"], booked["status"], booked["checkout_session"]) == ("50.00", "succeeded", session)
+    assert "does not belong to an open attempt" in booked["note"]
+    assert world.stored()["amount_paid"] == ("80.00" if status == "succeeded" else "50.00")
+
+
+@pytest.mark.parametrize("settled", [None, True, False])
+def test_an_attempt_that_somebody_made_a_received_wire_of_stays_one(settled: bool | None) -> None:  # noqa: FBT001  # a test's parameter
+    world, session = opened()
+    (wire,) = world.payments()
+    wire |= {"method": "wire", "status": "succeeded", "amount": "20.00", "open_claim": None}
+    before = dict(wire)
+    if settled is None:
+        world.stripe.pays(session)
+    else:
+        world.stripe.debits(session)
+        world.deliver()
+        (under_way,) = world.payments(method="us_bank_account")
+        assert (under_way["status"], under_way["open_claim"]) == ("processing", INVOICE)
+        world.stripe.settles(session, succeeds=settled)
+    world.deliver()
+    world.deliver()
+    assert world.directus.table("payments")[wire["id"]] == before
+    (booked,) = [row for row in world.payments() if row["id"] != wire["id"]]
+    assert (booked["status"], booked["open_claim"]) == ("failed" if settled is False else "succeeded", None)
+    assert world.stored()["amount_paid"] == ("20.00" if settled is False else "120.00")
+
+
+def test_a_booked_amount_without_its_transaction_is_not_written_over_with_another() -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    world.deliver()
+    (row,) = world.payments()
+    row |= {"transaction_id": None, "amount": "60.00"}
+    assert not world.keep_invoice.sync_session(session)
+    assert (world.payments()[0]["amount"], world.flags[-1][1]["code"]) == ("60.00", "payment_flagged")
+
+
+def test_a_fee_that_two_decimals_cannot_hold_is_left_out_and_its_payment_booked() -> None:
+    world, session = opened()
+    world.stripe.pays(session, minor=25000, currency="KWD")
+    world.stripe.learns_fee(session, 755, "KWD")
+    world.deliver()
+    (row,) = [row for row in world.payments() if row["transaction_id"]]
+    assert (row["amount"], row["currency"], row["fee"], row["invoice"]) == ("25.00", "KWD", None, None)

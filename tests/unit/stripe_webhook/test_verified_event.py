@@ -140,6 +140,18 @@ def test_a_signed_body_that_is_no_event_is_rejected(body: bytes) -> None:
     rejected(body)
 
 
+@pytest.mark.parametrize(
+    "kind", ["", "charge.\0updated", "charge updated", "charge.\ud83d", "a" * 121, "é", None, 1]
+)
+def test_a_type_that_directus_could_not_store_is_no_event(kind: object) -> None:
+    rejected(changed(type=kind))
+
+
+def test_a_type_of_any_plain_name_is_left_to_the_rules() -> None:
+    for kind in ("v2.core.account[requirements].updated", "Nothing.Known", "a" * 120):
+        assert verify(changed(type=kind)).type == kind
+
+
 @pytest.mark.parametrize("metadata", [None, [], "x", {"directus_invoice": "1"}, {"directus_invoice": 1, "deployment": 2}, {"directus_invoice": "x" * 36}])  # fmt: skip
 def test_metadata_that_is_not_ours_names_no_invoice(metadata: object) -> None:
     event = verify(

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from billing.core.booking import (
     Booking,
     book,
+    is_by_hand,
     is_orphan,
     is_ours,
     ledger_after,
     with_note,
     with_reversals,
     with_surplus,
+    without_session,
 )
 from billing.core.checkout import ended, must_end
 from billing.core.ledger import (
@@ -131,6 +133,8 @@ class KeepInvoice:
         invoice = attempt.invoice if attempt is not None else session.invoice
         ledger = self.store.ledger(invoice) if invoice else None
         booking = book(session, ledger, attempt)
+        if attempt is None and self.store.payment_of_session(session.id) is not None:
+            booking = without_session(booking)  # a row that was entered by hand holds it, and it is unique
         if session.payment_intent is not None and session.payment_status == "paid":
             booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
         for flag in booking.flags:
@@ -174,11 +178,11 @@ class KeepInvoice:
         """The row of this session: by its transaction, by the session, by the attempt's own id, in that order."""
         intent = session.payment_intent
         found = self.store.payment_of_transaction(intent.id) if intent is not None else None
-        found = found or self.store.payment_of_session(session.id)
+        found = found or _not_by_hand(self.store.payment_of_session(session.id))
         named = session.attempt
         if found is not None or not named:
             return found
-        attempt = self.store.payment(named)
+        attempt = _not_by_hand(self.store.payment(named))
         # A session that names one invoice and the attempt of another is nobody's attempt: its money goes where the
         # metadata says, with a note, and never silently to the other client.
         said = session.invoice
@@ -241,7 +245,8 @@ class KeepInvoice:
             try:
                 self.stripe.expire_session(attempt.checkout_session)
             except SessionNotOpen:
-                self._sync(attempt.checkout_session)
+                # What cannot be booked is flagged: the books of the invoice do not wait for a person.
+                self.sync_session(attempt.checkout_session)
                 return self._ledger(ledger.invoice.id)
             except StripeRejected as error:
                 # Opened with another account's or mode's key: past its time nobody can pay in it any more.
@@ -322,6 +327,10 @@ class KeepInvoice:
             self.store.write_invoice(invoice, changes, updated=updated, created=created)
         except RecordNotUnique as error:
             raise _booked_meanwhile(invoice=invoice) from error
+
+
+def _not_by_hand(payment: Payment | None) -> Payment | None:
+    return None if payment is None or is_by_hand(payment) else payment
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:

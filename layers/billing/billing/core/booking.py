@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from billing.core.ledger import Ledger
     from billing.core.stripe_objects import Charge, CheckoutSession, PaymentIntent, Reversals
 
+#: The methods of a payment row that only Stripe's payments have.
+STRIPE_METHODS = frozenset({"card", "us_bank_account"})
+
 
 @dataclass(frozen=True)
 class Booking:
@@ -72,6 +75,23 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
     return _succeeded(session, intent, ledger, attempt)
 
 
+def is_by_hand(payment: Payment) -> bool:
+    """Whether the row is money that the firm itself entered: no session's attempt, whatever its metadata says."""
+    over = payment.open_claim is None or _is_booked(payment)
+    return payment.transaction_id is None and payment.method not in STRIPE_METHODS and over
+
+
+def without_session(booking: Booking) -> Booking:
+    """The booking of a session that a row entered by hand still holds: the new row is known by its transaction."""
+    created = [
+        {name: value for name, value in row.items() if name != "checkout_session"} for row in booking.created
+    ]
+    unapplied = booking.unapplied
+    if unapplied is not None:
+        unapplied = {name: value for name, value in unapplied.items() if name != "checkout_session"}
+    return replace(booking, created=created, unapplied=unapplied)
+
+
 def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
     """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
     return session.is_open and (
@@ -101,7 +121,13 @@ def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatu
         return Booking()
     if attempt.open_claim is None and attempt.status in {PaymentStatus.CANCELED, PaymentStatus.FAILED}:
         return Booking()
-    return Booking(updated=[{"id": attempt.id, "checkout_session": session.id, **ended(status, reason)}])
+    return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **ended(status, reason)}])
+
+
+def _session_column(attempt: Payment, session: CheckoutSession) -> dict[str, object]:
+    """The session, where the attempt has yet to learn it; a row known by its transaction is never told."""
+    known = attempt.checkout_session is not None or attempt.transaction_id is not None
+    return {} if known else {"checkout_session": session.id}
 
 
 def _processing(
@@ -118,7 +144,7 @@ def _processing(
         return Booking()
     row = {
         "id": attempt.id,
-        "checkout_session": session.id,
+        **_session_column(attempt, session),
         "transaction_id": intent.id,
         "status": PaymentStatus.PROCESSING.value,
         "open_claim": attempt.invoice if holder is None or holder.id == attempt.id else None,
@@ -160,6 +186,12 @@ def _succeeded(
             " An administrator corrects its transaction_id."
         )
         raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
+    if attempt is not None and _is_booked(attempt) and attempt.amount != received:
+        message = (
+            f"Stripe has {received} received; the succeeded payment of this session says {attempt.amount} and no"
+            " transaction. An administrator corrects it."
+        )
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
     columns: dict[str, object] = {
         "transaction_id": intent.id,
         "amount": received.to_directus(),
@@ -180,7 +212,7 @@ def _succeeded(
         return Booking(created=[extra], flags=[note])
     # A row's currency never changes: the functions' user may not write it.
     facts = {name: value for name, value in columns.items() if name != "currency"}
-    row = {"id": attempt.id, "checkout_session": session.id, **facts, "open_claim": None}
+    row = {"id": attempt.id, **_session_column(attempt, session), **facts, "open_claim": None}
     if (difference := _difference(attempt, received)) is None:
         return Booking(updated=[row])
     return Booking(updated=[{**row, "note": with_note(attempt.note, difference)}], flags=[difference])
@@ -254,16 +286,24 @@ def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, o
     if charge is None:
         return {}
     columns: dict[str, Any] = {
-        "method": charge.method if charge.method in {"card", "us_bank_account"} else "other",
+        "method": charge.method if charge.method in STRIPE_METHODS else "other",
         "payment_date": local_date(charge.created, ledger.firm_timezone if ledger else None).isoformat(),
         "brand": charge.brand,
         "bank_name": charge.bank_name,
         "account_type": charge.account_type,
         "last4": charge.last4,
     }
-    if charge.fee is not None and charge.fee_currency is not None and charge.fee_currency == charge.currency:
-        columns["fee"] = Money(charge.fee, charge.fee_currency).to_directus()
+    if (fee := storable_fee(charge)) is not None:
+        columns["fee"] = fee.to_directus()
     return columns
+
+
+def storable_fee(charge: Charge) -> Money | None:
+    """Stripe's fee if it is known and the column can hold it: in the charge's own currency, with two decimals."""
+    if charge.fee is None or charge.fee_currency is None or charge.fee_currency != charge.currency:
+        return None
+    fee = Money(charge.fee, charge.fee_currency)
+    return fee if fee.fits_directus else None
 
 
 def with_note(note: str | None, sentence: str) -> str:

@@ -145,6 +145,12 @@ def _payable_now(ledger: Ledger) -> Money:
     if balance.minor <= 0:
         message = "This invoice is paid."
         raise Conflict(message, code="already_paid", invoice=invoice.id)
+    if any(
+        payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency != invoice.currency
+        for payment in ledger.payments
+    ):
+        message = "A payment in another currency stands on this invoice; the firm must sort it out first."
+        raise Conflict(message, code="not_payable", invoice=invoice.id)
     if any(payment.status is PaymentStatus.PROCESSING for payment in ledger.payments):
         message = "A payment of this invoice is being processed by the bank."
         raise Conflict(message, code="payment_processing", invoice=invoice.id)

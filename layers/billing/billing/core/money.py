@@ -92,12 +92,15 @@ class Money:
         """The amount in major units, with exactly the currency's decimals."""
         return Decimal(self.minor).scaleb(-exponent_of(self.currency))
 
+    @property
+    def fits_directus(self) -> bool:
+        """Whether two decimals can hold it: Stripe's amounts with three end in 0, its fees on them need not."""
+        return self.to_decimal().quantize(Decimal("0.01")) == self.to_decimal()
+
     def to_directus(self) -> str:
         """The amount as Directus stores it: always two decimals (`"1200.00"` for yen too)."""
         stored = self.to_decimal().quantize(Decimal("0.01"))
-        if (
-            stored != self.to_decimal()
-        ):  # Stripe's three-decimal amounts end in 0, so this is no amount of Stripe's
+        if not self.fits_directus:
             message = f"{self} cannot be stored with two decimals."
             raise Unprocessable(message, code="invalid_amount")
         return str(stored)

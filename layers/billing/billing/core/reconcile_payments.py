@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from billing.core.booking import is_orphan
+from billing.core.booking import is_by_hand, is_orphan
 from billing.core.checkout import DEAD_INTENT, must_end
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
@@ -34,6 +34,8 @@ class PaymentIndex:
         """A row without a session or a payment intent is found by its id alone."""
         self._rows: defaultdict[str, list[Payment]] = defaultdict(list)
         for payment in payments:
+            if is_by_hand(payment):
+                continue  # no session's row, whatever its metadata or the row says
             for key in (payment.id, payment.checkout_session, payment.transaction_id):
                 if key is not None:
                     self._rows[key].append(payment)
@@ -127,6 +129,13 @@ def report_unknown_session(payment: Payment) -> Difference:
         " another Stripe account, or written by hand? Compare with Stripe's dashboard; an administrator corrects it."
     )
     return Difference("payment_unknown_to_stripe", text, ids)
+
+
+def report_unknown_payment(payment: Payment) -> list[Difference]:
+    """The same of a row that was made or changed lately; an attempt that is over and took nothing harms nobody."""
+    if payment.transaction_id is None and payment.status in _OVER:
+        return []
+    return [report_unknown_session(payment)]
 
 
 def report_unapplied(payment: Payment) -> Difference:

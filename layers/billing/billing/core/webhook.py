@@ -24,6 +24,8 @@ TOLERANCE_SECONDS = 300
 #: Stripe's events are a few kilobytes; what is larger is not read.
 MAXIMUM_BODY_BYTES = 256 * 1024
 _TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
+#: Any name that the column can hold (`v2.core.account[requirements].updated` has brackets); the rules decide about it.
+_EVENT_TYPE = re.compile(r"[!-~]{1,120}")
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{3,255}")
 
 
@@ -138,7 +140,9 @@ def _thin(document: dict[str, Any]) -> StripeEvent | None:
 
 def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata: Any) -> StripeEvent | None:
     kind, event_id = document.get("type"), document.get("id")
-    if not isinstance(kind, str) or not isinstance(event_id, str) or not _STRIPE_ID.fullmatch(event_id):
+    if not isinstance(kind, str) or not _EVENT_TYPE.fullmatch(kind):
+        return None  # what Directus could not store would keep its invoice's queue waiting
+    if not isinstance(event_id, str) or not _STRIPE_ID.fullmatch(event_id):
         return None
     if not isinstance(object_id, str) or not _STRIPE_ID.fullmatch(object_id):
         # `balance` has no id, a coupon's is free text: an event about nothing of ours, known by its own id.
