@@ -143,6 +143,29 @@ def test_what_can_still_change_is_found_however_old_and_the_rest_while_it_is_you
     assert by_hand not in firm.rows.refund_keys(YESTERDAY)
 
 
+def test_a_row_that_was_changed_since_is_found_and_one_that_was_only_made_before_is_not(firm: Firm) -> None:
+    payment = firm.payment(transaction_id=stripe_id("pi"))
+    attempt = firm.payment(checkout_session=stripe_id("cs"), status="canceled")
+    by_hand = firm.payment(method="wire")
+    common = {"payment": payment, "amount": "10.00", "currency": "USD"}
+    refund = firm.create("refunds", **common, stripe_refund=stripe_id("re"), status="succeeded")
+    dispute = firm.create("payment_disputes", **common, stripe_dispute=stripe_id("du"), status="lost")
+    made = datetime.now(UTC)
+    rows = {
+        ("payments", payment): firm.rows.transaction_keys,
+        ("payments", attempt): firm.rows.transaction_keys,
+        ("refunds", refund): firm.rows.refund_keys,
+        ("payment_disputes", dispute): firm.rows.dispute_keys,
+    }
+    for (collection, key), keys in rows.items():
+        assert key not in keys(made)
+        firm.admin.call("PATCH", f"/items/{collection}/{key}", {"amount": "9.00"})
+        assert key in keys(made)
+        assert key not in keys(TOMORROW)
+    firm.admin.call("PATCH", f"/items/payments/{by_hand}", {"amount": "9.00"})
+    assert by_hand not in firm.rows.transaction_keys(YESTERDAY)
+
+
 def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) -> None:
     payment = firm.payment()
     draft = firm.create(

@@ -84,7 +84,7 @@ class FakeDirectus:
     firm: Row = field(default_factory=lambda: {"timezone": "America/New_York"})
     money_as_numbers: bool = False
     answers: dict[str, list[Callable[[], HttpResponse]]] = field(default_factory=dict)
-    #: Directus's own clock, which dates new rows; without one `date_created` stays empty.
+    #: Directus's own clock, which dates new and changed rows; without one these dates stay empty.
     now: Callable[[], datetime] | None = None
     new_key: Callable[[], str] = lambda: str(uuid.uuid4())
     requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
@@ -207,6 +207,8 @@ class FakeDirectus:
         self._allowed_status(collection, before, payload)
         self._known(collection, payload)
         row = {**self.table(collection)[key], **payload}
+        if self.now is not None and "date_updated" in row:
+            row["date_updated"] = self.now().isoformat()
         self._check_unique(collection, row, of=key)
         self.table(collection)[key] = row
         self._write_nested(collection, key, nested)

@@ -355,3 +355,93 @@ def test_a_claim_whose_session_stripe_does_not_know_is_free_once_its_time_is_ove
     house.recompute()
     (row,) = house.payments()
     assert (row["status"], row["open_claim"]) == ("canceled", None)
+
+
+# ---- what somebody changes on rows that are older than the window ----------------------------------------
+
+
+def long_paid() -> tuple[House, str]:
+    """An invoice that was paid by card a year ago; no list of Stripe's that is read goes back so far."""
+    house, session = paid()
+    house.passes(days=365)
+    assert settled(house) == ([], [])
+    return house, session
+
+
+def edit(house: House, row: dict[str, Any], **columns: Any) -> None:
+    """An administrator changes a row, which Directus dates; the flow has the invoice recomputed at once."""
+    row |= {**columns, "date_updated": house.now().isoformat()}
+    house.recompute()
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        ({"amount": "99.00"}, "payment_amount_differs"),
+        ({"currency": "EUR"}, "payment_amount_differs"),
+        ({"transaction_id": "pi_invented"}, "payment_unknown_to_stripe"),
+        ({"transaction_id": None, "amount": "41.00"}, "payment_amount_differs"),
+    ],
+)
+def test_a_change_of_an_old_payment_is_named_within_the_hour(columns: dict[str, Any], kind: str) -> None:
+    house, _ = long_paid()
+    edit(house, house.payments()[0], **columns)
+    repaired, differences = settled(house)
+    assert repaired == []
+    assert kind in kinds(differences)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"status": "canceled"}, {"transaction_id": None}, {"transaction_id": None, "status": "failed"}],
+)
+def test_a_change_of_an_old_payment_that_the_one_writer_knows_better_is_undone(
+    columns: dict[str, Any],
+) -> None:
+    house, _ = long_paid()
+    (row,) = house.payments()
+    intent = row["transaction_id"]
+    edit(house, row, **columns)
+    _, differences = settled(house)
+    assert differences == []
+    (row,) = house.payments(status="succeeded")
+    assert (row["transaction_id"], house.stored()["status"]) == (intent, "paid")
+
+
+def test_a_change_of_an_old_refund_or_dispute_is_found_within_the_hour() -> None:
+    house, session = paid()
+    house.stripe.refunds_payment(session, 2500)
+    house.stripe.disputes_payment(session, status="lost", minor=1000)
+    house.deliver()
+    house.passes(days=365)
+    house.drop_webhooks()
+    assert settled(house) == ([], [])
+    (refund,) = house.directus.table("refunds").values()
+    (dispute,) = house.directus.table("payment_disputes").values()
+    edit(house, refund, amount="20.00")
+    edit(house, dispute, status="won")
+    repaired, differences = settled(house)
+    assert kinds(repaired) == ["dispute_differs"]
+    assert kinds(differences) == ["refund_amount_differs"]
+
+
+def test_an_attempt_whose_money_has_a_row_of_its_own_is_in_order_however_it_is_looked_at() -> None:
+    house, session = opened()
+    house.stripe.pays(session, currency="EUR")
+    house.deliver()
+    house.passes(days=365)
+    house.drop_webhooks()
+    attempt = next(row for row in house.payments() if row["checkout_session"] == session)
+    edit(house, attempt, note="looked at")
+    assert kinds(settled(house)[1]) == ["payment_unapplied"]
+
+
+def test_an_attempt_that_is_over_and_names_a_session_of_another_account_is_no_difference() -> None:
+    house, session = opened()
+    house.stripe.expires(session)
+    house.deliver()
+    house.drop_webhooks()
+    house.passes(days=365)
+    del house.stripe.sessions[session]
+    edit(house, house.payments()[0], note="looked at")
+    assert settled(house) == ([], [])

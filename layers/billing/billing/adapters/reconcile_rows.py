@@ -66,7 +66,7 @@ class ReconcileRows(Protocol):
         ...
 
     def transaction_keys(self, since: datetime) -> list[str]:
-        """The payment rows with a payment intent that were made since."""
+        """The payment rows with a payment intent or a session that were made or changed since."""
         ...
 
     def unapplied_keys(self) -> list[str]:
@@ -78,7 +78,7 @@ class ReconcileRows(Protocol):
         ...
 
     def refund_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's refunds that can still change or were made since."""
+        """The rows of Stripe's refunds that can still change, or were made or changed since."""
         ...
 
     def refunds(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
@@ -90,7 +90,7 @@ class ReconcileRows(Protocol):
         ...
 
     def dispute_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's disputes that can still change or were made since."""
+        """The rows of Stripe's disputes that can still change, or were made or changed since."""
         ...
 
     def disputes(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
@@ -146,6 +146,7 @@ _SENT = {
         {"voided_at": {"_nnull": True}},
     ]
 }
+_OF_STRIPE = {"_or": [{"transaction_id": {"_nnull": True}}, {"checkout_session": {"_nnull": True}}]}
 _OF_PAYMENT = tuple(f"payment.{name}" for name in PAYMENT_FIELDS)
 
 
@@ -200,9 +201,8 @@ class DirectusReconcileRows:
         return [_parsed("payments", row, _attempt) for row in rows]
 
     def transaction_keys(self, since: datetime) -> list[str]:
-        """The payment rows with a payment intent that were made since."""
-        made = {"date_created": {"_gte": since.isoformat()}}
-        return self._keys("payments", {"_and": [{"transaction_id": {"_nnull": True}}, made]})
+        """The payment rows with a payment intent or a session that were made or changed since."""
+        return self._keys("payments", {"_and": [_OF_STRIPE, _touched(since)]})
 
     def unapplied_keys(self) -> list[str]:
         """Money received or on its way that belongs to no invoice."""
@@ -218,7 +218,7 @@ class DirectusReconcileRows:
     # ---- refunds and disputes ---------------------------------------------------------------------------
 
     def refund_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's refunds that can still change or were made since."""
+        """The rows of Stripe's refunds that can still change, or were made or changed since."""
         return self._reversal_keys("refunds", "stripe_refund", UNSETTLED_REFUNDS, since)
 
     def refunds(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
@@ -230,7 +230,7 @@ class DirectusReconcileRows:
         return self._refunds("stripe_refund", stripe_ids)
 
     def dispute_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's disputes that can still change or were made since."""
+        """The rows of Stripe's disputes that can still change, or were made or changed since."""
         return self._reversal_keys("payment_disputes", "stripe_dispute", UNSETTLED_DISPUTES, since)
 
     def disputes(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
@@ -343,9 +343,10 @@ class DirectusReconcileRows:
     def _reversal_keys(
         self, collection: str, name: str, unsettled: Iterable[str], since: datetime
     ) -> list[str]:
-        young = {"date_created": {"_gte": since.isoformat()}}
         changing = {"status": {"_in": sorted(unsettled)}}
-        return self._keys(collection, {"_and": [{name: {"_nnull": True}}, {"_or": [changing, young]}]})
+        return self._keys(
+            collection, {"_and": [{name: {"_nnull": True}}, {"_or": [changing, _touched(since)]}]}
+        )
 
     def _refunds(self, column: str, values: Iterable[str]) -> list[ReversalRow | UnreadableRow]:
         rows = self._by("refunds", column, values, (*_own(REFUND_FIELDS), *_OF_PAYMENT))
@@ -354,6 +355,12 @@ class DirectusReconcileRows:
     def _disputes(self, column: str, values: Iterable[str]) -> list[ReversalRow | UnreadableRow]:
         rows = self._by("payment_disputes", column, values, (*_own(PAYMENT_DISPUTE_FIELDS), *_OF_PAYMENT))
         return [_parsed("payment_disputes", row, _dispute) for row in rows]
+
+
+def _touched(since: datetime) -> dict[str, object]:
+    """Rows that were made or changed since: what somebody changes on an old row must be looked at, too."""
+    moment = {"_gte": since.isoformat()}
+    return {"_or": [{"date_created": moment}, {"date_updated": moment}]}
 
 
 def _own(fields: Iterable[str]) -> list[str]:

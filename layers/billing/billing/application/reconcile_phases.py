@@ -30,6 +30,7 @@ from billing.core.reconcile_payments import (
     compare_receipt,
     compare_session,
     report_unapplied,
+    report_unknown_payment,
     report_unknown_session,
     sync,
     sync_of,
@@ -80,7 +81,7 @@ class Scope:
     since: dt.datetime
     now: dt.datetime
     dry_run: bool = False
-    #: Payment intents that a listed session of ours explains.
+    #: Sessions of ours that were listed, and their payment intents.
     explained: set[str] = field(default_factory=set)
     #: Payment intents of other applications.
     foreign: set[str] = field(default_factory=set)
@@ -149,7 +150,8 @@ class Phases:
         for some in batched(listed, PAGE, strict=False):
             ours = [session for session in some if self._is_ours(session)]
             differences = self._compare_sessions(ours, scope)
-            scope.explained |= {s.payment_intent.id for s in ours if s.payment_intent is not None}
+            for session in ours:
+                scope.explained |= _stripe_names(session)
             yield Page(some[-1].id, differences, {"sessions": len(ours)})
 
     def _listed_reversals(self, of: _Reversals, scope: Scope, after: str | None) -> Iterator[Page]:
@@ -230,17 +232,20 @@ class Phases:
             yield Page(keys[-1], differences, {"open_attempts": len(attempts)})
 
     def _transactions(self, scope: Scope, after: str | None) -> Iterator[Page]:
-        """Young payments that no listed session explains."""
+        """Payments that are young, or were changed lately, and that no listed session explains."""
         for keys in _behind(self._rows.transaction_keys(scope.since), after, ONE_BY_ONE):
             payments, differences = _readable(self._rows.payments(keys))
+            sessions: dict[str, CheckoutSession] = {}
             for payment in payments:
-                if payment.transaction_id is None or payment.transaction_id in scope.explained:
+                if (payment.transaction_id or payment.checkout_session) in scope.explained:
                     continue
-                session = self._session_of(payment.transaction_id)
+                session = self._session_to_compare(payment)
                 if session is None:
-                    differences.append(report_unknown_session(payment))
+                    differences += report_unknown_payment(payment)
                 elif self._is_ours(session):
-                    differences += compare_session(session, payment)
+                    sessions[session.id] = session
+            # By all their names: the attempt of money that went to a row of its own keeps its session.
+            differences += self._compare_sessions(list(sessions.values()), scope)
             yield Page(keys[-1], differences, {"payments": len(payments)})
 
     # ---- the rows by themselves -------------------------------------------------------------------------
@@ -417,6 +422,12 @@ class Phases:
         payments, _ = _readable(found)
         return {p.transaction_id: p for p in payments if p.transaction_id is not None}, _names(found)
 
+    def _session_to_compare(self, payment: Payment) -> CheckoutSession | None:
+        """The session of the row's transaction; the row's own word for it may be wrong, and is taken last."""
+        if payment.transaction_id is not None:
+            return self._session_of(payment.transaction_id)
+        return self._session_behind(payment)
+
     def _session_behind(self, payment: Payment) -> CheckoutSession | None:
         if payment.checkout_session is None:
             return self._session_of(payment.transaction_id) if payment.transaction_id is not None else None
@@ -482,6 +493,9 @@ def _names(found: Iterable[object]) -> frozenset[str]:
     return frozenset(hidden)
 
 
+def _stripe_names(session: CheckoutSession) -> set[str]:
+    return {session.id} | ({session.payment_intent.id} if session.payment_intent is not None else set())
+
+
 def _names_of(session: CheckoutSession) -> set[str]:
-    intent = session.payment_intent.id if session.payment_intent is not None else None
-    return {name for name in (session.id, session.attempt, intent) if name is not None}
+    return _stripe_names(session) | ({session.attempt} if session.attempt is not None else set())
