@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from directus.installer import apply
 from directus.rest import Directus
-from tests.integration.directus.server import another
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, another
 from tests.security.directus.world import World, invoice, new, refused, sent_invoice
 
 MOMENT = "2026-03-01T10:00:00Z"
@@ -207,6 +208,30 @@ def test_an_invoice_that_was_voided_before_there_was_the_column_is_void(world: W
     refused(world.as_("service").answer("PATCH", f"/items/invoices/{key}", VOID), 403, "INVOICE_NOT_VOIDED")
     world.as_("sofia").call("PATCH", f"/items/invoices/{key}", VOID)
     assert was_voided_just_now(world, key)
+
+
+def test_the_guard_may_be_copied_before_the_column_is_added(world: World) -> None:
+    service, sofia, keys = world.as_("service"), world.as_("sofia"), [a_sent_one(world) for _ in range(3)]
+    world.admin.call("DELETE", "/fields/invoices/voided_at")
+    try:
+        assert sofia.answer("PATCH", f"/items/invoices/{keys[0]}", {"internal_notes": "x"})[0] == 200
+        sofia.call("PATCH", f"/items/invoices/{keys[0]}", VOID)
+        world.admin.call("PATCH", f"/items/invoices/{keys[1]}", VOID)
+        new(world.directus, "/items/invoices", sent_invoice(world.one.client) | VOID)
+        refused(sofia.answer("PATCH", f"/items/invoices/{keys[0]}", {"status": "sent"}), 403, "INVOICE_VOID")
+        refused(service.answer("PATCH", f"/items/invoices/{keys[2]}", VOID), 403, "INVOICE_NOT_VOIDED")
+    finally:
+        added = apply(world.directus.url, ADMIN_TOKEN, service_token=SERVICE_TOKEN)
+    # Directus takes a deleted field out of the permissions as well.
+    assert added[0].summary == "create field invoices.voided_at"
+    assert {change.summary for change in added[1:]} == {
+        f"change permission {role}: {action} invoices (fields)"
+        for role in ("Staff", "Partner")
+        for action in ("create", "update")
+    }
+    assert [stored(world, key)["status"] for key in keys] == ["void", "void", "sent"]
+    sofia.call("PATCH", f"/items/invoices/{keys[2]}", VOID)
+    assert was_voided_just_now(world, keys[2])
 
 
 # ---- the functions --------------------------------------------------------------------------------------
