@@ -241,11 +241,6 @@ class Office:
         self.reconciled = began
         return report
 
-    @property
-    def at_work(self) -> bool:
-        """Whether a worker is in the middle of a message."""
-        return bool(self._busy)
-
     def groups(self) -> list[str]:
         """The groups with work that nobody is at."""
         return [group for group in dict.fromkeys(g for _, g, _ in self.queue.sent) if group not in self._busy]
