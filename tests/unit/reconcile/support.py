@@ -174,3 +174,8 @@ class FakeContinuation:
         if self.error is not None:
             raise self.error
         self.events.append(dict(event))
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The events so far, each once."""
+        taken, self.events = self.events, []
+        return taken

@@ -82,6 +82,7 @@ def after_one_run(house: House) -> list[dict[str, str]]:
     """
     house.run()
     house.work_off()
+    house.follow()
     house.deliver(event for event in house.stripe.events if event.id not in house.stripe.delivered)
     house.drop_webhooks()
     assert house.failed == []

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 #: A session lives at most 24 hours and Stripe retries a webhook for three days; what is older and can still change is
 #: found from the side of Directus.
 DEFAULT_LOOK_BACK = dt.timedelta(days=3)
+#: Before Stripe existed: what lies further back no account can have (and no list is read further back on a suspicion).
+BEFORE_STRIPE = dt.datetime(2011, 9, 1, tzinfo=dt.UTC)
 #: Entries in the answer (Lambda takes 6 MB) and in the stored report.
 KEPT_IN_ANSWER = 1_000
 KEPT_IN_REPORT = 10_000
@@ -45,11 +47,15 @@ RESERVE_SECONDS = 45.0
 
 @dataclass(frozen=True)
 class Resume:
-    """Where an earlier invocation of the same run stopped: behind the record `after` of a phase."""
+    """Where an earlier invocation of the same run stopped: behind the record `after` of a phase.
+
+    `suspect_since` is the earliest of the differences so far (`Difference`).
+    """
 
     phase: str
     after: str | None = None
     checked: Mapping[str, int] = field(default_factory=dict)
+    suspect_since: dt.datetime | None = None
 
     @classmethod
     def from_member(cls, given: object) -> Resume:
@@ -61,35 +67,58 @@ class Resume:
         counts = checked.values() if isinstance(checked, dict) else [None]
         if not isinstance(after, str | None) or not all(isinstance(count, int) for count in counts):
             raise BadRequest(message, code="invalid_resume")
-        return cls(given["phase"], after, checked)
+        suspect = given.get("suspect_since")
+        moment = parse_moment(suspect, "resume") if suspect is not None else None
+        if not isinstance(moment, dt.datetime | None):
+            raise BadRequest(message, code="invalid_resume")
+        return cls(given["phase"], after, checked, moment)
+
+    def as_member(self) -> dict[str, object]:
+        """The member `resume` of the event that goes on."""
+        member: dict[str, object] = {"phase": self.phase, "after": self.after, "checked": dict(self.checked)}
+        if self.suspect_since is not None:
+            member["suspect_since"] = self.suspect_since.isoformat()
+        return member
 
 
 @dataclass(frozen=True)
 class ReconcileRequest:
-    """`since`: how far back Stripe's lists are read, None for `DEFAULT_LOOK_BACK`. `dry_run`: repair nothing."""
+    """`since`: how far back Stripe's lists are read, None for `DEFAULT_LOOK_BACK`. `dry_run`: repair nothing.
+
+    `widened`: an earlier run has asked for it, on the suspicion that rows are missing; it asks for no other one.
+    """
 
     since: dt.datetime | None = None
     dry_run: bool = False
     resume: Resume | None = None
+    widened: bool = False
 
     @classmethod
     def from_event(cls, event: object) -> ReconcileRequest:
-        """Parse the event; `BadRequest` for anything but `since` (a day is its beginning in UTC), `dry_run`, `resume`."""
+        """Parse the event: `since` (a day is its beginning in UTC), `dry_run`, and what runs give each other.
+
+        `BadRequest` for anything else.
+        """
         given = members_of(event)
-        if unknown := sorted(set(given) - {"since", "dry_run", "resume"}):
+        if unknown := sorted(set(given) - {"since", "dry_run", "resume", "widened"}):
             message = f"Reconcile knows since and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
-        dry_run = given.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            message = "dry_run must be true or false."
-            raise BadRequest(message, code="invalid_dry_run")
+        dry_run, widened = _flag(given, "dry_run"), _flag(given, "widened")
         resume = Resume.from_member(given["resume"]) if "resume" in given else None
         if "since" not in given:
-            return cls(None, dry_run, resume)
+            return cls(None, dry_run, resume, widened)
         moment = parse_moment(given["since"], "since")
         if not isinstance(moment, dt.datetime):
             moment = dt.datetime.combine(moment, dt.time(0), tzinfo=dt.UTC)
-        return cls(moment, dry_run, resume)
+        return cls(moment, dry_run, resume, widened)
+
+
+def _flag(given: Mapping[str, object], name: str) -> bool:
+    flag = given.get(name, False)
+    if not isinstance(flag, bool):
+        message = f"{name} must be true or false."
+        raise BadRequest(message, code=f"invalid_{name}")
+    return flag
 
 
 @dataclass
@@ -97,7 +126,8 @@ class Report:
     """What was compared, how many of each, what was repaired and what a person must look at.
 
     `checked` counts the whole run; entries and totals are those of this invocation. `money_repaired` counts repairs
-    of money in the books; `published` is the id of the stored report; `continued`: another invocation goes on.
+    of money in the books; `published` is the id of the stored report; `continued`: another invocation goes on;
+    `widened`: another run compares Stripe's lists from that moment on.
     """
 
     checked: Counter[str] = field(default_factory=Counter)
@@ -108,6 +138,7 @@ class Report:
     money_repaired: int = 0
     published: str | None = None
     continued: bool = False
+    widened: dt.datetime | None = None
 
     def differs(self, difference: Difference) -> None:
         """Take up one more difference."""
@@ -137,6 +168,8 @@ class Report:
             answer["report"] = self.published
         if self.continued:
             answer["continued"] = True
+        if self.widened is not None:
+            answer["widened"] = self.widened.isoformat()
         return answer
 
 
@@ -180,13 +213,17 @@ class Reconcile:
         if resume.phase not in self._phases:
             message = f"No phase is called {resume.phase}."
             raise BadRequest(message, code="invalid_resume")
-        run = _Run(Scope(since, now, request.dry_run), self._invoice_queue, self._render_queue)
+        scope = Scope(since, now, request.dry_run)
+        run = _Run(scope, self._invoice_queue, self._render_queue, widened=request.widened)
+        run.suspect_since = resume.suspect_since
         run.report.checked = Counter(dict.fromkeys(self._phases, 0) | {"payments": 0} | dict(resume.checked))
-        self._run(run, resume, remaining_seconds)
+        if self._run(run, resume, remaining_seconds):
+            self._widen(run)
         self._publish(run)
         return run.report
 
-    def _run(self, run: _Run, resume: Resume, remaining_seconds: Callable[[], float]) -> None:
+    def _run(self, run: _Run, resume: Resume, remaining_seconds: Callable[[], float]) -> bool:
+        """Whether it came to the end."""
         names = list(self._phases)
         progressed = (
             False  # at least a page in each invocation, whatever time is left: else nothing ever ends
@@ -196,20 +233,44 @@ class Reconcile:
             pages = self._phases[name](run.scope, after)
             while True:
                 if progressed and remaining_seconds() < RESERVE_SECONDS:
-                    self._hand_over(run, Resume(name, after, run.report.checked))
-                    return
+                    self._hand_over(run, Resume(name, after, run.report.checked, run.suspect_since))
+                    return False
                 page = _next(pages, name, run)
                 if page is None:
                     break
                 run.take(page)
                 progressed, after = True, page.cursor
             after = None
+        return True
+
+    def _widen(self, run: _Run) -> None:
+        """Where a row may have been deleted, compare Stripe's lists from then on in a run of their own, once.
+
+        A recompute makes the invoice agree with the rows that are left: the next hour would suspect nothing any more.
+        """
+        if run.suspect_since is None or run.widened:
+            return
+        since = max(run.suspect_since, BEFORE_STRIPE)
+        if since >= run.scope.since:
+            return
+        event = {"since": since.isoformat(), "dry_run": run.scope.dry_run, "widened": True}
+        try:
+            self._continuation.hand_over(event)
+        except BillingError as error:
+            text = (
+                f"Rows may be missing of what Stripe made since {since.isoformat()}, and the run that looks for them could"
+                f" not be started: {error.detail} The nightly run compares everything."
+            )
+            run.report.differs(Difference("run_not_continued", text, {"since": since.isoformat()}))
+        else:
+            run.report.widened = since
 
     def _hand_over(self, run: _Run, resume: Resume) -> None:
         event = {
             "since": run.scope.since.isoformat(),
             "dry_run": run.scope.dry_run,
-            "resume": {"phase": resume.phase, "after": resume.after, "checked": dict(resume.checked)},
+            "resume": resume.as_member(),
+            "widened": run.widened,
         }
         try:
             self._continuation.hand_over(event)
@@ -242,8 +303,12 @@ class Reconcile:
 class _Run:
     """One invocation: what was found so far, and what was queued."""
 
-    def __init__(self, scope: Scope, invoice_queue: InvoiceQueue, render_queue: WorkQueue) -> None:
+    def __init__(
+        self, scope: Scope, invoice_queue: InvoiceQueue, render_queue: WorkQueue, *, widened: bool
+    ) -> None:
         self.scope = scope
+        self.widened = widened
+        self.suspect_since: dt.datetime | None = None
         self.report = Report()
         self._invoice_queue = invoice_queue
         self._render_queue = render_queue
@@ -261,6 +326,7 @@ class _Run:
             if key in self._seen:
                 continue
             self._seen.add(key)
+            self._suspect(difference)
             if difference.repair is None or self.scope.dry_run:
                 self.report.differs(difference)
                 continue
@@ -272,6 +338,10 @@ class _Run:
             self.report.was_repaired(difference, difference.repair.name)
             if difference.stays:
                 self.report.differs(difference)
+
+    def _suspect(self, difference: Difference) -> None:
+        moments = [self.suspect_since, difference.suspect_since]
+        self.suspect_since = min((one for one in moments if one is not None), default=None)
 
     def _queue(self, repair: Repair) -> str | None:
         """None once it is queued, else why not."""

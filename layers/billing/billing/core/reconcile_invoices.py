@@ -46,7 +46,11 @@ def compare_invoice(ledger: Ledger, documents: Sequence[DocumentRow], now: datet
             f"{name} shows {_shown(stored[name])}, its rows say {value}" for name, value in changes.items()
         )
         text = f"Invoice {invoice.invoice_number}: {said}."
-        found.append(Difference("invoice_differs", text, ids, Recompute(invoice.id)))
+        paid_differs = state.amount_paid != (invoice.amount_paid or Money.zero(invoice.currency))
+        suspect_since = invoice.sent_at if paid_differs else None
+        found.append(
+            Difference("invoice_differs", text, ids, Recompute(invoice.id), suspect_since=suspect_since)
+        )
     for payment in ledger.payments:
         found += _compare_payment(payment, ledger)
     return [*found, *compare_entered_refunds(ledger), *_compare_documents(ledger, documents, now)]
@@ -73,7 +77,8 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
         stored = getattr(payment, name) or nothing
         if stored != derived:
             text = f"A payment's {name} shows {stored}, its rows say {derived}."
-            found.append(Difference("payment_differs", text, ids, Recompute(ledger.invoice.id)))
+            repair, suspect_since = Recompute(ledger.invoice.id), ledger.invoice.sent_at
+            found.append(Difference("payment_differs", text, ids, repair, suspect_since=suspect_since))
     if payment.client != ledger.invoice.client:
         text = (
             f"A payment of {payment.amount} on invoice {ledger.invoice.invoice_number} names another client than the"

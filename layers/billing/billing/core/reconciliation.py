@@ -71,7 +71,8 @@ type Repair = SyncSession | Recompute | ApplyEvent | Render
 class Difference:
     """One thing that is not as it should be: `kind` for programs, `detail` for people, `ids` of the records.
 
-    `stays`: it is a person's to look at even though its repair is tried.
+    `stays`: it is a person's to look at even though its repair is tried. `suspect_since`: a row may have been deleted,
+    which leaves no date: what Stripe has of it was made after that moment.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Difference:
     ids: Mapping[str, str] = field(default_factory=dict)
     repair: Repair | None = None
     stays: bool = False
+    suspect_since: datetime | None = None
 
     def as_json(self) -> dict[str, str]:
         """A flat object."""
