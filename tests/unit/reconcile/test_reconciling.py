@@ -194,6 +194,7 @@ def test_a_report_is_stored_when_something_is_left_for_people_and_only_then() ->
     assert (stored.moment, stored.since) == (house.now(), house.now() - timedelta(days=3))
     assert list(stored.differences) == report.as_json()["differences"]
     assert stored.checked == report.as_json()["checked"]
+    assert (stored.differences_total, stored.repaired_total, stored.continued) == (1, 0, False)
     assert "report" not in house.run().as_json(), "the same is not stored again"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from billing import settings
+from billing.application.reconcile import BEFORE_STRIPE, ReconcileRequest
 from tests.unit.template.sam_template import ROOT, read_template
 
 TEMPLATE = read_template()
@@ -272,12 +274,21 @@ def test_schedules_follow_the_firms_clock_and_can_be_stopped() -> None:
         for event in function["Events"].values()
         if event["Type"] == "ScheduleV2"
     ]
-    assert len(schedules) == 2
+    assert len(schedules) == 3
     for schedule in schedules:
         assert schedule["ScheduleExpressionTimezone"] == {"Ref": "FirmTimezone"}
         assert schedule["State"] == {"Ref": "ScheduleState"}
         assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
         assert schedule["DeadLetterConfig"] == {"Arn": attribute("SchedulerDlq.Arn")}
+
+
+def test_reconcile_looks_at_the_last_days_every_hour_and_at_everything_every_night() -> None:
+    hourly, nightly = (event["Properties"] for event in FUNCTIONS["ReconcileFunction"]["Events"].values())
+    assert (hourly["ScheduleExpression"], hourly["Input"]) == ("cron(35 * * * ? *)", "{}")
+    assert nightly["ScheduleExpression"] == "cron(5 3 * * ? *)"
+    assert ReconcileRequest.from_event(json.loads(nightly["Input"])) == ReconcileRequest(since=BEFORE_STRIPE)
+    for name in ("RetryPolicy", "DeadLetterConfig", "ScheduleExpressionTimezone", "State"):
+        assert nightly[name] == hourly[name]
 
 
 def test_the_api_is_throttled_and_logs_without_addresses_of_people() -> None:

@@ -290,6 +290,9 @@ class Reconcile:
             checked=dict(report.checked),
             repaired=report.repaired,
             differences=[difference.as_json() for difference in report.differences],
+            repaired_total=report.repaired_total,
+            differences_total=report.differences_total,
+            continued=report.continued,
         )
         try:
             report.published = self._reports.publish(printable)

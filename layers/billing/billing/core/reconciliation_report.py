@@ -68,6 +68,7 @@ class PrintableReport:
     `moment` is when the run began, `since` how far back it read Stripe, `checked` how many of each it compared.
     Entries of `repaired` and `differences` have `kind`, `detail` and the ids of the records (no person's name);
     those of `repaired` have `repair`, too. The totals say how many there were if not all entries are given.
+    `continued`: another invocation compares the rest.
     """
 
     moment: datetime
@@ -77,6 +78,7 @@ class PrintableReport:
     differences: Sequence[Mapping[str, str]]
     repaired_total: int = 0
     differences_total: int = 0
+    continued: bool = False
 
     @property
     def title(self) -> str:
@@ -122,14 +124,31 @@ def _page(report: PrintableReport, data_studio: str) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
     yield f"<h1>{title}</h1>"
-    yield (
-        f"<p>Compared on {escape(_instant(report.moment))}: Stripe from {escape(_instant(report.since))} on, and the"
-        " whole of Directus.</p>"
-    )
+    yield from (f"<p>{escape(sentence)}</p>" for sentence in _scope(report))
     yield from _compared(report.checked)
     yield from _for_people(report, data_studio)
     yield from _repaired(report, data_studio)
     yield "</body></html>"
+
+
+def _scope(report: PrintableReport) -> Iterator[str]:
+    """What this run has looked at, and what it has not."""
+    since = _instant(report.since)
+    yield (
+        f"Compared on {_instant(report.moment)}. With Stripe: its sessions, refunds, disputes and balance transactions"
+        f" from {since} on; of Directus Stripe's payments, refunds and disputes that were made or changed since then,"
+        " and, however old, checkouts and bank debits that are not over and refunds and disputes that can still change."
+    )
+    yield (
+        "In Directus alone: every sent invoice with its rows and documents, payments without an invoice, events that are"
+        " not applied, messages that are not sent. Besides: events that Stripe could not deliver, and dead letters."
+    )
+    yield (
+        f"Not compared with Stripe: what is older than {since}, was not changed since and is over. The nightly run"
+        " leaves nothing out."
+    )
+    if report.continued:
+        yield "There was not time for all of it: the rest is compared in another part, with a report of its own."
 
 
 def _compared(checked: Mapping[str, int]) -> Iterator[str]:
