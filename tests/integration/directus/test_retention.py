@@ -1,6 +1,7 @@
 """Old finished rows of `stripe_events` go, everything else stays, on both databases and with several Directus at work."""
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -73,9 +74,20 @@ def _sql(directus: RunningDirectus, statements: str) -> None:
         return
     programs = postgresql_programs()
     assert programs is not None
-    address = ["-h", "127.0.0.1", "-p", directus.variables["DB_PORT"], "-U", "billing", "-d", "postgres"]
+    address = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        directus.variables["DB_PORT"],
+        "-U",
+        "billing",
+        "-d",
+        directus.variables["DB_DATABASE"],
+    ]
     command = [str(programs / "psql"), "-q", "-X", "-v", "ON_ERROR_STOP=1", *address, "-c", statements]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    password = directus.variables["DB_PASSWORD"].removeprefix("string:")
+    environment = {"PGPASSWORD": password, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, env=environment)
 
 
 def test_only_old_finished_events_go(keeper: RunningDirectus, directus: RunningDirectus) -> None:

@@ -499,3 +499,12 @@ def test_a_fee_that_two_decimals_cannot_hold_is_left_out_and_its_payment_booked(
     world.deliver()
     (row,) = [row for row in world.payments() if row["transaction_id"]]
     assert (row["amount"], row["currency"], row["fee"], row["invoice"]) == ("25.00", "KWD", None, None)
+
+
+def test_a_void_that_was_written_over_is_restored_even_where_a_row_cannot_be_read() -> None:
+    world = World()
+    world.invoice("100.00", status="paid", voided_at="2026-11-19T10:00:00+00:00")
+    world.line("NaN", kind="discount")
+    world.recompute()
+    assert world.stored()["status"] == "void"
+    assert world.flags != []

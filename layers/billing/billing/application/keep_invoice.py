@@ -318,6 +318,8 @@ class KeepInvoice:
             ledger.invoice.sent_at and ledger.invoice.pdf_status == "ready"
         ):
             changes = {"pdf_status": "failed", "pdf_error": error.detail}
+        if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
+            changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
         self._write_rows(ledger.invoice.id, changes, booking.updated, booking.created)
 
     def _write_rows(
