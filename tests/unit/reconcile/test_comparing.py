@@ -72,7 +72,6 @@ DEAD = session("complete", "unpaid", intent="requires_payment_method")
     [
         (session(), booked()),
         (session(), booked(checkout_session=None)),
-        (session(), booked(checkout_session="cs_2")),
         (ON_ITS_WAY, row(PROCESSING, claim=True)),
         (DEAD, row(FAILED)),
         (DEAD, row(CANCELED)),
@@ -131,6 +130,7 @@ def test_what_the_one_writer_would_put_right_is_given_to_it(
         (session(), row(amount=usd("99.99")), "payment_amount_differs"),
         (session(), row(transaction_id="pi_2"), "transaction_differs"),
         (session(), booked(status=PENDING, checkout_session="cs_2"), "transaction_differs"),
+        (session(), booked(checkout_session="cs_2"), "transaction_differs"),
         (session(intent=None), None, "session_without_intent"),
         (session(amount=0), None, "session_paid_without_money"),
         (ON_ITS_WAY, row(), "payment_not_paid"),
@@ -233,14 +233,17 @@ def test_an_open_session_that_does_not_fit_its_invoice_is_the_one_writers(
 
 
 def movement(minor: int = 10000, currency: str = "USD") -> BalanceTransaction:
-    return BalanceTransaction("txn_1", "charge", minor, 320, currency, NOW, "ch_1", "pi_1")
+    fee = 755 if currency == "KWD" else 320
+    return BalanceTransaction("txn_1", "charge", minor, fee, currency, NOW, "ch_1", "pi_1")
 
 
 @pytest.mark.parametrize(
     ("received", "payment", "found", "expected"),
     [
         (movement(), booked(fee=usd("3.20")), None, []),
-        (movement(), booked(), None, ["fee_missing"]),
+        (movement(), booked(), session(), ["fee_missing"]),
+        (movement(), booked(checkout_session="cs_2"), session(), ["transaction_differs"]),
+        (movement(755, "KWD"), booked(amount=Money(755, "KWD")), session(amount=755, currency="KWD"), []),
         (movement(), booked(checkout_session=None), session(), ["fee_missing"]),
         (movement(), booked(checkout_session=None), None, []),
         (movement(9000, "EUR"), booked(), None, []),
@@ -264,7 +267,7 @@ def test_an_invoice_that_shows_what_its_rows_say_is_no_difference() -> None:
 
 
 def test_every_wrong_column_of_an_invoice_is_named_with_both_values() -> None:
-    (difference,) = compare_invoice(ledger(payments=[row(amount=usd("40.00"))]), [DOCUMENT], NOW)
+    (difference,) = compare_invoice(ledger(payments=[booked(amount=usd("40.00"))]), [DOCUMENT], NOW)
     assert difference.as_json() == {
         "kind": "invoice_differs",
         "invoice": INVOICE,
@@ -280,8 +283,35 @@ def test_a_paid_invoice_without_a_payment_is_reported() -> None:
     assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["invoice_differs"]
 
 
+@pytest.mark.parametrize("method", ["card", "us_bank_account"])
+def test_money_that_counts_as_stripes_without_a_transaction_is_named(method: str) -> None:
+    nameless = replace(row(checkout_session=None), method=method)
+    found = ledger(InvoiceStatus.PAID, payments=[nameless], paid="100.00", balance="0.00")
+    (difference,) = compare_invoice(found, [DOCUMENT], NOW)
+    assert (difference.kind, difference.ids["payment"]) == ("payment_without_transaction", PAYMENT)
+    assert "100.00 USD" in difference.detail
+    assert difference.repair is None
+    assert compare_invoice(found, [DOCUMENT], NOW, named={PAYMENT}) == []
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        replace(row(), method="wire"), replace(row(), method="other"), row(CANCELED), row(FAILED), booked(),
+    ],
+)  # fmt: skip
+def test_money_of_the_firms_own_and_attempts_that_are_over_need_no_transaction(payment: Payment) -> None:
+    counts = payment.status is PaymentStatus.SUCCEEDED
+    found = (
+        ledger(InvoiceStatus.PAID, payments=[payment], paid="100.00", balance="0.00")
+        if counts
+        else ledger(payments=[payment])
+    )
+    assert compare_invoice(found, [DOCUMENT], NOW) == []
+
+
 def test_a_void_invoice_owes_nothing_and_keeps_its_credit() -> None:
-    paid = [row(amount=usd("30.00"))]
+    paid = [booked(amount=usd("30.00"))]
     good = ledger(InvoiceStatus.VOID, payments=paid, paid="30.00", balance="-30.00")
     assert compare_invoice(good, [DOCUMENT], NOW) == []
     bad = ledger(InvoiceStatus.VOID, payments=paid, paid="30.00", balance="70.00")
@@ -317,7 +347,7 @@ def test_a_draft_is_nobodys_business_unless_it_was_sent() -> None:
 def test_a_claim_left_on_a_finished_payment_is_reported(status: PaymentStatus) -> None:
     paid, balance = ("100.00", "0.00") if status is PaymentStatus.SUCCEEDED else ("0.00", "100.00")
     shown = InvoiceStatus.PAID if status is PaymentStatus.SUCCEEDED else InvoiceStatus.SENT
-    found = ledger(shown, payments=[row(status, claim=True)], paid=paid, balance=balance)
+    found = ledger(shown, payments=[booked(status=status, claim=True)], paid=paid, balance=balance)
     assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["claim_left"]
 
 
@@ -338,7 +368,7 @@ def test_a_claim_on_another_invoice_is_reported_with_both() -> None:
 
 @pytest.mark.parametrize("column", ["amount_refunded", "amount_disputed_lost"])
 def test_what_went_back_is_compared_with_its_rows(column: str) -> None:
-    payment = replace(row(), **{column: usd("5.00")})  # type: ignore[arg-type]  # the column is a parameter
+    payment = replace(booked(), **{column: usd("5.00")})  # type: ignore[arg-type]  # the column is a parameter
     found = ledger(InvoiceStatus.PAID, payments=[payment], paid="100.00", balance="0.00")
     assert kinds(compare_invoice(found, [DOCUMENT], NOW)) == ["payment_differs"]
 
@@ -496,7 +526,7 @@ def test_a_refund_entered_by_hand_that_counts_for_nothing_is_no_difference(statu
 
 
 def test_a_firms_own_refund_of_a_check_is_no_difference() -> None:
-    check = row(checkout_session=None)
+    check = replace(row(checkout_session=None), method="check")
     refund = Refund(PAYMENT, usd("10.00"), "succeeded", "r1")
     paid = replace(check, amount_refunded=usd("10.00"))
     found = ledger(InvoiceStatus.PARTIALLY_PAID, payments=[paid], paid="90.00", balance="10.00")

@@ -32,13 +32,19 @@ REPORT = PrintableReport(
 
 
 WHAT_WAS_COMPARED = [
-    "Compared on 2026-03-03 12:35 UTC. With Stripe: its sessions, refunds, disputes and balance transactions from"
-    " 2026-02-28 12:35 UTC on; of Directus Stripe's payments, refunds and disputes that were made or changed since then,"
-    " and, however old, checkouts and bank debits that are not over and refunds and disputes that can still change.",
-    "In Directus alone: every sent invoice with its rows and documents, payments without an invoice, events that are"
-    " not applied, messages that are not sent. Besides: events that Stripe could not deliver, and dead letters.",
-    "Not compared with Stripe: what is older than 2026-02-28 12:35 UTC, was not changed since and is over. The nightly"
-    " run leaves nothing out.",
+    (
+        "Compared on 2026-03-03 12:35 UTC. With Stripe: its sessions, refunds, disputes and balance transactions from"
+        " 2026-02-28 12:35 UTC on; of Directus Stripe's payments, refunds and disputes that were made or changed since then,"
+        " and, however old, checkouts and bank debits that are not over and refunds and disputes that can still change."
+    ),
+    (
+        "In Directus alone: every sent invoice with its rows and documents, payments without an invoice, events that are"
+        " not applied, messages that are not sent. Besides: events that Stripe could not deliver, and dead letters."
+    ),
+    (
+        "Not compared with Stripe: what is older than 2026-02-28 12:35 UTC, was not changed since and is over. The nightly"
+        " run leaves nothing out."
+    ),
 ]
 
 

@@ -445,3 +445,46 @@ def test_an_attempt_that_is_over_and_names_a_session_of_another_account_is_no_di
     del house.stripe.sessions[session]
     edit(house, house.payments()[0], note="looked at")
     assert settled(house) == ([], [])
+
+
+# ---- what a row says of its session ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cs_nonsense", "cs_of_another"])
+def test_a_booked_payment_that_names_another_session_is_named_however_old(name: str) -> None:
+    house, _ = long_paid()
+    if name == "cs_of_another":
+        name = house.stripe.makes_session(500, "USD", {"deployment": "another"})
+    edit(house, house.payments()[0], checkout_session=name)
+    found = reported(house)
+    assert found["kind"] == "transaction_differs"
+    assert name in found["detail"]
+
+
+def test_what_goes_back_on_a_payment_that_names_another_session_is_booked_all_the_same() -> None:
+    house, session = paid()
+    house.payments()[0]["checkout_session"] = "cs_nonsense"
+    house.stripe.refunds_payment(session, 2500)
+    house.drop_webhooks()
+    repaired, differences = settled(house)
+    assert (kinds(repaired), kinds(differences)) == (["refund_missing"], ["transaction_differs"])
+    assert house.stored()["balance_due"] == "25.00"
+
+
+def test_a_payment_without_transaction_and_without_session_is_named() -> None:
+    house, _ = paid()
+    house.stripe.sessions.clear()
+    house.stripe.created.clear()
+    house.payments()[0] |= {"transaction_id": None, "checkout_session": None}
+    assert reported(house)["kind"] == "payment_without_transaction"
+
+
+def test_a_fee_that_two_decimals_cannot_hold_is_asked_for_by_nobody() -> None:
+    house, session = opened()
+    house.stripe.pays(session, minor=100_000, currency="KWD")
+    house.stripe.learns_fee(session, 755)
+    house.deliver()
+    house.drop_webhooks()
+    found = reported(house)
+    assert found["kind"] == "payment_unapplied"
+    assert "100.000 KWD" in found["detail"]

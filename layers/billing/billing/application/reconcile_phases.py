@@ -33,7 +33,6 @@ from billing.core.reconcile_payments import (
     report_unknown_payment,
     report_unknown_session,
     sync,
-    sync_of,
 )
 from billing.core.reconcile_reversals import compare_reversal, report_unknown_reversal
 from billing.core.reconciliation import Difference, UnreadableRow
@@ -89,6 +88,8 @@ class Scope:
     reversals: set[str] = field(default_factory=set)
     #: Attempts that get their session stored.
     completing: set[str] = field(default_factory=set)
+    #: Payments without a transaction whose session tells what is wrong with them.
+    named: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ class Phases:
             documents = self._rows.documents(keys)
             for ledger in ledgers:
                 printed = [row for row in documents if row.invoice == ledger.invoice.id]
-                differences += compare_invoice(ledger, printed, scope.now)
+                differences += compare_invoice(ledger, printed, scope.now, named=scope.named)
             yield Page(keys[-1], differences, {"invoices": len(keys)})
 
     def _unapplied(self, scope: Scope, after: str | None) -> Iterator[Page]:  # noqa: ARG002  # as every phase
@@ -321,6 +322,8 @@ class Phases:
             compared = compare_session(session, row, invoice_currency=currencies.get(session.invoice or ""))
             if row is not None and any(one.kind == "session_not_stored" for one in compared):
                 scope.completing.add(row.id)
+            if row is not None and row.transaction_id is None and compared:
+                scope.named.add(row.id)
             differences += compared
         return differences
 
@@ -347,8 +350,8 @@ class Phases:
         intent = movement.payment_intent
         row = booked.get(intent) if intent is not None else None
         missing = row is None or row.status is not PaymentStatus.SUCCEEDED
-        homeless = row is not None and row.fee is None and sync_of(row) is None
-        session = self._session_of(intent) if intent is not None and (missing or homeless) else None
+        without_fee = row is not None and row.fee is None
+        session = self._session_of(intent) if intent is not None and (missing or without_fee) else None
         if session is not None and not self._is_ours(session):
             session = None
         if session is not None and missing:
@@ -394,10 +397,13 @@ class Phases:
             if payment is None or payment.status is not PaymentStatus.SUCCEEDED:
                 differences += self._compare_unbooked(intent, scope)
                 continue
-            repair = sync_of(payment)
-            if repair is None and (session := self._session_of(intent)) is not None:
-                repair = sync(session, payment)
-            differences += compare_reversal(one, rows.get(one.id), payment, repair)
+            row = rows.get(one.id)
+            if not compare_reversal(one, row, payment, None):
+                continue
+            # The row's own word for its session may be wrong: the repair asks for the one that Stripe names.
+            session = self._session_of(intent)
+            repair = sync(session, payment) if session is not None else None
+            differences += compare_reversal(one, row, payment, repair)
         return differences
 
     def _compare_unbooked(self, intent: str, scope: Scope) -> list[Difference]:

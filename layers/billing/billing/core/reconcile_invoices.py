@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from billing.core.booking import STRIPE_METHODS
 from billing.core.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
 from billing.core.money import Money
 from billing.core.reconcile_reversals import compare_entered_refunds
@@ -11,15 +12,20 @@ from billing.core.reconciliation import GRACE, Difference, Recompute, Render, id
 from billing.errors import Unprocessable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from billing.core.ledger import Ledger, Payment
     from billing.core.reconciliation import DocumentRow
 
 
-def compare_invoice(ledger: Ledger, documents: Sequence[DocumentRow], now: datetime) -> list[Difference]:
-    """What a sent invoice shows against what its rows say, and its documents."""
+def compare_invoice(
+    ledger: Ledger, documents: Sequence[DocumentRow], now: datetime, *, named: Collection[str] = ()
+) -> list[Difference]:
+    """What a sent invoice shows against what its rows say, and its documents.
+
+    `named` are payments of which a comparison with their session has told what is wrong with them.
+    """
     invoice = ledger.invoice
     ids = ids_of(invoice=invoice.id)
     if invoice.is_draft:
@@ -53,6 +59,8 @@ def compare_invoice(ledger: Ledger, documents: Sequence[DocumentRow], now: datet
         )
     for payment in ledger.payments:
         found += _compare_payment(payment, ledger)
+        if payment.id not in named:
+            found += _compare_origin(payment, ledger)
     return [*found, *compare_entered_refunds(ledger), *_compare_documents(ledger, documents, now)]
 
 
@@ -86,6 +94,22 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
         )
         found.append(Difference("payment_of_another_client", text, ids))
     return [*found, *_compare_sums(payment, ledger)]
+
+
+def _compare_origin(payment: Payment, ledger: Ledger) -> list[Difference]:
+    """Money that counts as Stripe's, with nothing by which Stripe could be asked about it."""
+    if payment.status is not PaymentStatus.SUCCEEDED or payment.transaction_id is not None:
+        return []
+    if payment.method not in STRIPE_METHODS:
+        return []
+    text = (
+        f"A succeeded payment of {payment.amount} ({payment.method}) on invoice {ledger.invoice.invoice_number} counts, and"
+        " has no transaction_id, which Stripe's payments carry. If it was received otherwise, an administrator corrects"
+        " its method; else compare with Stripe's dashboard."
+    )
+    return [
+        Difference("payment_without_transaction", text, ids_of(invoice=ledger.invoice.id, payment=payment.id))
+    ]
 
 
 def _compare_sums(payment: Payment, ledger: Ledger) -> list[Difference]:

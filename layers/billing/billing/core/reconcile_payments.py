@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from billing.core.booking import is_by_hand, is_orphan
+from billing.core.booking import is_by_hand, is_orphan, storable_fee
 from billing.core.checkout import DEAD_INTENT, must_end
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
@@ -55,13 +55,6 @@ class PaymentIndex:
 def sync(session: CheckoutSession, row: Payment | None) -> SyncSession:
     """The repair by the session, in the FIFO group of the invoice that the one writer would book it on."""
     return SyncSession(session.id, (row.invoice if row is not None else None) or session.invoice)
-
-
-def sync_of(row: Payment) -> SyncSession | None:
-    """The same from the row alone; None if only its session tells the group."""
-    if row.checkout_session is None or row.invoice is None:
-        return None
-    return SyncSession(row.checkout_session, row.invoice)
 
 
 def compare_session(
@@ -165,10 +158,11 @@ def compare_receipt(
     ids = ids_of(payment=row.id, invoice=row.invoice, checkout_session=row.checkout_session)
     if row.amount != moved:
         return [_amount_differs(row, moved, ids)]
-    repair = sync(session, row) if session is not None else sync_of(row)
-    if row.fee is None and repair is not None:
-        return [_fee_missing(Money(movement.fee, movement.currency), repair, ids)]
-    return []
+    fee = Money(movement.fee, movement.currency)
+    if session is None or row.fee is not None or not fee.fits_directus:
+        return []
+    # The row's own word for its session may be wrong: the repair asks for the one that Stripe names.
+    return compare_session(session, row) or [_fee_missing(fee, sync(session, row), ids)]
 
 
 # ---- sessions ---------------------------------------------------------------------------------------------
@@ -264,8 +258,9 @@ def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) 
     """Whether it is this money, booked under another name (again would double it), or its name on another session."""
     if row.transaction_id is None:
         return False
-    booked = row.status is PaymentStatus.SUCCEEDED
-    return booked if row.transaction_id != intent.id else _holds_another(row, session) and not booked
+    if row.transaction_id == intent.id:
+        return _holds_another(row, session)
+    return row.status is PaymentStatus.SUCCEEDED
 
 
 def _compare_without_transaction(
@@ -282,11 +277,10 @@ def _compare_fee(
     session: CheckoutSession, intent: PaymentIntent, row: Payment, ids: Mapping[str, str]
 ) -> list[Difference]:
     charge = intent.latest_charge
-    if row.fee is not None or charge is None or charge.fee is None:
-        return []
-    if charge.fee_currency is None or charge.fee_currency != charge.currency:
-        return []  # the column has no currency of its own
-    return [_fee_missing(Money(charge.fee, charge.fee_currency), sync(session, row), ids)]
+    fee = storable_fee(charge) if charge is not None else None
+    if row.fee is not None or fee is None:
+        return []  # the column has neither a currency of its own nor a third decimal
+    return [_fee_missing(fee, sync(session, row), ids)]
 
 
 def _holds_another(row: Payment, session: CheckoutSession) -> bool:

@@ -40,6 +40,10 @@ GUIDANCE: dict[str, Guidance] = {
         "Payments that Stripe does not know",
         "Was it made with another Stripe account, or written by hand? An administrator corrects the row.",
     ),
+    "payment_without_transaction": Guidance(
+        "Payments that count as Stripe's and name no transaction",
+        "Stripe's payments carry it. If the money was received otherwise, an administrator corrects the method; if not, the payment must not count.",
+    ),
     "payment_status_differs": Guidance(
         "Payments whose state differs between Stripe and Directus",
         "Open the session in Stripe's dashboard. What Stripe says is right; resend its events if they failed.",
