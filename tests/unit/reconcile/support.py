@@ -129,10 +129,11 @@ def repairs(differences: Iterable[Difference]) -> list[str | None]:
 
 @dataclass
 class FakeDeadLetters:
-    """`DeadLetters` in memory: `queues` holds depths; those in `stuck` have come back too often."""
+    """`DeadLetters` in memory: `queues` holds depths; those in `stuck` have come back too often, in `again` before."""
 
     queues: dict[str, int] = field(default_factory=dict)
     stuck: dict[str, int] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
     error: Exception | None = None
 
     def depths(self) -> Mapping[str, int]:
@@ -144,7 +145,7 @@ class FakeDeadLetters:
         left = self.stuck.get(name, 0)
         redriven = min(at_most, self.queues[name] - left)
         self.queues[name] -= redriven
-        return Redriven(redriven, left)
+        return Redriven(redriven, left, self.again.pop(name, 0))
 
 
 @dataclass

@@ -87,6 +87,7 @@ class _Redrive:
         self._sent: set[str] = set()
         self._held: dict[str, str] = {}
         self._left = 0
+        self._again = 0
 
     def run(self, at_most: int) -> Redriven:
         try:
@@ -100,7 +101,7 @@ class _Redrive:
                 self._send_back([message for message in fresh if self._goes_back(message)])
         finally:
             self._show_again()
-        return Redriven(redriven=len(self._sent), left=self._left)
+        return Redriven(redriven=len(self._sent), left=self._left, again=self._again)
 
     def _receive(self, count: int) -> list[MessageTypeDef]:
         answer = self._client.receive_message(
@@ -141,6 +142,7 @@ class _Redrive:
         taken = [messages[int(entry["Id"])] for entry in answer.get("Successful", [])]
         for message in taken:
             self._sent.add(message["MessageId"])
+            self._again += _redriven(message) > 0
             del self._held[message["MessageId"]]
         self._delete(taken)
 

@@ -135,10 +135,15 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     repaired_total: int = 0
     differences_total: int = 0
-    money_repaired: int = 0
     published: str | None = None
     continued: bool = False
     widened: dt.datetime | None = None
+    _money: set[object] = field(default_factory=set)
+
+    @property
+    def money_repaired(self) -> int:
+        """Repairs of money in the books, each session once."""
+        return len(self._money)
 
     def differs(self, difference: Difference) -> None:
         """Take up one more difference."""
@@ -149,7 +154,12 @@ class Report:
     def was_repaired(self, difference: Difference, repair: str) -> None:
         """Take up one more repair."""
         self.repaired_total += 1
-        self.money_repaired += difference.kind in MONEY_KINDS
+        if difference.kind in MONEY_KINDS:
+            # A session that differs in two ways, or is seen by two phases, is one that no webhook told of.
+            looked_at = difference.repair
+            self._money.add(
+                looked_at.checkout_session if isinstance(looked_at, SyncSession) else difference.key
+            )
         if len(self.repaired) < KEPT_IN_REPORT:
             self.repaired.append(difference.as_repaired(repair))
 
@@ -338,9 +348,10 @@ class _Run:
                 text = f"{difference.detail} Its repair could not be queued: {refused}"
                 self.report.differs(replace(difference, detail=text))
                 continue
-            self.report.was_repaired(difference, difference.repair.name)
             if difference.stays:
                 self.report.differs(difference)
+            else:
+                self.report.was_repaired(difference, difference.repair.name)
 
     def _suspect(self, difference: Difference) -> None:
         moments = [self.suspect_since, difference.suspect_since]

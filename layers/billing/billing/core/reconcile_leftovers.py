@@ -89,12 +89,14 @@ def compare_queue(name: str, messages: int) -> list[Difference]:
 
 
 def compare_redriven(name: str, redriven: Redriven) -> tuple[Difference | None, Difference | None]:
-    """What was sent back to be handled again, and what a person must look at."""
-    back = _dead_letters(name, redriven.redriven, "could not be handled and went back to be tried again.")
-    left = _dead_letters(
-        name, redriven.left, "could not be handled, time and again, and stay in the dead-letter queue."
+    """What was sent back to be handled for the first time, and what a person must look at: that did not help."""
+    first, failing = redriven.redriven - redriven.again, redriven.again + redriven.left
+    back = _dead_letters(name, first, "could not be handled and went back to be tried again.")
+    became = (
+        f"could not be handled, though sent back before: {redriven.again} sent back once more,"
+        f" {redriven.left} left in the dead-letter queue for good."
     )
-    return back if redriven.redriven else None, left if redriven.left else None
+    return back if first else None, _dead_letters(name, failing, became) if failing else None
 
 
 def _dead_letters(name: str, messages: int, became: str) -> Difference:

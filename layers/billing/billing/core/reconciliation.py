@@ -71,7 +71,7 @@ type Repair = SyncSession | Recompute | ApplyEvent | Render
 class Difference:
     """One thing that is not as it should be: `kind` for programs, `detail` for people, `ids` of the records.
 
-    `stays`: it is a person's to look at even though its repair is tried. `suspect_since`: a row may have been deleted,
+    `stays`: its repair is tried, as it was before in vain: it is a person's to look at, and not repaired. `suspect_since`: a row may have been deleted,
     which leaves no date: what Stripe has of it was made after that moment.
     """
 
@@ -175,10 +175,14 @@ class UnreadableRow:
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of a dead-letter queue: sent back, and given up because they have come back too often."""
+    """What became of a dead-letter queue: sent back, and given up because they have come back too often.
+
+    `again` are those of `redriven` that had been sent back before, in vain.
+    """
 
     redriven: int
     left: int
+    again: int = 0
 
 
 def ids_of(**ids: str | None) -> dict[str, str]:

@@ -170,7 +170,7 @@ GUIDANCE: dict[str, Guidance] = {
     ),
     "dead_letters": Guidance(
         "Work that could not be done",
-        "Messages go back to be tried again, at most 24 times. What stays: docs/runbooks.md says how to read it.",
+        "Messages go back to be tried again, at most 24 times; these have come back. docs/runbooks.md says how to read them.",
     ),
     "row_unreadable": Guidance(
         "Rows that cannot be read", "Open the row: the field that is named holds what cannot be. Correct it."
