@@ -1,12 +1,26 @@
 """Everything that can have happened at Stripe while nobody listened, one invoice for each thing."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterable
 
 from local.waiting import wait_for
 from tests.integration.payments.firm import Firm
+from tests.integration.payments.sizes import SIZES
 from tests.integration.stripe_simulator.support import parameters
 from tests.unit.fakes.steps import Crash, crash
+
+#: One event of each thing that can be told, and two of a dispute.
+_TELLING = {
+    "checkout.session.completed",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "refund.created",
+    "refund.failed",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+}
 
 #: Something happens to an invoice of 100.00 USD of its own; its id.
 type Happening = Callable[[Firm], str]
@@ -124,6 +138,18 @@ def happened(firm: Firm, what: Iterable[Happening]) -> list[str]:
     firm.queue.forget()
     wait_for("the fees", lambda: all(map(_has_fee, firm.listed("charges", **firm.since()))))
     return invoices
+
+
+def telling(firm: Firm) -> list[bytes]:
+    """The events that nobody delivered yet; in the small run those of `_TELLING`."""
+    return [raw for raw in firm.raw_events() if SIZES.exhaustive or json.loads(raw)["type"] in _TELLING]
+
+
+def delivered(firm: Firm) -> None:
+    """The workers have done what `telling` tells."""
+    for raw in telling(firm):
+        assert firm.receive(raw) == 200
+    firm.drain()
 
 
 def _has_fee(charge: dict[str, object]) -> bool:

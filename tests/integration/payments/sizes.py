@@ -11,13 +11,18 @@ from dataclasses import dataclass
 class Sizes:
     """`at_once`: callers or deliveries; `rounds` of each race.
 
-    `exhaustive`: crashes before and after every call on both databases, and the payment after each; every race. Else
-    crashes after each call that changes something, every other one on each database; one race of a kind.
+    `exhaustive`: crashes before and after every call on both databases, and the payment after each; every race; every
+    event that Stripe sends. Else crashes after each kind of call that changes something, every other kind on each
+    database; one race of a kind; the events that tell the most.
     """
 
     at_once: int
     rounds: int
     exhaustive: bool
+
+    def databases(self, *small: str) -> list[str]:
+        """The databases for a test that takes long, if not all in the small run."""
+        return ["sqlite", "postgresql"] if self.exhaustive else list(small)
 
 
 SIZES = (

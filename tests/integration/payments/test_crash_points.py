@@ -1,7 +1,7 @@
 """A function dies around a call to the outside; the message is delivered again, or Pay is pressed again: same rows.
 
 Every moment between two calls leaves the world as it was after the last call that changed something, so the small
-run dies after those only, after every other one on each database; the large one around every call on both.
+run dies after those only, after the first of every other kind on each database; the large one around every call on both.
 """
 
 import functools
@@ -204,7 +204,8 @@ def dying(firm: Firm, calls: list[str]) -> list[tuple[int, str]]:
     """The calls around which to die."""
     if SIZES.exhaustive:
         return [(number, moment) for number in range(len(calls)) for moment in ("before", "after")]
-    changing = [(number, "after") for number, call in enumerate(calls) if not call.startswith(_LOOKS)]
+    first = {call: number for number, call in reversed(list(enumerate(calls)))}
+    changing = [(number, "after") for call, number in first.items() if not call.startswith(_LOOKS)]
     assert changing
     return changing[firm.house.directus.database == "postgresql" :: 2]
 
