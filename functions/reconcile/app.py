@@ -1,8 +1,9 @@
-"""Reconcile: hourly, or by hand with `{"since"?: iso8601, "dry_run"?: bool}`.
+"""Reconcile: hourly, nightly over everything, or by hand with `{"since"?: iso8601, "dry_run"?: bool}`.
 
 The answer is `{"checked", "repaired": [...], "differences": [...]}`, with at most 1,000 entries of each and then
 `repaired_total` and `differences_total`; `report` is the stored report, `continued` says that another invocation goes
-on where this one had no time left. Without `since`, Stripe's lists of the last three days are compared; invoices, open
+on where this one had no time left, `widened` that another run looks for deleted rows from that moment on. Without
+`since`, Stripe's lists of the last three days are compared, and the rows that were made or changed since; invoices, open
 attempts, events, notices and queues always whole. An event that cannot be read ends the invocation with `BadRequest`
 and its sentence (`FunctionError`, `errorType`, `errorMessage`).
 """
@@ -85,6 +86,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             "repaired": report.repaired_total,
             "differences": report.differences_total,
             "continued": report.continued,
+            "widened": report.widened.isoformat() if report.widened is not None else None,
         },
     )
     return report.as_json()
