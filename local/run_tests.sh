@@ -26,4 +26,5 @@ trap 'exit 143' TERM HUP
 
 "$python" -m local.check
 "$python" -m pytest -q -n 2 tests/unit
-"$python" -m pytest -q tests/integration tests/security tests/e2e
+# The deployed stack's tests first: they are one group, and the longest.
+"$python" -m pytest -q -n 2 --dist loadgroup tests/e2e tests/integration tests/security
