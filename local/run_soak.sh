@@ -55,11 +55,12 @@ clean_up() {
     print_table
     if [ "$code" -ne 0 ]; then
         rm -rf .test-logs
-        mkdir .test-logs
         for logs in "$directory"/*/logs "$directory"/*/*/logs; do
-            [ -d "$logs" ] && cp -R "$logs" ".test-logs/$(basename "$(dirname "$logs")")"
+            [ -d "$logs" ] || continue
+            mkdir -p .test-logs
+            cp -R "$logs" ".test-logs/$(basename "$(dirname "$logs")")"
         done
-        echo "The logs of the stacks were kept in .test-logs." >&2
+        [ ! -d .test-logs ] || echo "The logs of the stacks were kept in .test-logs." >&2
     fi
     rm -rf "$directory"
     exit "$code"
