@@ -21,7 +21,7 @@ from tests.unit.payments.office import Office
 from tests.unit.payments.play import EVERYTHING, Play, Schedule, add_bills, keys
 
 #: Seeds of the schedules on each database; in the first everything that can happen finds something to do.
-SEEDS = (EVERYTHING, *range(60)) if os.environ.get("BILLING_SOAK") == "1" else (EVERYTHING,)
+SEEDS = (EVERYTHING, *range(20)) if os.environ.get("BILLING_SOAK") == "1" else (EVERYTHING,)
 
 
 def office_on(directus: RunningDirectus) -> Office:
