@@ -35,7 +35,7 @@ from billing.core.reconciliation import (
     SyncSession,
 )
 from billing.core.reminders import NoticeStatus
-from billing.core.stripe_objects import BalanceTransaction, UndeliveredEvent
+from billing.core.stripe_objects import BalanceTransaction, Charge, UndeliveredEvent
 from tests.unit.reconcile.support import (
     DOCUMENT,
     INVOICE,
@@ -230,6 +230,15 @@ def test_an_open_session_that_does_not_fit_its_invoice_is_the_one_writers(
     assert kinds(compare_attempt(attempt, OPEN, on, NOW)) == expected
     assert compare_attempt(attempt, ON_ITS_WAY, on, NOW) == []
     assert compare_attempt(attempt, OPEN, None, NOW) == []
+
+
+@pytest.mark.parametrize(("fee", "expected"), [(750, ["fee_missing"]), (755, []), (None, [])])
+def test_a_fee_is_asked_for_where_two_decimals_can_hold_it(fee: int | None, expected: list[str]) -> None:
+    found = session(amount=100_000, currency="KWD")
+    assert found.payment_intent is not None
+    charge = Charge("ch_1", "succeeded", NOW, "KWD", fee=fee, fee_currency="KWD")
+    known = replace(found, payment_intent=replace(found.payment_intent, latest_charge=charge))
+    assert kinds(compare_session(known, booked(amount=Money(100_000, "KWD")))) == expected
 
 
 def movement(minor: int = 10000, currency: str = "USD") -> BalanceTransaction:

@@ -83,6 +83,14 @@ def test_it_is_asked_for_once_from_the_earliest_suspect_on_and_never_by_itself_a
     assert house.continuation.events == [], "it has looked so far back itself"
 
 
+def test_a_widened_run_that_suspects_more_asks_for_no_other_one() -> None:
+    house = House()
+    house.invoice("100.00", sent_at="2026-04-01T10:00:00+00:00", amount_paid="9.00")
+    assert "widened" not in house.run(since="2026-05-01", widened=True).as_json()
+    assert house.continuation.events == []
+    assert house.run(since="2026-05-01").as_json()["widened"] == "2026-04-01T10:00:00+00:00"
+
+
 @pytest.mark.parametrize("columns", [{"sent_at": None}, {"amount_paid": "0.00", "balance_due": "9.00"}])
 def test_an_invoice_that_has_lost_nothing_is_no_suspect(columns: dict[str, str | None]) -> None:
     house = House()
