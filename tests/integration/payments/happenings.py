@@ -63,6 +63,17 @@ def a_payment_is_refunded_and_disputed(firm: Firm) -> str:
     return invoice
 
 
+def a_booked_payment_is_refunded_and_disputed(firm: Firm) -> str:
+    """Directus has the payment; of what went back later nobody told us."""
+    invoice = firm.invoice("100.00")
+    told = firm.client_pays(session_of(firm, invoice, "60.00"))
+    firm.stripe_delivers(told["events"][-1])
+    firm.drain()
+    firm.refunded(told["payment_intent"], 1000)
+    firm.disputed(told["payment_intent"], "lost", amount=2000)
+    return invoice
+
+
 def money_comes_for_no_invoice(firm: Firm) -> str:
     """It is refunded in part."""
     unknown = str(uuid.uuid4())
@@ -120,6 +131,7 @@ def a_session_expires(firm: Firm) -> str:
 
 
 EVERYTHING: tuple[Happening, ...] = (
+    a_booked_payment_is_refunded_and_disputed,
     a_payment_is_refunded_and_disputed,
     money_comes_for_no_invoice,
     a_checkout_dies_before_its_session_is_stored,

@@ -19,6 +19,7 @@ from tests.integration.payments.firm import Firm, Household, a_household, only
 from tests.integration.payments.happenings import (
     EVERYTHING,
     Happening,
+    a_booked_payment_is_refunded_and_disputed,
     a_checkout_dies_before_its_session_is_stored,
     a_part_is_paid,
     a_payment_is_refunded_and_disputed,
@@ -34,7 +35,9 @@ from tests.integration.stripe_simulator.support import RunningSimulator
 from tests.unit.fakes.steps import Crash, crash
 
 MUCH: tuple[Happening, ...] = (
-    EVERYTHING if SIZES.exhaustive else (a_payment_is_refunded_and_disputed, money_comes_for_no_invoice)
+    EVERYTHING
+    if SIZES.exhaustive
+    else (a_booked_payment_is_refunded_and_disputed, money_comes_for_no_invoice)
 )
 MOMENTS: tuple[Moment, ...] = ("before it is forwarded", "in the middle of it", "before its answer", "in the middle of its answer")  # fmt: skip
 #: What people must look at after `EVERYTHING`, whoever brought it: money that belongs to no invoice.
@@ -141,7 +144,7 @@ def test_webhooks_and_two_runs_over_the_same_payments(firm: Firm, *, protected: 
 @pytest.mark.parametrize("edit", EDITS if SIZES.exhaustive else EDITS[2:3])
 def test_reconcile_while_staff_edit(firm: Firm, edit: Edit) -> None:
     for _ in range(SIZES.rounds):
-        invoices = happened(firm, [a_payment_is_refunded_and_disputed])
+        invoices = happened(firm, [a_booked_payment_is_refunded_and_disputed])
         look: Callable[[], object] = functools.partial(look_and_work, firm)
         change: Callable[[], object] = functools.partial(edit, firm, only(invoices))
         at_once([look, change, look])
