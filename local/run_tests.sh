@@ -27,4 +27,4 @@ trap 'exit 143' TERM HUP
 "$python" -m local.check
 "$python" -m pytest -q -n 2 tests/unit
 # The deployed stack's tests first: they are one group, and the longest.
-"$python" -m pytest -q -n 2 --dist loadgroup tests/e2e tests/integration tests/security
+"$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/security

@@ -1,10 +1,11 @@
 """What every test of this project shares: the environment that Powertools reads on import, and fixed seeds."""
 
 import os
-from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # likewise
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Tests")
@@ -14,13 +15,16 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
-_TESTS = Path(__file__).parent
+class ByFileAndStack(LoadFileScheduling):  # type: ignore[misc]  # likewise
+    """A file stays in one process, and so do all tests of the one deployed stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what is kept together."""
+        path = nodeid.split("::", 1)[0]
+        return "tests/e2e" if path.startswith("tests/e2e/") else path
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`--dist loadgroup`), a file stays in one of them, and the one deployed stack as well."""
-    for item in items:
-        path = item.path.relative_to(_TESTS)
-        group = path.parts[0] if path.parts[0] in {"e2e", "soak"} else str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndStack | None:
+    """Schedule so where `--dist loadfile` asks for files; xdist's own groups are lost on the pinned pytest."""
+    return ByFileAndStack(config, log) if config.getvalue("dist") == "loadfile" else None
