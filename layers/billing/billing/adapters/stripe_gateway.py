@@ -108,12 +108,7 @@ class StripeGateway:
         self, since: datetime, *, after: str | None = None
     ) -> Iterator[CheckoutSession]:
         """Every session created at or after `since`, newest first, page by page; those behind `after`, if given."""
-        parameters: dict[str, Any] = {
-            "created": {"gte": int(since.timestamp())},
-            "expand": _EXPAND_LISTED_SESSIONS,
-        }
-        if after is not None:
-            parameters["starting_after"] = after
+        parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
         for found in self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
             yield session_from_stripe(found)
 
@@ -197,6 +192,12 @@ class StripeGateway:
                 http_client=stripe.RequestsClient(timeout=_TIMEOUT_SECONDS),
             )
         return self._client
+
+
+def created_since(since: datetime, after: str | None = None) -> dict[str, object]:
+    """The parameters of a list; Stripe counts in whole seconds: the one that `since` lies in is included."""
+    window: dict[str, object] = {"created": {"gte": int(since.timestamp())}}
+    return window if after is None else {**window, "starting_after": after}
 
 
 def _translated(error: stripe.StripeError) -> BillingError:

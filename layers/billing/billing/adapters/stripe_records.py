@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from billing.adapters.stripe_gateway import created_since
 from billing.adapters.stripe_parsing import (
     balance_transaction_from_stripe,
     dispute_from_stripe,
@@ -92,7 +93,7 @@ class StripeAccount:
 
     def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         """Every refund, also of payments that are older."""
-        pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), _created_since(since, after))
+        pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), created_since(since, after))
         return map(refund_from_stripe, pages)
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
@@ -102,7 +103,7 @@ class StripeAccount:
 
     def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
         """Every dispute, also of payments that are older."""
-        pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), _created_since(since, after))
+        pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), created_since(since, after))
         return map(dispute_from_stripe, pages)
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
@@ -116,7 +117,7 @@ class StripeAccount:
         """Every movement on the balance, with payment intent and metadata of its source."""
         pages = self._gateway.pages(
             lambda v1, asked: v1.balance_transactions.list(asked),
-            {**_created_since(since, after), "expand": ["data.source"]},
+            {**created_since(since, after), "expand": ["data.source"]},
         )
         return map(balance_transaction_from_stripe, pages)
 
@@ -124,14 +125,8 @@ class StripeAccount:
         """Every event of `APPLIED_TYPES` that an endpoint has not accepted; newest first for each twenty types."""
         oldest = max(since, self._clock() - EVENT_LIFETIME)
         for types in batched(APPLIED_TYPES, _MOST_TYPES, strict=False):
-            asked = {**_created_since(oldest), "delivery_success": False, "types": list(types)}
+            asked = {**created_since(oldest), "delivery_success": False, "types": list(types)}
             yield from map(
                 undelivered_event_from_stripe,
                 self._gateway.pages(lambda v1, some: v1.events.list(some), asked),
             )
-
-
-def _created_since(since: datetime, after: str | None = None) -> dict[str, object]:
-    """Stripe counts in whole seconds: the second that `since` lies in is included."""
-    window: dict[str, object] = {"created": {"gte": int(since.timestamp())}}
-    return window if after is None else {**window, "starting_after": after}

@@ -435,22 +435,23 @@ class Phases:
         return self._session_behind(payment)
 
     def _session_behind(self, payment: Payment) -> CheckoutSession | None:
-        if payment.checkout_session is None:
+        stored = payment.checkout_session
+        if stored is None:
             return self._session_of(payment.transaction_id) if payment.transaction_id is not None else None
-        try:
-            return self._stripe.retrieve_session(payment.checkout_session)
-        except StripeRejected as error:
-            if error.stripe_code != "resource_missing":
-                raise
-            return None
+        return _unless_missing(lambda: self._stripe.retrieve_session(stored))
 
     def _session_of(self, intent: str) -> CheckoutSession | None:
-        try:
-            return self._stripe.session_of_payment_intent(intent)
-        except StripeRejected as error:
-            if error.stripe_code != "resource_missing":
-                raise
-            return None
+        return _unless_missing(lambda: self._stripe.session_of_payment_intent(intent))
+
+
+def _unless_missing(ask: Callable[[], CheckoutSession | None]) -> CheckoutSession | None:
+    """What Stripe answers, None if it knows no such object."""
+    try:
+        return ask()
+    except StripeRejected as error:
+        if error.stripe_code != "resource_missing":
+            raise
+        return None
 
 
 def _kind_of(source: str | None) -> str | None:
