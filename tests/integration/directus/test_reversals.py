@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ class Books:
 
 def money(value: object) -> str:
     """SQLite answers with numbers, PostgreSQL with text."""
-    return f"{float(str(value)):.2f}"
+    return f"{Decimal(str(value)):.2f}"
 
 
 def seconds(value: object) -> str:
