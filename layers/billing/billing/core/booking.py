@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The methods of a payment row that only Stripe's payments have.
 STRIPE_METHODS = frozenset({"card", "us_bank_account"})
+#: The states of an attempt that took nothing.
+OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def without_session(booking: Booking) -> Booking:
 def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
     """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
     return session.is_open and (
-        attempt is None or attempt.open_claim is None or _holds_another(attempt, session)
+        attempt is None or attempt.open_claim is None or holds_another(attempt, session)
     )
 
 
@@ -117,11 +119,15 @@ def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
 
 def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatus, reason: str) -> Booking:
     """Free the claim of the attempt, unless it knows better already (late events change nothing)."""
-    if attempt is None or _holds_another(attempt, session) or attempt.status is PaymentStatus.SUCCEEDED:
-        return Booking()
-    if attempt.open_claim is None and attempt.status in {PaymentStatus.CANCELED, PaymentStatus.FAILED}:
+    if attempt is None or not waits_for(session, attempt):
         return Booking()
     return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **ended(status, reason)}])
+
+
+def waits_for(session: CheckoutSession, attempt: Payment) -> bool:
+    """Whether the attempt has yet to learn that no payment came of its session."""
+    over = attempt.open_claim is None and attempt.status in OVER
+    return not (holds_another(attempt, session) or attempt.status is PaymentStatus.SUCCEEDED or over)
 
 
 def _session_column(attempt: Payment, session: CheckoutSession) -> dict[str, object]:
@@ -135,7 +141,7 @@ def _processing(
 ) -> Booking:
     """A bank debit is under way: the claim is held (unless another attempt has it), nothing is paid."""
     holder = ledger.open_attempt if ledger is not None else None
-    if attempt is None or _holds_another(attempt, session):
+    if attempt is None or holds_another(attempt, session):
         if ledger is None or intent.currency != ledger.invoice.currency:
             message = "A bank debit is under way for which Directus has no payment row."
             raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
@@ -206,7 +212,7 @@ def _succeeded(
     if received.currency != ledger.invoice.currency:
         note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
         return _unapplied(session, attempt, columns, note)
-    if attempt is None or _holds_another(attempt, session) or _books_another(attempt, session, intent):
+    if attempt is None or holds_another(attempt, session) or _books_another(attempt, session, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
         extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
         return Booking(created=[extra], flags=[note])
@@ -227,7 +233,7 @@ def _unapplied(
     a row's currency nor take its client away.
     """
     row = {**columns, "invoice": None, "client": None, "note": note}
-    if attempt is None or _holds_another(attempt, session):
+    if attempt is None or holds_another(attempt, session):
         return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
     release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
     if attempt.transaction_id == columns["transaction_id"]:
@@ -259,7 +265,8 @@ def _difference(attempt: Payment, received: Money) -> str | None:
     return f"Asked for {attempt.amount}, received {received}."
 
 
-def _holds_another(attempt: Payment, session: CheckoutSession) -> bool:
+def holds_another(attempt: Payment, session: CheckoutSession) -> bool:
+    """Whether the row is that of another session."""
     return attempt.checkout_session is not None and attempt.checkout_session != session.id
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from billing.core.booking import is_by_hand, is_orphan, storable_fee
+from billing.core.booking import OVER, holds_another, is_by_hand, is_orphan, storable_fee, waits_for
 from billing.core.checkout import DEAD_INTENT, must_end
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from billing.core.reconciliation import OpenAttempt
     from billing.core.stripe_objects import BalanceTransaction, CheckoutSession, PaymentIntent
 
-_OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 #: Types of balance transactions that are money received.
 RECEIPTS = frozenset({"charge", "payment"})
 
@@ -126,7 +125,7 @@ def report_unknown_session(payment: Payment) -> Difference:
 
 def report_unknown_payment(payment: Payment) -> list[Difference]:
     """The same of a row that was made or changed lately; an attempt that is over and took nothing harms nobody."""
-    if payment.transaction_id is None and payment.status in _OVER:
+    if payment.transaction_id is None and payment.status in OVER:
         return []
     return [report_unknown_session(payment)]
 
@@ -171,12 +170,8 @@ def compare_receipt(
 def _compare_expired(
     session: CheckoutSession, row: Payment | None, ids: Mapping[str, str]
 ) -> list[Difference]:
-    if row is None or _holds_another(row, session):
-        return []
-    if row.status is PaymentStatus.SUCCEEDED:
-        return [_not_paid(session, row, ids)]
-    if row.open_claim is None and row.status in _OVER:
-        return []
+    if row is None or not waits_for(session, row):
+        return _booked_without_money(session, row, ids)
     text = "A checkout's time is over, but its attempt is still open and blocks the next one."
     return [Difference("attempt_expired", text, ids, sync(session, row))]
 
@@ -197,13 +192,18 @@ def _compare_open(session: CheckoutSession, row: Payment | None, ids: Mapping[st
 def _compare_failed(
     session: CheckoutSession, row: Payment | None, ids: Mapping[str, str]
 ) -> list[Difference]:
-    if row is None or _holds_another(row, session):
-        return []
-    if row.status is PaymentStatus.SUCCEEDED:
-        return [_not_paid(session, row, ids)]
-    if row.open_claim is None and row.status in _OVER:
-        return []
+    if row is None or not waits_for(session, row):
+        return _booked_without_money(session, row, ids)
     return [_status_differs(session, row, ids, "failed", sync(session, row))]
+
+
+def _booked_without_money(
+    session: CheckoutSession, row: Payment | None, ids: Mapping[str, str]
+) -> list[Difference]:
+    """A session through which nothing came, while its row says that something did."""
+    if row is None or holds_another(row, session) or row.status is not PaymentStatus.SUCCEEDED:
+        return []
+    return [_not_paid(session, row, ids)]
 
 
 def _compare_processing(
@@ -213,7 +213,7 @@ def _compare_processing(
     ids: Mapping[str, str],
     invoice_currency: str | None,
 ) -> list[Difference]:
-    if row is None or _holds_another(row, session):
+    if row is None or holds_another(row, session):
         # The one writer books a debit without an attempt on its invoice, and refuses to guess at another one.
         taken = row is not None and row.transaction_id == intent.id
         bookable = invoice_currency == intent.currency and not taken
@@ -243,7 +243,7 @@ def _compare_paid(
         )
         return [Difference("transaction_differs", text, {**ids, "transaction_id": intent.id})]
     if row is None or row.status is not PaymentStatus.SUCCEEDED or row.transaction_id is None:
-        if row is not None and row.status is PaymentStatus.SUCCEEDED and not _holds_another(row, session):
+        if row is not None and row.status is PaymentStatus.SUCCEEDED and not holds_another(row, session):
             return _compare_without_transaction(session, row, paid, ids)
         text = (
             f"Stripe has {paid} paid through session {session.id}; Directus has no succeeded payment for it."
@@ -259,7 +259,7 @@ def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) 
     if row.transaction_id is None:
         return False
     if row.transaction_id == intent.id:
-        return _holds_another(row, session)
+        return holds_another(row, session)
     return row.status is PaymentStatus.SUCCEEDED
 
 
@@ -281,10 +281,6 @@ def _compare_fee(
     if row.fee is not None or fee is None:
         return []  # the column has neither a currency of its own nor a third decimal
     return [_fee_missing(fee, sync(session, row), ids)]
-
-
-def _holds_another(row: Payment, session: CheckoutSession) -> bool:
-    return row.checkout_session is not None and row.checkout_session != session.id
 
 
 def _status_differs(
