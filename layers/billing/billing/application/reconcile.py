@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.application.plan_reminders import members_of, parse_moment
-from billing.application.reconcile_phases import Page, Phases, Scope
+from billing.application.reconcile_comparisons import Scope
+from billing.application.reconcile_phases import Page, Phases
 from billing.core.reconciliation import (
     MONEY_KINDS,
     ApplyEvent,
