@@ -194,7 +194,9 @@ def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) 
     firm.create("documents", invoice=firm.invoice, client=firm.client, type="other", title="y")
     assert firm.rows.documents([firm.invoice]) == [DocumentRow(document, firm.invoice, 2, None)]
     unknown = str(uuid.uuid4())
-    assert firm.rows.currencies({firm.invoice, set_back, unknown}) == {firm.invoice: "USD", set_back: "EUR"}
+    named = firm.rows.named_invoices({firm.invoice, set_back, unknown})
+    assert {key: invoice.currency for key, invoice in named.items()} == {firm.invoice: "USD", set_back: "EUR"}
+    assert named[firm.invoice].invoice_number == ledger.invoice.invoice_number
 
 
 def test_an_unreadable_payment_is_known_by_all_its_names(firm: Firm) -> None:

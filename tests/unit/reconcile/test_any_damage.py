@@ -23,6 +23,7 @@ DAMAGE = st.sampled_from(
         {"status": "processing"}, {"open_claim": None}, {"transaction_id": None}, {"transaction_id": "pi_invented"},
         {"checkout_session": None}, {"checkout_session": None, "transaction_id": None}, {"amount": "41.00"},
         {"checkout_session": "cs_invented"}, {"method": "wire"}, {"client": None}, {"amount_refunded": "3.00"}, {"fee": None},
+        {"invoice": INVOICES[0]}, {"invoice": None}, {"note": None},
     ]
 )  # fmt: skip
 LIVES = st.lists(st.tuples(HAPPENINGS, st.booleans(), st.lists(DAMAGE, max_size=2)), min_size=1, max_size=3)

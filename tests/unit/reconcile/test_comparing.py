@@ -28,6 +28,7 @@ from billing.core.reconciliation import (
     ApplyEvent,
     DocumentRow,
     EventRow,
+    NamedInvoice,
     NoticeRow,
     OpenAttempt,
     Recompute,
@@ -147,10 +148,11 @@ def test_what_the_one_writer_would_not_put_right_is_only_named(
 
 
 def test_a_debit_without_a_row_is_booked_on_an_invoice_in_its_currency_alone() -> None:
-    assert repairs(compare_session(ON_ITS_WAY, None, invoice_currency="USD")) == ["sync_session"]
-    assert repairs(compare_session(ON_ITS_WAY, None, invoice_currency="EUR")) == [None]
+    dollars, euros = ({INVOICE: NamedInvoice("INV-1", currency)} for currency in ("USD", "EUR"))
+    assert repairs(compare_session(ON_ITS_WAY, None, dollars)) == ["sync_session"]
+    assert repairs(compare_session(ON_ITS_WAY, None, euros)) == [None]
     taken = row(PENDING, checkout_session="cs_2", transaction_id="pi_1")
-    assert repairs(compare_session(ON_ITS_WAY, taken, invoice_currency="USD")) == [None]
+    assert repairs(compare_session(ON_ITS_WAY, taken, dollars)) == [None]
 
 
 def test_a_payment_that_staff_assigned_to_another_invoice_is_that_invoices_work() -> None:

@@ -25,6 +25,7 @@ from billing.core.money import accepted_currency
 from billing.core.reconciliation import (
     DocumentRow,
     EventRow,
+    NamedInvoice,
     NoticeRow,
     OpenAttempt,
     ReversalRow,
@@ -53,8 +54,8 @@ class ReconcileRows(Protocol):
         """The payment rows of these payment intents."""
         ...
 
-    def currencies(self, invoices: Collection[str]) -> Mapping[str, str]:
-        """The currency of each of the invoices that exists and has an accepted one."""
+    def named_invoices(self, invoices: Collection[str]) -> Mapping[str, NamedInvoice]:
+        """Those of the invoices that exist and have an accepted currency, by their id."""
         ...
 
     def attempt_keys(self) -> list[str]:
@@ -181,14 +182,15 @@ class DirectusReconcileRows:
         rows = self._by("payments", "transaction_id", payment_intents, PAYMENT_FIELDS)
         return [_parsed("payments", row, payment_from_row) for row in rows]
 
-    def currencies(self, invoices: Collection[str]) -> Mapping[str, str]:
-        """The currency of each of the invoices that exists and has an accepted one."""
-        found: dict[str, str] = {}
-        for row in self._by("invoices", "id", invoices, ("id", "currency")):
+    def named_invoices(self, invoices: Collection[str]) -> Mapping[str, NamedInvoice]:
+        """Those of the invoices that exist and have an accepted currency, by their id."""
+        found: dict[str, NamedInvoice] = {}
+        for row in self._by("invoices", "id", sorted(invoices), ("id", "invoice_number", "currency")):
             try:
-                found[row["id"]] = accepted_currency(str(row["currency"]))
+                currency = accepted_currency(str(row["currency"]))
             except BillingError:
                 continue  # named with the invoice's own ledger
+            found[row["id"]] = NamedInvoice(str(row["invoice_number"]), currency)
         return found
 
     def attempt_keys(self) -> list[str]:

@@ -16,6 +16,7 @@ from billing.core.reconcile_payments import (
     compare_attempt,
     compare_receipt,
     compare_session,
+    invoices_concerned,
     report_unknown_session,
     sync,
 )
@@ -90,17 +91,15 @@ class Comparisons:
         payments, differences = readable(found)
         hidden = _names(found)
         index = PaymentIndex(payments)
-        lonely = {
-            session.invoice
-            for session in sessions
-            if session.payment_status == "unpaid" and not session.is_open and session.invoice is not None
-        }
-        currencies = self._rows.currencies(lonely) if lonely else {}
+        concerned = set[str]().union(
+            *(invoices_concerned(session, index.of(session)) for session in sessions)
+        )
+        invoices = self._rows.named_invoices(concerned) if concerned else {}
         for session in sessions:
             if hidden & _names_of(session):
                 continue  # its row is there, and is reported as unreadable
             row = index.of(session)
-            compared = compare_session(session, row, invoice_currency=currencies.get(session.invoice or ""))
+            compared = compare_session(session, row, invoices)
             if row is not None and any(one.kind == "session_not_stored" for one in compared):
                 scope.completing.add(row.id)
             if row is not None and row.transaction_id is None and compared:

@@ -170,8 +170,8 @@ class Phases:
             stored, differences = readable(of.rows(keys))
             found = []
             for row in stored:
-                if row.stripe_id in scope.reversals:
-                    continue
+                if not row.stripe_id or row.stripe_id in scope.reversals:
+                    continue  # without an id it is named with its invoice
                 one = of.retrieve(row.stripe_id)
                 if one is None:
                     differences.append(report_unknown_reversal(of.kind, row))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from billing.core.booking import STRIPE_METHODS
 from billing.core.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
 from billing.core.money import Money
-from billing.core.reconcile_reversals import compare_entered_refunds
+from billing.core.reconcile_reversals import compare_entered_refunds, compare_nameless_disputes
 from billing.core.reconciliation import GRACE, Difference, Recompute, Render, ids_of
 from billing.errors import Unprocessable
 
@@ -61,7 +61,8 @@ def compare_invoice(
         found += _compare_payment(payment, ledger)
         if payment.id not in named:
             found += _compare_origin(payment, ledger)
-    return [*found, *compare_entered_refunds(ledger), *_compare_documents(ledger, documents, now)]
+    found += [*compare_entered_refunds(ledger), *compare_nameless_disputes(ledger)]
+    return [*found, *_compare_documents(ledger, documents, now)]
 
 
 def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:

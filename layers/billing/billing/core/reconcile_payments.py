@@ -5,10 +5,12 @@ A session is looked at as the one writer looks at it (`keep_invoice`, `booking.b
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from billing.core.booking import OVER, holds_another, is_by_hand, is_orphan, storable_fee, waits_for
+from billing.core.booking import OVER, book, holds_another, is_by_hand, is_orphan, storable_fee, waits_for
 from billing.core.checkout import DEAD_INTENT, must_end
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing.core.ledger import Ledger, Payment
-    from billing.core.reconciliation import OpenAttempt
+    from billing.core.reconciliation import NamedInvoice, OpenAttempt
     from billing.core.stripe_objects import BalanceTransaction, CheckoutSession, PaymentIntent
 
 #: Types of balance transactions that are money received.
 RECEIPTS = frozenset({"charge", "payment"})
+_NO_INVOICES: Mapping[str, NamedInvoice] = MappingProxyType({})
 
 
 class PaymentIndex:
@@ -56,13 +59,24 @@ def sync(session: CheckoutSession, row: Payment | None) -> SyncSession:
     return SyncSession(session.id, (row.invoice if row is not None else None) or session.invoice)
 
 
+def invoices_concerned(session: CheckoutSession, row: Payment | None) -> set[str]:
+    """The invoices that `compare_session` must know of: for most sessions none."""
+    if session.invoice is None:
+        return set()
+    if row is None or holds_another(row, session):
+        is_debit = session.status == "complete" and session.payment_status == "unpaid"
+        return {session.invoice} if is_debit else set()
+    if row.status is not PaymentStatus.SUCCEEDED or row.invoice in {None, session.invoice}:
+        return set()
+    return {session.invoice, str(row.invoice)}
+
+
 def compare_session(
-    session: CheckoutSession, row: Payment | None, *, invoice_currency: str | None = None
+    session: CheckoutSession, row: Payment | None, invoices: Mapping[str, NamedInvoice] = _NO_INVOICES
 ) -> list[Difference]:
     """One session of ours with its payment row (`PaymentIndex.of`).
 
-    `invoice_currency` is that of the invoice that the metadata names, None if there is no such invoice: only a bank
-    debit without a payment row depends on it.
+    `invoices` are those of `invoices_concerned` that exist, by their id.
     """
     ids = ids_of(
         payment=row.id if row is not None else session.attempt,
@@ -80,8 +94,9 @@ def compare_session(
     if session.payment_status == "unpaid":
         if intent.status in DEAD_INTENT:
             return _compare_failed(session, row, ids)
-        return _compare_processing(session, intent, row, ids, invoice_currency)
-    return _compare_paid(session, intent, row, ids)
+        named = invoices.get(session.invoice or "")
+        return _compare_processing(session, intent, row, ids, named.currency if named is not None else None)
+    return _compare_paid(session, intent, row, ids, invoices)
 
 
 def compare_attempt(
@@ -227,7 +242,11 @@ def _compare_processing(
 
 
 def _compare_paid(
-    session: CheckoutSession, intent: PaymentIntent, row: Payment | None, ids: Mapping[str, str]
+    session: CheckoutSession,
+    intent: PaymentIntent,
+    row: Payment | None,
+    ids: Mapping[str, str],
+    invoices: Mapping[str, NamedInvoice],
 ) -> list[Difference]:
     paid = Money(intent.amount_received, intent.currency)
     if paid.minor <= 0:
@@ -249,9 +268,49 @@ def _compare_paid(
             f"Stripe has {paid} paid through session {session.id}; Directus has no succeeded payment for it."
         )
         return [Difference("payment_missing", text, ids, sync(session, row))]
+    moved = _compare_place(session, row, paid, ids, invoices)
     if row.amount != paid:
-        return [_amount_differs(row, paid, ids)]
-    return _compare_fee(session, intent, row, ids)
+        return [*moved, _amount_differs(row, paid, ids)]
+    return [*moved, *_compare_fee(session, intent, row, ids)]
+
+
+def _compare_place(
+    session: CheckoutSession,
+    row: Payment,
+    paid: Money,
+    ids: Mapping[str, str],
+    invoices: Mapping[str, NamedInvoice],
+) -> list[Difference]:
+    """A booked payment that stands on another invoice than the client paid, though that one could take it.
+
+    An administrator may have meant it: then the note says from where. Money that was booked on no invoice, as its note
+    says, was assigned, wherever it stands now.
+    """
+    if row.invoice is None or row.invoice == session.invoice:
+        return []
+    made_for, stands_on = invoices.get(session.invoice or ""), invoices.get(row.invoice)
+    if made_for is None or made_for.currency != paid.currency:
+        return []  # no invoice that could take it: somebody had to choose another one
+    if _was_unapplied(session, row) or _names(row.note, made_for.invoice_number):
+        return []
+    number = made_for.invoice_number
+    text = (
+        f"Stripe's payment of {paid} through session {session.id} was made for invoice {number} and stands on"
+        f" {f'invoice {stands_on.invoice_number}' if stands_on is not None else 'another invoice'}. If that is a mistake,"
+        f" an administrator moves it back; if it was meant, an administrator writes {number} into the payment's note."
+    )
+    return [Difference("payment_misplaced", text, {**ids, "made_for": str(session.invoice)})]
+
+
+def _was_unapplied(session: CheckoutSession, row: Payment) -> bool:
+    """Whether its note says what the one writer notes on money for an invoice that it could not find."""
+    unapplied = book(session, None, None).unapplied
+    return unapplied is not None and str(unapplied["note"]) in (row.note or "")
+
+
+def _names(note: str | None, invoice_number: str) -> bool:
+    """Whether a note names the invoice, and not only one whose number has this one in it."""
+    return re.search(rf"(?<![\w-]){re.escape(invoice_number)}(?![\w-])", note or "") is not None
 
 
 def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing.core.ledger import PaymentStatus
+from billing.core.ledger import LOST_DISPUTE, PaymentStatus
 from billing.core.money import Money
 from billing.core.reconciliation import Difference, ids_of
-from billing.core.reversals import DISPUTE_STATUSES, REFUND_STATUSES
+from billing.core.reversals import DISPUTE_STATUSES, REFUND_STATUSES, UNSETTLED_DISPUTES
 from billing.core.stripe_objects import StripeDispute, StripeRefund
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from billing.core.ledger import Ledger, Payment
     from billing.core.reconciliation import ReversalRow, SyncSession
+
+#: A dispute that is over and took nothing.
+_HARMLESS = DISPUTE_STATUSES - UNSETTLED_DISPUTES - LOST_DISPUTE
 
 
 def compare_reversal(
@@ -108,8 +111,26 @@ def compare_entered_refunds(ledger: Ledger) -> list[Difference]:
             ids_of(refund_row=refund.id, payment=refund.payment, invoice=ledger.invoice.id),
         )
         for refund in ledger.refunds
-        if refund.stripe_refund is None
+        if not refund.stripe_refund
         and refund.payment in of_stripe
         and of_stripe[refund.payment].status is PaymentStatus.SUCCEEDED
         and refund.status not in {"failed", "canceled"}
+    ]
+
+
+def compare_nameless_disputes(ledger: Ledger) -> list[Difference]:
+    """Disputes without Stripe's id: nobody enters any, and Stripe's own is booked beside it."""
+    succeeded = {
+        payment.id: payment for payment in ledger.payments if payment.status is PaymentStatus.SUCCEEDED
+    }
+    return [
+        Difference(
+            "dispute_without_id",
+            f"A dispute of {dispute.amount} ({dispute.status}) on a payment of {succeeded[dispute.payment].amount} has lost"
+            " its stripe_dispute, or never had one. Stripe's disputes are booked by themselves, so that it may count"
+            " twice. An administrator deletes its row if Stripe's dispute has another one, else writes Stripe's id into it.",
+            ids_of(dispute_row=dispute.id, payment=dispute.payment, invoice=ledger.invoice.id),
+        )
+        for dispute in ledger.payment_disputes
+        if not dispute.stripe_dispute and dispute.payment in succeeded and dispute.status not in _HARMLESS
     ]

@@ -110,6 +110,14 @@ MONEY_KINDS = frozenset(
 
 
 @dataclass(frozen=True)
+class NamedInvoice:
+    """What a comparison needs of an invoice that a session or a payment row names."""
+
+    invoice_number: str
+    currency: str
+
+
+@dataclass(frozen=True)
 class OpenAttempt:
     """A payment row that holds its invoice's claim or waits for a bank, and when the row was created."""
 

@@ -33,9 +33,11 @@ _NOT_IDS = frozenset({"kind", "detail", "repair"})
 _COLLECTIONS = {
     "invoice": "invoices",
     "claimed": "invoices",
+    "made_for": "invoices",
     "payment": "payments",
     "stored_on": "payments",
     "refund_row": "refunds",
+    "dispute_row": "payment_disputes",
     "document": "documents",
     "notice": "notices",
     "client": "clients",

@@ -48,6 +48,10 @@ GUIDANCE: dict[str, Guidance] = {
         "Payments whose state differs between Stripe and Directus",
         "Open the session in Stripe's dashboard. What Stripe says is right; resend its events if they failed.",
     ),
+    "payment_misplaced": Guidance(
+        "Payments that stand on another invoice than they were made for",
+        "If it was moved by mistake, an administrator moves it back. If it was meant, an administrator writes the number of the invoice it was made for into the payment's note: then it is named no more.",
+    ),
     "payment_of_another_client": Guidance(
         "Payments that name another client than their invoice",
         "An administrator corrects the payment's client, or its invoice. Until then the wrong person may see it.",
@@ -98,6 +102,10 @@ GUIDANCE: dict[str, Guidance] = {
         "Look at the dispute in Stripe's dashboard and tell an administrator. Answer it there in time.",
     ),
     "dispute_unknown_to_stripe": Guidance("Disputes that Stripe does not know", _STRIPE_FIRST),
+    "dispute_without_id": Guidance(
+        "Disputes that name none of Stripe's",
+        "If Stripe's dispute has another row, as it has once reconcile booked it again, an administrator deletes this one; else Stripe's id belongs into its stripe_dispute.",
+    ),
     "fee_missing": Guidance("Fees of Stripe's that a payment does not show", _TRIED_AGAIN),
     "invoice_differs": Guidance("Invoices that show something else than their rows say", _TRIED_AGAIN),
     "rows_do_not_fit": Guidance(
