@@ -11,7 +11,9 @@ import pytest
 from billing.adapters.directus import DirectusClient
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.reconcile_rows import DirectusReconcileRows
+from billing.application.reconcile_comparisons import Comparisons, Scope
 from billing.core.ledger import Ledger, Payment
+from billing.core.reconcile_invoices import compare_invoice
 from billing.core.reconciliation import (
     DocumentRow,
     EventRow,
@@ -197,6 +199,58 @@ def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) 
     named = firm.rows.named_invoices({firm.invoice, set_back, unknown})
     assert {key: invoice.currency for key, invoice in named.items()} == {firm.invoice: "USD", set_back: "EUR"}
     assert named[firm.invoice].invoice_number == ledger.invoice.invoice_number
+
+
+def test_a_payment_that_an_administrator_moves_is_looked_at_and_named_until_its_note_says_from_where(
+    firm: Firm,
+) -> None:
+    stripe = FakeStripe(lambda: datetime.now(UTC), account=uuid.uuid4().hex)
+    attempt = firm.payment(status="pending")
+    metadata = {"deployment": "test", "directus_payment": attempt, "directus_invoice": firm.invoice}
+    name = stripe.makes_session(10000, "USD", metadata)
+    columns = {"status": "succeeded", "checkout_session": name, "transaction_id": stripe.pays(name)}
+    firm.admin.call("PATCH", f"/items/payments/{attempt}", columns)
+    numbers = [uuid.uuid4().hex, firm.admin.call("GET", f"/items/invoices/{firm.invoice}")["invoice_number"]]
+    other = firm.create(
+        "invoices", invoice_number=numbers[0], client=firm.client, currency="USD", status="sent"
+    )
+
+    def named() -> list[Any]:
+        now = datetime.now(UTC)
+        scope = Scope(now, now)
+        return Comparisons(firm.rows, stripe, "test", {}).sessions([stripe.sessions[name]], scope)
+
+    assert named() == []
+    moved = datetime.now(UTC)
+    firm.admin.call("PATCH", f"/items/payments/{attempt}", {"invoice": other})
+    assert attempt in firm.rows.transaction_keys(moved)
+    (difference,) = named()
+    assert difference.kind == "payment_misplaced"
+    assert (difference.ids["invoice"], difference.ids["made_for"]) == (other, firm.invoice)
+    assert all(number in difference.detail for number in numbers)
+    firm.admin.call(
+        "PATCH", f"/items/payments/{attempt}", {"note": f"Moved from {numbers[1]}: a typing error"}
+    )
+    assert named() == []
+
+
+def test_a_dispute_whose_id_was_emptied_is_named_with_its_invoice(firm: Firm) -> None:
+    payment = firm.payment(transaction_id=stripe_id("pi"))
+    dispute = firm.create(
+        "payment_disputes", payment=payment, stripe_dispute=stripe_id("du"), amount="10.00", currency="USD",
+        status="lost",
+    )  # fmt: skip
+
+    def named() -> set[tuple[str, str]]:
+        (ledger,) = firm.rows.ledgers([firm.invoice])
+        assert isinstance(ledger, Ledger)
+        found = compare_invoice(ledger, [], datetime.now(UTC))
+        return {(one.kind, one.ids["dispute_row"]) for one in found if "dispute_row" in one.ids}
+
+    assert named() == set()
+    firm.admin.call("PATCH", f"/items/payment_disputes/{dispute}", {"stripe_dispute": None})
+    assert named() == {("dispute_without_id", dispute)}
+    assert dispute not in firm.rows.dispute_keys(YESTERDAY), "Stripe is asked about none without an id"
 
 
 def test_an_unreadable_payment_is_known_by_all_its_names(firm: Firm) -> None:
