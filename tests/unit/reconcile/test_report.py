@@ -121,6 +121,8 @@ def test_records_lead_into_the_data_studio() -> None:
     ("name", "value", "collection"),
     [
         ("stored_on", PAYMENT, "payments"),
+        ("made_for", INVOICE, "invoices"),
+        ("dispute_row", PAYMENT, "payment_disputes"),
         ("claimed", INVOICE, "invoices"),
         ("notices", PAYMENT, "notices"),
         ("event", "evt_1", "stripe_events"),
