@@ -67,6 +67,7 @@ def examine(deployment: Deployment) -> list[Finding]:
             return [Finding("wrong", str(error))]
         checks: list[Callable[[], Iterator[Finding]]] = [
             lambda: _guard(probed.version, probed.guard),
+            lambda: _lists(directus),
             lambda: _model(deployment),
             lambda: _roles(directus),
             lambda: _service_token(deployment),
@@ -94,6 +95,18 @@ def _guard(version: str, guard: str) -> Iterator[Finding]:
             "wrong",
             f"Directus runs version {guard} of the guard extension, this checkout has {ours}: copy "
             "directus/extensions/billing-guard again and restart Directus.",
+        )
+
+
+def _lists(directus: Directus) -> Iterator[Finding]:
+    """Reconcile, reminders and ledgers read lists whole; Directus cuts them at this setting without a word."""
+    maximum = directus.call("GET", "/server/info").get("queryLimit", {}).get("max", -1)
+    if maximum == -1:
+        yield Finding("ok", "lists are handed out whole")
+    else:
+        yield Finding(
+            "wrong",
+            f"QUERY_LIMIT_MAX={maximum} of Directus cuts every list that the functions read: remove it.",
         )
 
 

@@ -63,9 +63,10 @@ class OnlyOurs(DirectusClient):
         sort: Sequence[str] = (),
         limit: int = -1,
         offset: int = 0,
+        deep: Mapping[str, object] | None = None,
     ) -> list[Row]:
         """What matches and is this firm's."""
         condition = {"_and": [filter, self.mine[collection]]} if collection in self.mine else filter
         return super().read_many(
-            collection, filter=condition, fields=fields, sort=sort, limit=limit, offset=offset
+            collection, filter=condition, fields=fields, sort=sort, limit=limit, offset=offset, deep=deep
         )

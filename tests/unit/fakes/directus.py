@@ -8,6 +8,7 @@ it does not drop an unknown column without a word: it refuses the test.
 import copy
 import functools
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,15 @@ def columns(collection: str) -> Mapping[str, Mapping[str, Any]]:
     """The columns of a collection as the installer creates them."""
     fields = yaml.safe_load((_MODEL / f"{collection}.yaml").read_text())["fields"]
     return {name: column for name, column in fields.items() if column["kind"] != "many"}
+
+
+@functools.cache
+def lists(collection: str) -> Mapping[str, tuple[str, str]]:
+    """The lists below a row of the collection: of which collection, and by which of its columns."""
+    fields = yaml.safe_load((_MODEL / f"{collection}.yaml").read_text())["fields"]
+    return {
+        name: (column["from"], column["field"]) for name, column in fields.items() if column["kind"] == "many"
+    }
 
 
 @functools.cache
@@ -156,18 +166,25 @@ class FakeDirectus:
             rows.sort(key=functools.partial(_text_of, name.removeprefix("-")), reverse=name[0] == "-")
         rows = rows[query.get("offset", 0) :]
         found = rows if query["limit"] < 0 else rows[: query["limit"]]
-        return [self._shown(collection, row, query["fields"]) for row in found]
+        return [self._shown(collection, row, query["fields"], query.get("deep", {})) for row in found]
 
-    def _shown(self, collection: str, row: Row, fields: list[str]) -> Row:
+    def _shown(self, collection: str, row: Row, fields: list[str], deep: Mapping[str, Any]) -> Row:
         shown: Row = {}
         for name in fields:
+            if counted := _COUNTED.fullmatch(name):
+                shown[f"{counted[1]}_count"] = len(self._below(collection, row["id"], counted[1]))
+                continue
             first, _, below = name.partition(".")
+            if first in lists(collection):
+                if first not in shown:
+                    shown[first] = self._list(collection, row["id"], first, fields, deep.get(first, {}))
+                continue
             value = copy.deepcopy(row[first])
             if below:
                 linked = columns(collection)[first]["to"]
                 target = self.table(linked).get(value) if value else None
                 nested = shown[first] if isinstance(shown.get(first), dict) else {}
-                value = {**nested, **self._shown(linked, target, [below])} if target else None
+                value = {**nested, **self._shown(linked, target, [below], {})} if target else None
             elif isinstance(shown.get(first), dict):
                 continue  # the nested form wins
             elif (
@@ -178,6 +195,22 @@ class FakeDirectus:
                 value = float(value) if self.money_as_numbers else value
             shown[first] = value
         return shown
+
+    def _below(self, collection: str, key: str, name: str) -> list[Row]:
+        below, link = lists(collection)[name]
+        return [row for row in self.table(below).values() if row[link] == key]
+
+    def _list(
+        self, collection: str, key: str, name: str, fields: list[str], deep: Mapping[str, Any]
+    ) -> list[Row]:
+        """The rows of a list below a row, as many as `deep` lets through."""
+        rows = self._below(collection, key, name)
+        for column in reversed(deep.get("_sort", ())):
+            rows.sort(key=functools.partial(_text_of, column))
+        limit = deep.get("_limit", 100)
+        wanted = [field.partition(".")[2] for field in fields if field.startswith(f"{name}.")]
+        shown = rows if limit < 0 else rows[:limit]
+        return [self._shown(lists(collection)[name][0], row, wanted, deep) for row in shown]
 
     def _create(self, collection: str, payload: Row) -> str:
         self._allowed(collection, "create", payload)
@@ -265,6 +298,9 @@ class FakeDirectus:
             if value is not None and column["kind"] == "money":
                 assert isinstance(value, str), f"{collection}.{name}: money is sent as a string"
 
+
+#: Directus's function that counts a list, as a field.
+_COUNTED = re.compile(r"count\((\w+)\)")
 
 #: The collections whose rows may be written inside their parent's, and the column that links them.
 _NESTED_BELOW = {

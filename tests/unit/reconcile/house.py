@@ -104,7 +104,7 @@ class House(World):
 
     def _group_of(self, session: str) -> str:
         """Only the worker of its invoice's group may book a session."""
-        return self.keep_invoice.invoice_of(self.stripe.sessions[session]) or session
+        return self.keep_invoice.row_of(self.stripe.sessions[session]).invoice or session
 
     def _render(self, message: Json) -> None:
         """The renderer: the newest document has a file, and there is one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +21,7 @@ from billing.core.checkout import InvoiceOwnership
 from billing.errors import RecordNotUnique
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from billing.adapters.directus import DirectusClient
     from billing.core.ledger import Ledger, Payment, PaymentDispute, Refund
@@ -59,12 +61,8 @@ class BillingStore(Protocol):
         """Write columns of one payment row."""
         ...
 
-    def payment(self, payment: str) -> Payment | None:
-        """One payment row by its id."""
-        ...
-
-    def payment_of_session(self, checkout_session: str) -> Payment | None:
-        """The payment row that a Checkout session is stored on."""
+    def payments_named(self, *, transaction_id: str | None, checkout_session: str, payment: str | None) -> Iterator[Payment]:  # fmt: skip
+        """The payment rows that hold a payment intent, then a session, then with this id; at most one of each."""
         ...
 
     def payment_of_transaction(self, transaction_id: str) -> Payment | None:
@@ -96,13 +94,20 @@ class BillingStore(Protocol):
         ...
 
 
+#: A firm hardly ever moves to another time zone: seconds that a warm environment may go on with the last one.
+FIRM_TIMEZONE_KEPT = 60
+
+
 class DirectusBillingStore:
     """`BillingStore` on Directus."""
 
-    def __init__(self, client: DirectusClient) -> None:
-        """`client` acts as the functions' service user."""
+    def __init__(self, client: DirectusClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`client` acts as the functions' service user; `monotonic` counts seconds."""
         self._client = client
         self._ledgers = BulkLedgers(client)
+        self._monotonic = monotonic
+        self._firm_timezone: str | None = None
+        self._firm_read_again = -math.inf
 
     def ownership(self, invoice: str) -> InvoiceOwnership | None:
         """Whose the invoice is and where it stands: one request, and nothing of it can be unreadable."""
@@ -113,7 +118,10 @@ class DirectusBillingStore:
 
     def ledger(self, invoice: str) -> Ledger | None:
         """Every row that decides about the invoice; with a `fault` if one of those below it cannot be read."""
-        found = self._ledgers.ledgers([invoice], self._ledgers.firm_timezone())
+        if self._monotonic() >= self._firm_read_again:
+            self._firm_timezone = self._ledgers.firm_timezone()
+            self._firm_read_again = self._monotonic() + FIRM_TIMEZONE_KEPT
+        found = self._ledgers.ledgers([invoice], self._firm_timezone)
         if not found:
             return None
         (ledger,) = found
@@ -138,17 +146,29 @@ class DirectusBillingStore:
         """Write columns of one payment row."""
         self._client.update("payments", payment, changes)
 
-    def payment(self, payment: str) -> Payment | None:
-        """One payment row by its id."""
-        return self._payment("id", payment)
+    def payments_named(
+        self, *, transaction_id: str | None, checkout_session: str, payment: str | None
+    ) -> Iterator[Payment]:
+        """The payment rows that hold a payment intent, then a session, then with this id; at most one of each.
 
-    def payment_of_session(self, checkout_session: str) -> Payment | None:
-        """The payment row that a Checkout session is stored on."""
-        return self._payment("checkout_session", checkout_session)
+        Found with one request and parsed one by one: a row that cannot be read stops only who gets as far as that.
+        """
+        names = {"transaction_id": transaction_id, "checkout_session": checkout_session, "id": payment}
+        wanted = {name: value for name, value in names.items() if value is not None}
+        rows = self._client.read_many(
+            "payments",
+            filter={"_or": [{name: {"_eq": value}} for name, value in wanted.items()]},
+            fields=PAYMENT_FIELDS,
+        )
+        for row in sorted(rows, key=lambda row: [row[name] != value for name, value in wanted.items()]):
+            yield payment_from_row(row)
 
     def payment_of_transaction(self, transaction_id: str) -> Payment | None:
         """The payment row that holds a payment intent."""
-        return self._payment("transaction_id", transaction_id)
+        rows = self._client.read_many(
+            "payments", filter={"transaction_id": {"_eq": transaction_id}}, fields=PAYMENT_FIELDS, limit=1
+        )
+        return payment_from_row(rows[0]) if rows else None
 
     def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
         """The refund and dispute rows of one payment."""
@@ -212,9 +232,3 @@ class DirectusBillingStore:
         self._client.update(
             "stripe_events", event, {"status": status, "processed_at": processed_at, "error": error}
         )
-
-    def _payment(self, field: str, value: str) -> Payment | None:
-        rows = self._client.read_many(
-            "payments", filter={field: {"_eq": value}}, fields=PAYMENT_FIELDS, limit=1
-        )
-        return payment_from_row(rows[0]) if rows else None

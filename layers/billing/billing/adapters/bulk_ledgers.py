@@ -1,16 +1,15 @@
-"""The ledgers of many invoices with six requests, instead of six for each.
+"""The ledgers of one or many invoices with one request.
 
-Child rows are read from their own collections by the keys of their parents, all of them: Directus cuts nested
-lists at 100 rows. One invoice whose rows cannot be read is handed out as such and never hides the others.
+Directus cuts the lists below a row at 100 rows unless `deep` says otherwise, and at its QUERY_LIMIT_MAX whatever one
+says; so it is asked to count them, too. One invoice whose rows cannot be read is handed out as such and never hides
+the others.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from billing.adapters.chunks import chunks
 from billing.adapters.rows import (
     DISPUTE_FIELDS,
     INVOICE_FIELDS,
@@ -26,13 +25,28 @@ from billing.adapters.rows import (
     refund_from_row,
 )
 from billing.core.ledger import Ledger
-from billing.errors import BillingError
+from billing.errors import BillingError, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from billing.adapters.directus import DirectusClient, Row
     from billing.core.ledger import Payment
+
+
+_BELOW_INVOICE = {"line_items": LINE_ITEM_FIELDS, "payments": PAYMENT_FIELDS, "disputes": DISPUTE_FIELDS}
+_BELOW_PAYMENT = {"refunds": REFUND_FIELDS, "payment_disputes": PAYMENT_DISPUTE_FIELDS}
+_FIELDS = (
+    *INVOICE_FIELDS,
+    "client.id",
+    "client.timezone",
+    *(f"count({name})" for name in _BELOW_INVOICE),
+    *(f"{name}.{field}" for name, fields in _BELOW_INVOICE.items() for field in fields),
+    *(f"payments.count({name})" for name in _BELOW_PAYMENT),
+    *(f"payments.{name}.{field}" for name, fields in _BELOW_PAYMENT.items() for field in fields),
+)
+_ALL = {"_limit": -1, "_sort": ["id"]}
+_DEEP = dict.fromkeys(_BELOW_INVOICE, _ALL) | {"payments": _ALL | dict.fromkeys(_BELOW_PAYMENT, _ALL)}
 
 
 @dataclass(frozen=True)
@@ -60,60 +74,60 @@ class BulkLedgers:
 
     def ledgers(self, invoices: Sequence[str], firm_timezone: str | None) -> list[Ledger | UnreadableInvoice]:
         """The ledgers of one chunk of invoices, in the order of their ids; ids that do not exist are left out."""
-        rows = self._client.read_many(
-            "invoices",
-            filter={"id": {"_in": list(invoices)}},
-            fields=(*INVOICE_FIELDS, "client.id", "client.timezone"),
-            sort=("id",),
+        rows = self._rows(invoices)
+        if short := [row["id"] for row in rows if not _is_complete(row)]:
+            # A row was added between two of Directus's own queries: the second look has it in both.
+            again = {row["id"]: row for row in self._rows(short)}
+            rows = [again.get(row["id"], row) for row in rows]
+        return [
+            _ledger(row, firm_timezone)
+            if _is_complete(row)
+            else UnreadableInvoice(row["id"], _cut(row["id"]))
+            for row in rows
+        ]
+
+    def _rows(self, invoices: Sequence[str]) -> list[Row]:
+        return self._client.read_many(
+            "invoices", filter={"id": {"_in": list(invoices)}}, fields=_FIELDS, sort=("id",), deep=_DEEP
         )
-        children = _Children(self._client, [row["id"] for row in rows])
-        return [_ledger(row, children, firm_timezone) for row in rows]
 
 
-class _Children:
-    """The rows below some invoices, by their parents."""
-
-    def __init__(self, client: DirectusClient, invoices: Sequence[str]) -> None:
-        self._client = client
-        self.line_items = self._below("line_items", LINE_ITEM_FIELDS, "invoice", invoices)
-        self.payments = self._below("payments", PAYMENT_FIELDS, "invoice", invoices)
-        self.disputes = self._below("disputes", DISPUTE_FIELDS, "invoice", invoices)
-        payments = [row["id"] for rows in self.payments.values() for row in rows]
-        self.refunds = self._below("refunds", REFUND_FIELDS, "payment", payments)
-        self.payment_disputes = self._below("payment_disputes", PAYMENT_DISPUTE_FIELDS, "payment", payments)
-
-    def _below(
-        self, collection: str, fields: Sequence[str], link: str, parents: Sequence[str]
-    ) -> Mapping[str, list[Row]]:
-        found: defaultdict[str, list[Row]] = defaultdict(list)
-        # Payments are not bounded by the chunk of invoices, so their keys are cut again.
-        for keys in chunks(parents):
-            for row in self._client.read_many(
-                collection, filter={link: {"_in": list(keys)}}, fields=fields, sort=(link, "id")
-            ):
-                found[row[link]].append(row)
-        return found
+def _is_complete(row: Row) -> bool:
+    """Whether every list below the invoice has as many rows as there are: half a ledger is a wrong balance."""
+    return all(len(row[name]) == int(row[f"{name}_count"]) for name in _BELOW_INVOICE) and all(
+        len(payment[name]) == int(payment[f"{name}_count"])
+        for payment in row["payments"]
+        for name in _BELOW_PAYMENT
+    )
 
 
-def _ledger(row: Row, children: _Children, firm_timezone: str | None) -> Ledger | UnreadableInvoice:
+def _cut(invoice: str) -> UpstreamUnavailable:
+    message = (
+        "Directus sent fewer rows below the invoice than it counts. They were being changed; if it stays so, "
+        "QUERY_LIMIT_MAX of Directus is too small for this invoice."
+    )
+    return UpstreamUnavailable(message, code="rows_cut", invoice=invoice)
+
+
+def _ledger(row: Row, firm_timezone: str | None) -> Ledger | UnreadableInvoice:
     key = row["id"]
     try:
         invoice = invoice_from_row(row)
     except BillingError as error:
         return UnreadableInvoice(key, error)
     readable = _Readable()
-    payments = readable.of(payment_from_row, children.payments.get(key, ()))
+    payments = readable.of(payment_from_row, row["payments"])
+
+    def below(name: str) -> Mapping[str, Sequence[Row]]:
+        return {payment["id"]: payment[name] for payment in row["payments"]}
+
     ledger = Ledger(
         invoice=invoice,
-        line_items=readable.of(
-            lambda found: line_item_from_row(found, invoice.currency), children.line_items.get(key, ())
-        ),
+        line_items=readable.of(lambda found: line_item_from_row(found, invoice.currency), row["line_items"]),
         payments=payments,
-        refunds=readable.below(refund_from_row, payments, children.refunds),
-        payment_disputes=readable.below(payment_dispute_from_row, payments, children.payment_disputes),
-        disputes=readable.of(
-            lambda found: dispute_from_row(found, invoice.currency), children.disputes.get(key, ())
-        ),
+        refunds=readable.below(refund_from_row, payments, below("refunds")),
+        payment_disputes=readable.below(payment_dispute_from_row, payments, below("payment_disputes")),
+        disputes=readable.of(lambda found: dispute_from_row(found, invoice.currency), row["disputes"]),
         client_timezone=row["client"].get("timezone"),
         firm_timezone=firm_timezone,
     )
@@ -143,9 +157,9 @@ class _Readable:
         payments: Sequence[Payment],
         rows: Mapping[str, Sequence[Row]],
     ) -> list[Parsed]:
-        """Return the rows below payments, which share their payment's currency."""
+        """Return the rows below payments that can be read; they share their payment's currency."""
         found: list[Parsed] = []
         for payment in payments:
             currency = payment.amount.currency
-            found += self.of(lambda row, currency=currency: parse(row, currency), rows.get(payment.id, ()))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            found += self.of(lambda row, currency=currency: parse(row, currency), rows[payment.id])  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         return found

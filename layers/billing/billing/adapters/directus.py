@@ -1,7 +1,7 @@
 """Directus over REST, with its traps handled in one place (measured on 11.17.4).
 
 - A missing row and a forbidden one are both 403: rows are read by a filter, so that missing is an empty list.
-- Lists are cut at 100 rows unless `limit` is sent; nested lists always: read the child collection instead.
+- Lists are cut at 100 rows unless `limit` is sent, nested lists unless `deep` says so (`adapters/bulk_ledgers.py`).
 - Money is a number on SQLite and a string on PostgreSQL: numbers are parsed as `Decimal`.
 - An update may answer 204 without a body. Unknown fields in a payload are dropped without a word.
 - A taken unique value is a 400 `RECORD_NOT_UNIQUE`.
@@ -70,11 +70,17 @@ class DirectusClient:
         sort: Sequence[str] = (),
         limit: int = -1,
         offset: int = 0,
+        deep: Mapping[str, object] | None = None,
     ) -> list[Row]:
-        """Every row that matches; `limit=-1` means all of them. The filter travels in a body, so it may be long."""
+        """Every row that matches; `limit=-1` means all of them. The filter travels in a body, so it may be long.
+
+        `deep` is Directus's own: how the lists below each row are read.
+        """
         query: Row = {"filter": filter, "fields": list(fields), "limit": limit}
         if sort:
             query["sort"] = list(sort)
+        if deep:
+            query["deep"] = deep
         if offset:
             query["offset"] = offset
         return cast(

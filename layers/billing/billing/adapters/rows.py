@@ -34,7 +34,7 @@ INVOICE_FIELDS = (
     "id", "invoice_number", "client", "currency", "status", "tax_rate", "subtotal", "tax", "total",
     "amount_paid", "balance_due", "due_date", "sent_at", "voided_at", "pdf_status",
 )  # fmt: skip
-LINE_ITEM_FIELDS = ("id", "invoice", "amount")
+LINE_ITEM_FIELDS = ("id", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note",
@@ -49,7 +49,7 @@ PAYMENT_DISPUTE_FIELDS = (
     "stripe_dispute",
     "evidence_due_by",
 )
-DISPUTE_FIELDS = ("id", "invoice", "line_item", "amount", "status")
+DISPUTE_FIELDS = ("id", "line_item", "amount", "status")
 
 
 def json_value(value: Any) -> Any:

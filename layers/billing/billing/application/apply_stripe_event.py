@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from billing.adapters.billing_store import BillingStore
     from billing.adapters.queues import InvoiceQueue
+    from billing.core.booking import SessionRow
     from billing.core.stripe_objects import CheckoutSession, PaymentBehind
     from billing.core.webhook import StripeEvent
 
@@ -43,11 +44,11 @@ class StripeObjects(Protocol):
 class Booker(Protocol):
     """The one writer (`keep_invoice.KeepInvoice`)."""
 
-    def invoice_of(self, session: CheckoutSession) -> str | None:
-        """The invoice whose FIFO group must book the session."""
+    def row_of(self, session: CheckoutSession) -> SessionRow:
+        """The session with its payment row."""
         ...
 
-    def apply(self, session: CheckoutSession, *, thorough: bool = False) -> bool:
+    def apply(self, found: SessionRow, *, thorough: bool = False) -> bool:
         """Book a session, `thorough`ly with its refunds and disputes; False if it is another application's."""
         ...
 
@@ -107,12 +108,12 @@ class ApplyStripeEvent:
             raise Parked(text, event=event.id, object=event.object_id) from error
         if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"
-        invoice = self.booker.invoice_of(session)
-        if invoice is not None and invoice != event.invoice:
+        found = self.booker.row_of(session)
+        if found.invoice is not None and found.invoice != event.invoice:
             # Only the worker of the invoice's group may write it.
-            self.queue.send(replace(event, invoice=invoice).message(), group=invoice)
+            self.queue.send(replace(event, invoice=found.invoice).message(), group=found.invoice)
             return None
-        if not self.booker.apply(session, thorough=event.type.startswith(REVERSALS)):
+        if not self.booker.apply(found, thorough=event.type.startswith(REVERSALS)):
             return "ignored"
         if (sentence := remark_on(event.type, event.object_id)) is not None:
             self.booker.remark(session, sentence)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from billing.core.booking import (
     Booking,
+    SessionRow,
     book,
-    is_by_hand,
     is_orphan,
     is_ours,
     ledger_after,
+    row_of,
     with_note,
     with_reversals,
     with_surplus,
@@ -112,29 +113,31 @@ class KeepInvoice:
             self.flagged(error.detail, {"code": "payment_flagged", **error.ids})
             return False
 
-    def invoice_of(self, session: CheckoutSession) -> str | None:
-        """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
+    def row_of(self, session: CheckoutSession) -> SessionRow:
+        """The session with its payment row, as both are now."""
+        intent = session.payment_intent
+        rows = self.store.payments_named(
+            transaction_id=intent.id if intent is not None else None,
+            checkout_session=session.id,
+            payment=session.attempt,
+        )
+        return row_of(session, rows)
 
-        Staff may have assigned an unapplied payment to another invoice since.
-        """
-        row = self._attempt_of(session)
-        return (row.invoice if row is not None else None) or session.invoice
-
-    def apply(self, session: CheckoutSession, *, thorough: bool = False) -> bool:
-        """Book a session as fetched; False if it is another application's.
+    def apply(self, found: SessionRow, *, thorough: bool = False) -> bool:
+        """Book a session as fetched, with the row it was found on; False if it is another application's.
 
         `thorough`: ask Stripe for refunds and disputes even where nothing hints at any.
         """
+        session, attempt = found.session, found.attempt
         if not is_ours(session.metadata, self.deployment):
             return False
-        attempt = self._attempt_of(session)
         if is_orphan(session, attempt):
             return self._without_orphan(session)
         invoice = attempt.invoice if attempt is not None else session.invoice
         ledger = self.store.ledger(invoice) if invoice else None
         booking = book(session, ledger, attempt)
-        if attempt is None and self.store.payment_of_session(session.id) is not None:
-            booking = without_session(booking)  # a row that was entered by hand holds it, and it is unique
+        if found.held_by_hand:
+            booking = without_session(booking)  # the column is unique
         if session.payment_intent is not None and session.payment_status == "paid":
             booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
         for flag in booking.flags:
@@ -153,7 +156,7 @@ class KeepInvoice:
 
     def remark(self, session: CheckoutSession, sentence: str) -> None:
         """Write a sentence for staff on the payment of a session of ours, once."""
-        attempt = self._attempt_of(session)
+        attempt = self.row_of(session).attempt
         if attempt is None:
             message = f"There is no payment row to write on: {sentence}"
             raise Parked(message, checkout_session=session.id)
@@ -165,7 +168,7 @@ class KeepInvoice:
     # ---- steps ------------------------------------------------------------------------------------------
 
     def _sync(self, session_id: str) -> bool:
-        return self.apply(self.stripe.retrieve_session(session_id), thorough=True)
+        return self.apply(self.row_of(self.stripe.retrieve_session(session_id)), thorough=True)
 
     def _ledger(self, invoice: str) -> Ledger:
         ledger = self.store.ledger(invoice)
@@ -173,21 +176,6 @@ class KeepInvoice:
             message = "There is no such invoice any more; nothing to recompute."
             raise NotFound(message, invoice=invoice)
         return ledger
-
-    def _attempt_of(self, session: CheckoutSession) -> Payment | None:
-        """The row of this session: by its transaction, by the session, by the attempt's own id, in that order."""
-        intent = session.payment_intent
-        found = self.store.payment_of_transaction(intent.id) if intent is not None else None
-        found = found or _not_by_hand(self.store.payment_of_session(session.id))
-        named = session.attempt
-        if found is not None or not named:
-            return found
-        attempt = _not_by_hand(self.store.payment(named))
-        # A session that names one invoice and the attempt of another is nobody's attempt: its money goes where the
-        # metadata says, with a note, and never silently to the other client.
-        said = session.invoice
-        contradicts = attempt is not None and None not in {said, attempt.invoice} and attempt.invoice != said
-        return None if contradicts else attempt
 
     def _without_orphan(self, session: CheckoutSession) -> bool:
         """A session that can be paid though nothing claims its invoice: expired, or booked if it was paid first."""
@@ -329,10 +317,6 @@ class KeepInvoice:
             self.store.write_invoice(invoice, changes, updated=updated, created=created)
         except RecordNotUnique as error:
             raise _booked_meanwhile(invoice=invoice) from error
-
-
-def _not_by_hand(payment: Payment | None) -> Payment | None:
-    return None if payment is None or is_by_hand(payment) else payment
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:

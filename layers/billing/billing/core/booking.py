@@ -16,7 +16,7 @@ from billing.core.reversals import reversal_rows
 from billing.errors import Parked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from billing.core.ledger import Ledger
@@ -44,6 +44,53 @@ class Booking:
     reversed_payment: str | None = None
     refunds: Sequence[Refund] = ()
     payment_disputes: Sequence[PaymentDispute] = ()
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session with the payment row that is its attempt.
+
+    `attempt` is None if there is none; `held_by_hand` says that a row which the firm entered itself holds the session.
+    """
+
+    session: CheckoutSession
+    attempt: Payment | None = None
+    held_by_hand: bool = False
+
+    @property
+    def invoice(self) -> str | None:
+        """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
+
+        Staff may have assigned an unapplied payment to another invoice since.
+        """
+        return (self.attempt.invoice if self.attempt is not None else None) or self.session.invoice
+
+
+def row_of(session: CheckoutSession, rows: Iterable[Payment]) -> SessionRow:
+    """Which of the rows is the session's: by its transaction, by the session, by the attempt's own id.
+
+    `rows` come in that order and no further than they are looked at.
+    """
+    transaction = session.payment_intent.id if session.payment_intent is not None else None
+    held_by_hand = False
+    for row in rows:
+        if transaction is not None and row.transaction_id == transaction:
+            return SessionRow(session, row)
+        holds = row.checkout_session == session.id
+        if is_by_hand(row):
+            held_by_hand = held_by_hand or holds
+        elif holds or not _contradicts(session, row):
+            return SessionRow(session, row)
+    return SessionRow(session, None, held_by_hand)
+
+
+def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
+    """Whether the session names one invoice and the attempt of another.
+
+    It is nobody's attempt then: its money goes where the metadata says, with a note, and never silently to the other
+    client.
+    """
+    return None not in {session.invoice, attempt.invoice} and attempt.invoice != session.invoice
 
 
 def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
