@@ -11,6 +11,7 @@ import pytest
 from billing.adapters.directus import DirectusClient
 from billing.adapters.http import MAXIMUM_ANSWER_BYTES, HttpResponse
 from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
+from billing.queue_worker import Retry, disposition
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.world import World
 
@@ -148,13 +149,40 @@ def test_a_refusal_is_named_by_directuss_code(status: int) -> None:
     assert "secret" not in failure.value.detail
 
 
+PROXY_PAGES = [
+    (404, b"404 page not found\n"),
+    (404, b"<html>nginx</html>"),
+    (403, b"<html>Attention Required!</html>"),
+    (400, b"<html>400 The plain HTTP request was sent to HTTPS port</html>"),
+    (405, b'{"message":"Method Not Allowed"}'),
+    (413, b"<html>413 Request Entity Too Large</html>"),
+    (302, b""),
+    (304, b""),
+]
+NO_ERRORS_OF_DIRECTUSS = [
+    b"", b"[]", b"null", b'"x"', b"1", b"\xff", b'{"errors":[]}', b'{"errors":{}}', b'{"errors":"x"}',
+    b'{"errors":["x"]}', b'{"errors":[{"message":"no"}]}', b'{"errors":[{"extensions":[]}]}',
+    b'{"errors":[{"extensions":{"code":""}}]}', b'{"errors":[{"extensions":{"code":403}}]}',
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"null", b'{"errors":[]}', b'{"errors":{}}', b"<html>", b'"x"', b"\xff"]
+    ("status", "body"), [*PROXY_PAGES, *((400, body) for body in NO_ERRORS_OF_DIRECTUSS)]
 )
-def test_a_refusal_without_directuss_shape_is_still_a_refusal(body: bytes) -> None:
-    directus, _, _ = client(HttpResponse(400, body))
-    with pytest.raises(DirectusRejected):
-        directus.create("payments", {})
+def test_what_directus_did_not_refuse_is_tried_again(status: int, body: bytes) -> None:
+    """Taken for a refusal it would put a payment into the dead-letter queue while Directus restarts."""
+    asks: tuple[Callable[[DirectusClient], object], ...] = (
+        lambda d: d.read_one("invoices", "x", ("id",)),
+        lambda d: d.create("payments", {}),
+        lambda d: d.update("invoices", "x", {}),
+    )
+    for ask in asks:
+        directus, script, _ = client(HttpResponse(status, body, {"retry-after": "7"}))
+        with pytest.raises(UpstreamUnavailable) as failure:
+            ask(directus)
+        assert isinstance(disposition(failure.value, 39), Retry)
+        assert (failure.value.retry_after, len(script.requests)) == (7, 1)
+        assert "not Directus" in failure.value.detail
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@
 - Money is a number on SQLite and a string on PostgreSQL: numbers are parsed as `Decimal`.
 - An update may answer 204 without a body. Unknown fields in a payload are dropped without a word.
 - A taken unique value is a 400 `RECORD_NOT_UNIQUE`.
+- Every refusal of Directus's carries `errors[].extensions.code`. One without it is somebody else's (a proxy, a
+  firewall, a maintenance page) and may be gone the next minute: `UpstreamUnavailable`, whatever its status.
 - Writes are repeated only when they surely did not arrive; reads also on 429, 503 and lost answers.
 """
 
@@ -127,7 +129,8 @@ class DirectusClient:
         """Send a request and return the answer's `data` (None for an empty answer).
 
         `repeatable` says that sending twice does no harm. Raises `UpstreamUnavailable` when Directus cannot
-        be reached or is overloaded, `RecordNotUnique` and `DirectusRejected` when it refuses.
+        be reached, is overloaded, or something else answers in its place; `RecordNotUnique` and
+        `DirectusRejected` when it refuses.
         """
         url = f"{self._base_url}{path}" + (f"?{urlencode(query)}" if query else "")
         payload = None if body is None else json.dumps(body, default=str).encode()
@@ -188,22 +191,33 @@ def _data(answer: HttpResponse, method: str, path: str) -> Any:
     if answer.status in _UNAVAILABLE or answer.status >= 500:  # noqa: PLR2004  # HTTP's own numbers
         message = f"Directus answered {answer.status} to {method} {path}."
         raise UpstreamUnavailable(message, retry_after=_retry_after(answer))
-    raise _refusal(document, answer.status, method, path)
+    extensions = _extensions(document)
+    if extensions is None:
+        # A proxy's 404 while Directus restarts, its 403, its way to a login page: Directus refused nothing.
+        message = f"Something that is not Directus answered {answer.status} to {method} {path}."
+        raise UpstreamUnavailable(message, retry_after=_retry_after(answer))
+    raise _refusal(extensions, answer.status, method, path)
 
 
-def _refusal(document: Any, status: int, method: str, path: str) -> DirectusRejected:
+def _extensions(document: Any) -> Mapping[str, Any] | None:
+    """`errors[0].extensions`; None without a `code`, which every error of Directus's has: then it is not Directus's."""
+    match document:
+        case {"errors": [{"extensions": {"code": str(code)} as extensions}, *_]} if code:
+            return cast("Mapping[str, Any]", extensions)
+        case _:
+            return None
+
+
+def _refusal(extensions: Mapping[str, Any], status: int, method: str, path: str) -> DirectusRejected:
     """Directus's own code and field; its sentence only where it names fields and never a value."""
-    errors = document.get("errors") if isinstance(document, dict) else None
-    first = errors[0] if isinstance(errors, list) and errors else {}
-    extensions = first.get("extensions") or {}
     code, collection, name = (str(extensions.get(key) or "") for key in ("code", "collection", "field"))
     if code == "RECORD_NOT_UNIQUE":
         message = f"{collection}.{name} already holds this value."
         return RecordNotUnique(message, collection=collection, field=name)
     where = f" ({collection}.{name})" if name else ""
     reason = f" {extensions['reason']}" if code == "FORBIDDEN" and extensions.get("reason") else ""
-    message = f"Directus answered {status} {code or 'without a code'} to {method} {path}{where}.{reason}"
-    return DirectusRejected(message, directus_code=code or None)
+    message = f"Directus answered {status} {code} to {method} {path}{where}.{reason}"
+    return DirectusRejected(message, directus_code=code)
 
 
 def _retry_after(answer: HttpResponse) -> int:
