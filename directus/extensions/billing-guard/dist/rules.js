@@ -1,6 +1,7 @@
 import { checkClient } from './clients.js';
 import { cents, checkMoney, checkNumbers, fits, withTax } from './money.js';
 import { invalid, locked } from './refusal.js';
+import { heldUntilTheEnd, writeUnderLock } from './under_lock.js';
 
 /** How the firm itself receives money; everything else comes from Stripe. */
 const BY_HAND = ['wire', 'check', 'cash', 'other'];
@@ -157,15 +158,26 @@ function withFactsOf(invoice, payload) {
 }
 
 async function paymentChanged(payload, keys, context) {
-	const columns = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'transaction_id', 'checkout_session'];
+	const rows = await paymentRows(keys, context.database);
+	if (payload.status !== undefined && !context.database.isTransaction && !rows.every(isByHand)) {
+		return writeUnderLock('payments', payload, keys, context, (locked) => paymentChanged(payload, keys, locked));
+	}
 	let result = payload;
-	for (const row of await many(context.database, 'payments', keys, columns)) {
+	for (const row of rows) {
 		const isMove = ['invoice', 'client'].some((field) => payload[field] !== undefined && payload[field] !== row[field]);
 		if (isMove) result = await assign(payload, keys, row, context);
 		else if (isByHand(row)) await editedByHand(payload, row, context);
 		else stripeRowChanged(payload, row);
 	}
 	return result;
+}
+
+const PAYMENT_COLUMNS = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'transaction_id', 'checkout_session'];
+
+/** In a transaction they stay as they are here until it ends: the billing functions book Stripe's at any moment. */
+async function paymentRows(keys, database) {
+	const query = many(database, 'payments', keys, PAYMENT_COLUMNS).orderBy('id');
+	return heldUntilTheEnd(query, database);
 }
 
 const isByHand = (row) => BY_HAND.includes(row.method) && row.transaction_id === null && row.checkout_session === null;
@@ -225,9 +237,8 @@ async function refundEntered(payload, { database }) {
 		.select(['id', 'amount', 'currency', 'status', 'method', 'transaction_id', 'checkout_session'])
 		.where({ id: payload.payment ?? null })
 		.first();
-	// Two refunds entered at the same moment must not both see the same rest. SQLite has one writer anyway.
-	if (database.client.config.client === 'pg' && database.isTransaction) query.forUpdate();
-	const payment = await query;
+	// Two refunds entered at the same moment must not both see the same rest.
+	const payment = await heldUntilTheEnd(query, database);
 	if (payment === undefined) throw invalid('LINK_REQUIRED', 'A refund needs its payment.', { field: 'payment' });
 	if (payload.stripe_refund !== undefined && payload.stripe_refund !== null) {
 		throw locked('STRIPE_REFUND', "Stripe's refunds are recorded by the billing functions.", { field: 'stripe_refund' });
