@@ -9,13 +9,15 @@
     ├── PayloadTooLarge                 413  the body is larger than the route accepts
     ├── Unprocessable                   422  understood, but not acceptable (`invalid_amount`, ...)
     │   └── NotDrawn                    422  the document could not be drawn, or not completely
+    ├── TooManyAttempts                 429  asked for too often; `retry_after` says when it may be asked for again
     ├── NotImplementedYet               501  a name of the contract that is planned, not built
     ├── UpstreamFailed                  502  another service refused what we asked; repeating will not help
     │   ├── DirectusRejected            502  ... with Directus's own code
     │   │   └── RecordNotUnique         502  ... a unique column already holds the value
     │   ├── StripeRejected              502  ... with Stripe's own code
     │   │   ├── SessionNotOpen          502  ... the session was paid or has expired already
-    │   │   └── CreationRefused         502  ... this session will never be created under this key
+    │   │   ├── CreationRefused         502  ... this session will never be created under this key
+    │   │   └── StripeUnreadable        502  ... it answered with an object that lacks what we must know
     │   ├── AnswerTooLarge              502  more than was asked for; it is not read into memory
     │   ├── MailRejected                502  SES refuses this mail for good
     │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
@@ -123,6 +125,22 @@ class NotDrawn(Unprocessable):
         self.for_staff = f"{detail.removesuffix('.')}: {quote}" if quote else detail
 
 
+class TooManyAttempts(BillingError):
+    """The caller has asked for too many new attempts to pay one invoice.
+
+    `retry_after` is in seconds and becomes the `Retry-After` header.
+    """
+
+    status = 429
+    title = "Too many attempts"
+    default_code = "too_many_attempts"
+
+    def __init__(self, detail: str, *, retry_after: int, **ids: str | None) -> None:
+        """`retry_after` in seconds."""
+        super().__init__(detail, **ids)
+        self.retry_after = retry_after
+
+
 class NotImplementedYet(BillingError):
     """A name of the contract that is planned and not built; the README lists them."""
 
@@ -193,6 +211,15 @@ class CreationRefused(StripeRejected):
         """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
         super().__init__(detail, stripe_code=stripe_code, **ids)
         self.replayed = replayed
+
+
+class StripeUnreadable(StripeRejected):
+    """Stripe answered with an object that lacks what we must know of it, or says it in a form that we do not know.
+
+    Asking again will not help; whatever was asked for has been done.
+    """
+
+    default_code = "stripe_unreadable"
 
 
 class AnswerTooLarge(UpstreamFailed):

@@ -1,17 +1,21 @@
 """Stripe through its own SDK: sessions, intents, charges; every error of the SDK mapped once.
 
-The API version is written here and equals the SDK's pin, so that an upgrade is a visible change. Two retries
-by the SDK (timeouts, 409, 5xx) with a 6 s read timeout stay below the function's time limit.
+The API version is written here and equals the SDK's pin, so that an upgrade is a visible change. One call takes at
+most 26 s (three tries of 2 s to connect and 6 s between bytes, two pauses), which is nearly all that a function behind
+the API has. Whoever makes several calls passes in how much time is left: each call then gets as many tries as fit, and
+one that cannot even be made once answers `UpstreamUnavailable` instead of being killed half way.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import stripe
 
 from billing.adapters.stripe_parsing import (
     dispute_from_stripe,
+    each_readable,
     id_of,
     refund_from_stripe,
     session_from_stripe,
@@ -24,6 +28,7 @@ from billing.errors import (
     SessionNotOpen,
     StripeRejected,
     StripeReplayed,
+    StripeUnreadable,
     UpstreamUnavailable,
 )
 
@@ -37,7 +42,11 @@ if TYPE_CHECKING:
 
 STRIPE_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = (2, 6)
-_NETWORK_RETRIES = 2
+#: Seconds that a call takes at most with no, one and two retries; the SDK pauses for up to 0.5 s and 1 s before them.
+_SECONDS_BY_RETRIES = (8.0, 16.5, 25.5)
+#: Seconds that are left for what must be done with the answer.
+_RESERVE_SECONDS = 1.5
+_STRIPE = "https://api.stripe.com"
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
 #: Four levels, as deep as Stripe goes: a listed session tells its fee, too.
 _EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge.balance_transaction"]
@@ -60,31 +69,48 @@ class ApiKey(Protocol):
 class StripeGateway:
     """Stripe's Checkout sessions and what hangs on them, as `core.stripe_objects`."""
 
-    def __init__(self, api_base: str, key: ApiKey) -> None:
-        """`api_base` is `https://api.stripe.com`; any other base is refused together with a live key."""
+    def __init__(
+        self, api_base: str, key: ApiKey, *, remaining_seconds: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """`api_base` is `https://api.stripe.com`; any other base is refused together with a live key.
+
+        `remaining_seconds`: how long the calls of this invocation may still take.
+        """
         self._api_base = api_base
         self._key = key
-        self._client: stripe.StripeClient | None = None
+        self._remaining_seconds = remaining_seconds
+        self._http = stripe.RequestsClient(timeout=_TIMEOUT_SECONDS)
+        self._clients: dict[int, stripe.StripeClient] = {}
+        self._clients_key: str | None = None
         stripe.enable_telemetry = False
+
+    @property
+    def livemode(self) -> bool | None:
+        """Whether the key is one of live mode, as far as it tells; None if it does not."""
+        return livemode_of(self._key.current())
 
     def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> CheckoutSession:
         """Create a Checkout session; the same key gives the same session.
 
-        Raises `CreationRefused` when repeating cannot help and `UpstreamUnavailable` when it can.
+        Raises `CreationRefused` when repeating cannot help, `UpstreamUnavailable` when it can, and
+        `StripeUnreadable` when Stripe has created one that cannot be read.
         """
+        if not parameters.get("allowed_payment_method_types", True):
+            # The SDK leaves out an empty list, and Stripe would offer every method that the account has.
+            message = "A session without any payment method was asked for; Stripe is not sent that."
+            raise CreationRefused(message)
         try:
-            return session_from_stripe(
-                self._call(
-                    lambda client: client.v1.checkout.sessions.create(
-                        dict(parameters),  # type: ignore[arg-type]  # as stored on the attempt
-                        {"idempotency_key": idempotency_key},
-                    )
+            created = self._call(
+                lambda client: client.v1.checkout.sessions.create(
+                    dict(parameters),  # type: ignore[arg-type]  # as stored on the attempt
+                    {"idempotency_key": idempotency_key},
                 )
             )
         except StripeReplayed as error:
             raise CreationRefused(error.detail, replayed=True) from error
         except StripeRejected as error:
             raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
+        return session_from_stripe(created)
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """Fetch a session with its payment intent, charge and fee."""
@@ -97,20 +123,29 @@ class StripeGateway:
     def expire_session(self, session: str) -> CheckoutSession:
         """Expire an open session; `SessionNotOpen` if it was paid or has expired meanwhile."""
         try:
-            return session_from_stripe(self._call(lambda client: client.v1.checkout.sessions.expire(session)))
+            expired = self._call(lambda client: client.v1.checkout.sessions.expire(session))
         except StripeRejected as error:
-            if error.stripe_code == "resource_missing":
+            # Stripe's 400 for a session that is not open has no code, only a sentence; the session itself tells.
+            if error.stripe_code == "resource_missing" or self.retrieve_session(session).is_open:
                 raise
             message = "The Checkout session is no longer open."
             raise SessionNotOpen(message, checkout_session=session) from error
+        return session_from_stripe(expired)
 
     def sessions_created_since(
-        self, since: datetime, *, after: str | None = None
+        self,
+        since: datetime,
+        *,
+        after: str | None = None,
+        unreadable: Callable[[StripeUnreadable], None] | None = None,
     ) -> Iterator[CheckoutSession]:
-        """Every session created at or after `since`, newest first, page by page; those behind `after`, if given."""
+        """Every session created at or after `since`, newest first, page by page; those behind `after`, if given.
+
+        `unreadable` is told of sessions that cannot be read (`stripe_parsing.each_readable`).
+        """
         parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
-        for found in self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters):
-            yield session_from_stripe(found)
+        listed = self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters)
+        return each_readable(listed, session_from_stripe, unreadable)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
         """The session a payment intent belongs to, None if it belongs to none."""
@@ -162,36 +197,54 @@ class StripeGateway:
         while True:
             page = self._call(lambda client: ask(client.v1, dict(asked)))
             yield from page["data"]
-            if not page["has_more"]:
+            if not page["has_more"] or not page["data"]:
                 return
             asked["starting_after"] = page["data"][-1]["id"]
 
     def _call(self, ask: Callable[[stripe.StripeClient], Any]) -> dict[str, Any]:
         try:
-            return _plain(ask(self._connected()))
+            return _plain(ask(self._connected(self._key.current())))
         except stripe.AuthenticationError:
-            self._client = None  # the key may have been rotated: read it again, once
+            # The key may have been rotated since it was read: it is read again, once.
             try:
-                return _plain(ask(self._connected(fresh_key=True)))
+                return _plain(ask(self._connected(self._key.refresh())))
             except stripe.StripeError as error:
                 raise _translated(error) from error
         except stripe.StripeError as error:
             raise _translated(error) from error
 
-    def _connected(self, *, fresh_key: bool = False) -> stripe.StripeClient:
-        if self._client is None:
-            key = self._key.refresh() if fresh_key else self._key.current()
-            if "_live_" in key[:8] and self._api_base != "https://api.stripe.com":
+    def _connected(self, key: str) -> stripe.StripeClient:
+        """The SDK's client for this key, with as many retries as there is time for."""
+        retries = self._retries()
+        if key != self._clients_key:
+            if livemode_of(key) and self._api_base != _STRIPE:
                 message = "A live Stripe key is never sent anywhere but to Stripe: check StripeApiBase."
                 raise BillingError(message, code="live_key_refused")
-            self._client = stripe.StripeClient(
+            self._clients, self._clients_key = {}, key
+        if retries not in self._clients:
+            self._clients[retries] = stripe.StripeClient(
                 key,
                 stripe_version=STRIPE_VERSION,
                 base_addresses={"api": self._api_base},
-                max_network_retries=_NETWORK_RETRIES,
-                http_client=stripe.RequestsClient(timeout=_TIMEOUT_SECONDS),
+                max_network_retries=retries,
+                http_client=self._http,
             )
-        return self._client
+        return self._clients[retries]
+
+    def _retries(self) -> int:
+        left = self._remaining_seconds() - _RESERVE_SECONDS
+        fitting = [retries for retries, seconds in enumerate(_SECONDS_BY_RETRIES) if seconds <= left]
+        if not fitting:
+            message = "There is no time left to ask Stripe; ask again."
+            raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
+        return fitting[-1]
+
+
+def livemode_of(key: str) -> bool | None:
+    """Whether an API key (`sk_`, `rk_`, `sk_org_`, ...) is one of live mode; None if it does not tell."""
+    if "_live_" in key:
+        return True
+    return False if "_test_" in key else None
 
 
 def created_since(since: datetime, after: str | None = None) -> dict[str, object]:

@@ -10,13 +10,16 @@ from billing.adapters.stripe_gateway import created_since
 from billing.adapters.stripe_parsing import (
     balance_transaction_from_stripe,
     dispute_from_stripe,
+    each_readable,
     refund_from_stripe,
     undelivered_event_from_stripe,
 )
+from billing.core.reconciliation import UnreadableRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from typing import Any
 
     from billing.adapters.stripe_gateway import StripeGateway
     from billing.core.stripe_objects import (
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
         StripeRefund,
         UndeliveredEvent,
     )
+    from billing.errors import StripeUnreadable
 
 #: Stripe keeps events no longer.
 EVENT_LIFETIME = timedelta(days=30)
@@ -76,12 +80,23 @@ class StripeAccount:
         """`clock` says how far back events can be had."""
         self._gateway = gateway
         self._clock = clock
+        self._unreadable: list[UnreadableRow] = []
+
+    def unreadable(self) -> list[UnreadableRow]:
+        """What the lists have passed over since this was asked last, because it cannot be read; by Stripe's id.
+
+        `UnreadableRow.collection` is Stripe's word for the kind of object.
+        """
+        passed, self._unreadable = self._unreadable, []
+        return passed
 
     def sessions_created_since(
         self, since: datetime, *, after: str | None = None
     ) -> Iterator[CheckoutSession]:
         """Every session, with payment intent, latest charge and its fee."""
-        return self._gateway.sessions_created_since(since, after=after)
+        return self._gateway.sessions_created_since(
+            since, after=after, unreadable=self._passing("checkout.session")
+        )
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """A session with its payment intent, charge and fee."""
@@ -94,7 +109,7 @@ class StripeAccount:
     def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         """Every refund, also of payments that are older."""
         pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), created_since(since, after))
-        return map(refund_from_stripe, pages)
+        return self._readable("refund", pages, refund_from_stripe)
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
         """A refund as it is now, None if Stripe has none."""
@@ -104,7 +119,7 @@ class StripeAccount:
     def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
         """Every dispute, also of payments that are older."""
         pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), created_since(since, after))
-        return map(dispute_from_stripe, pages)
+        return self._readable("dispute", pages, dispute_from_stripe)
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
         """A dispute as it is now, None if Stripe has none."""
@@ -119,14 +134,26 @@ class StripeAccount:
             lambda v1, asked: v1.balance_transactions.list(asked),
             {**created_since(since, after), "expand": ["data.source"]},
         )
-        return map(balance_transaction_from_stripe, pages)
+        return self._readable("balance_transaction", pages, balance_transaction_from_stripe)
 
     def undelivered_events_since(self, since: datetime) -> Iterator[UndeliveredEvent]:
         """Every event of `APPLIED_TYPES` that an endpoint has not accepted; newest first for each twenty types."""
         oldest = max(since, self._clock() - EVENT_LIFETIME)
         for types in batched(APPLIED_TYPES, _MOST_TYPES, strict=False):
             asked = {**created_since(oldest), "delivery_success": False, "types": list(types)}
-            yield from map(
-                undelivered_event_from_stripe,
+            yield from self._readable(
+                "event",
                 self._gateway.pages(lambda v1, some: v1.events.list(some), asked),
+                undelivered_event_from_stripe,
             )
+
+    def _readable[Value](
+        self, kind: str, pages: Iterator[dict[str, Any]], parse: Callable[[Mapping[str, Any]], Value]
+    ) -> Iterator[Value]:
+        return each_readable(pages, parse, self._passing(kind))
+
+    def _passing(self, kind: str) -> Callable[[StripeUnreadable], None]:
+        """One object of a list that cannot be read does not keep the others from being compared."""
+        return lambda error: self._unreadable.append(
+            UnreadableRow(kind, error.ids.get("object", "unknown"), error)
+        )
