@@ -20,6 +20,17 @@ def test_an_event_is_grouped_by_its_invoice_and_deduplicated_by_its_id() -> None
     assert entry == {"Id": "0", "MessageBody": '{"type": "stripe_event"}', "MessageGroupId": "i1", "MessageDeduplicationId": "evt_1"}  # fmt: skip
 
 
+def test_names_longer_than_sqs_takes_stay_themselves_and_apart() -> None:
+    sqs, long = FakeSqs(), "in_" + "x" * 200
+    for name in (long, long, long + "y"):
+        invoice_queue(sqs).send({}, group=name, deduplication_id=f"evt_{name}")
+    entries = [entry for (entry,) in sqs.batches]
+    for column in ("MessageGroupId", "MessageDeduplicationId"):
+        first, again, other = (entry[column] for entry in entries)
+        assert first == again != other
+        assert len(first) <= 128
+
+
 def test_a_recompute_is_never_taken_for_another() -> None:
     sqs = FakeSqs()
     invoice_queue(sqs).recompute(["i1"])

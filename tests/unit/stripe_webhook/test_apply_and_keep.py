@@ -372,7 +372,7 @@ def test_a_payment_without_a_session_is_parked_if_it_is_ours(
 
 
 def metadata_of(deployment: str | None) -> dict[str, str]:
-    return {} if deployment is None else {"deployment": deployment}
+    return {} if deployment is None else {"deployment": deployment, "directus_invoice": INVOICE}
 
 
 def charge(deployment: str | None) -> Charge:

@@ -152,6 +152,22 @@ def test_a_type_of_any_plain_name_is_left_to_the_rules() -> None:
         assert verify(changed(type=kind)).type == kind
 
 
+@pytest.mark.parametrize(
+    ("kind", "marked"),
+    [
+        ("checkout.session", True),
+        ("payment_intent", True),
+        ("charge", True),
+        ("refund", False),
+        ("dispute", False),
+    ],
+)
+def test_only_what_a_checkout_made_says_whose_it_is(kind: str, *, marked: bool) -> None:
+    """Whoever makes a refund writes on it what they like; its payment says whose it is."""
+    described = {"id": "x_1", "object": kind, "metadata": {"deployment": "another"}}
+    assert verify(changed(data={"object": described})).deployment == ("another" if marked else None)
+
+
 @pytest.mark.parametrize("metadata", [None, [], "x", {"directus_invoice": "1"}, {"directus_invoice": 1, "deployment": 2}, {"directus_invoice": "x" * 36}])  # fmt: skip
 def test_metadata_that_is_not_ours_names_no_invoice(metadata: object) -> None:
     event = verify(

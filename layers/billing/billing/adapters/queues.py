@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: SQS's own limit of messages per request.
 BATCH = 10
+#: SQS's own limit of the characters of a group's or a deduplication id; Stripe's ids may have 255.
+LONGEST_ID = 128
 #: The message attribute that says how often a message came back from the dead-letter queue (`dead_letters`).
 REDRIVEN = "Redriven"
 
@@ -49,9 +52,7 @@ class SqsInvoiceQueue:
 
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         """Queue one message."""
-        _send_batches(
-            self._client, self._queue_url, [(message, group, deduplication_id or str(uuid.uuid4()))]
-        )
+        _send_batches(self._client, self._queue_url, [(message, group, deduplication_id)])
 
     def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
         """Queue a recompute for each invoice."""
@@ -59,7 +60,7 @@ class SqsInvoiceQueue:
         _send_batches(
             self._client,
             self._queue_url,
-            [({**asked, "invoice": invoice}, invoice, str(uuid.uuid4())) for invoice in invoices],
+            [({**asked, "invoice": invoice}, invoice, None) for invoice in invoices],
         )
 
 
@@ -117,9 +118,17 @@ def _send_batches(
         for index, (body, group, deduplication_id) in enumerate(messages[start : start + BATCH]):
             entry: dict[str, Any] = {"Id": str(index), "MessageBody": json.dumps(body)}
             if group is not None:
-                entry |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
+                entry |= {
+                    "MessageGroupId": _fitting(group),
+                    "MessageDeduplicationId": _fitting(deduplication_id or str(uuid.uuid4())),
+                }
             entries.append(entry)
         _send_batch(client, queue_url, entries)
+
+
+def _fitting(name: str) -> str:
+    """The name as SQS takes it: the same for the same, another for another."""
+    return name if len(name) <= LONGEST_ID else hashlib.sha256(name.encode()).hexdigest()
 
 
 def _send_batch(client: SQSClient, queue_url: str, entries: list[Any]) -> None:

@@ -14,6 +14,8 @@ from billing.core.booking import (
     Booking,
     SessionRow,
     book,
+    has_received,
+    is_doubtful,
     is_orphan,
     is_ours,
     ledger_after,
@@ -89,15 +91,14 @@ class KeepInvoice:
         `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. Raises `NotFound`
         if there is no such invoice.
         """
-        ledger = self._ledger(invoice)
-        attempt, failure = ledger.open_attempt, None
-        if attempt is not None and must_end(ledger, attempt, self.now()):
+        ledger, failure = self._ledger(invoice), None
+        for payment in filter(is_doubtful, ledger.payments):
             try:
-                ledger = self._ended(ledger, attempt)
+                self.sync_session(str(payment.checkout_session))
             except (StripeRejected, UpstreamUnavailable) as error:
                 failure = error  # the books do not wait for Stripe; the session is tried again
-                ledger = self._ledger(invoice)
-        self._write(ledger, Booking(), as_of)
+            ledger = self._ledger(invoice)
+        self._recompute(ledger, as_of)
         if failure is not None:
             raise failure
 
@@ -138,10 +139,19 @@ class KeepInvoice:
         booking = book(session, ledger, attempt)
         if found.held_by_hand:
             booking = without_session(booking)  # the column is unique
-        if session.payment_intent is not None and session.payment_status == "paid":
+        if session.payment_intent is not None and has_received(session):
             booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
         for flag in booking.flags:
             self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
+        try:
+            self._write_booking(ledger, booking)
+        except RecordNotUnique as error:
+            raise self._clash(error, found, ledger) from error
+        if ledger is not None:
+            self._look_again(ledger, booking, session)
+        return True
+
+    def _write_booking(self, ledger: Ledger | None, booking: Booking) -> None:
         # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
         if ledger is not None:
             self._write(ledger, booking)
@@ -150,9 +160,21 @@ class KeepInvoice:
                 self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
         if booking.unapplied is not None:
             self._create_unapplied(booking.unapplied)
-        if ledger is not None:
-            self._look_again(ledger, booking, session)
-        return True
+
+    def _clash(self, error: RecordNotUnique, found: SessionRow, ledger: Ledger | None) -> BillingError:
+        """Another worker booked the payment a moment ago; or a row holds a value of it that is not its own."""
+        session = found.session
+        unmoved = ledger is None or self.store.ledger(ledger.invoice.id) == ledger
+        if not (unmoved and self.row_of(session) == found):
+            message = "The same payment was booked a moment ago; it is read again."
+            return UpstreamUnavailable(
+                message, code="booked_meanwhile", retry_after=2, checkout_session=session.id
+            )
+        # Nothing moved: repeating it would clash for ever and keep the invoice's queue waiting.
+        message = (
+            f"{error.detail} It belongs to the payment of this session: an administrator corrects that row."
+        )
+        return Parked(message, checkout_session=session.id)
 
     def remark(self, session: CheckoutSession, sentence: str) -> None:
         """Write a sentence for staff on the payment of a session of ours, once."""
@@ -170,6 +192,18 @@ class KeepInvoice:
     def _sync(self, session_id: str) -> bool:
         return self.apply(self.row_of(self.stripe.retrieve_session(session_id)), thorough=True)
 
+    def _recompute(self, ledger: Ledger, as_of: datetime | None = None) -> None:
+        attempt, failure = ledger.open_attempt, None
+        if attempt is not None and must_end(ledger, attempt, self.now()):
+            try:
+                ledger = self._ended(ledger, attempt)
+            except (StripeRejected, UpstreamUnavailable) as error:
+                failure = error  # as above
+                ledger = self._ledger(ledger.invoice.id)
+        self._write(ledger, Booking(), as_of)
+        if failure is not None:
+            raise failure
+
     def _ledger(self, invoice: str) -> Ledger:
         ledger = self.store.ledger(invoice)
         if ledger is None:
@@ -185,8 +219,12 @@ class KeepInvoice:
         )
         try:
             self.stripe.expire_session(session.id)
-        except SessionNotOpen:
-            return self._sync(session.id)
+        except SessionNotOpen as error:
+            now = self.stripe.retrieve_session(session.id)
+            if now.is_open:
+                message = "Stripe neither expires the session nor says that it is over; it is asked again."
+                raise UpstreamUnavailable(message, checkout_session=session.id) from error
+            return self.apply(self.row_of(now), thorough=True)
         return True
 
     def _reversed(
@@ -212,7 +250,9 @@ class KeepInvoice:
         if not (thorough or hinted or mine):
             return booking
         reversals = self.stripe.reversals_of(intent.id)
-        key = attempt.id if attempt is not None else None
+        # Money that gets a row of its own takes its refunds along: those below the attempt are another payment's.
+        elsewhere = bool(booking.created) or booking.unapplied is not None
+        key = attempt.id if attempt is not None and not elsewhere else None
         seen = {refund.stripe_refund for refund in refunds if refund.payment == key}
         seen |= {dispute.stripe_dispute for dispute in disputes if dispute.payment == key}
         fresh = sorted(reversals.ids() - seen)
@@ -250,24 +290,27 @@ class KeepInvoice:
         """Another open session may ask for what this one has just paid; one just found may not fit any more."""
         sibling = ledger.open_attempt
         found = session.is_open and bool(booking.updated)
-        if found or (sibling is not None and sibling.checkout_session not in {None, session.id}):
-            self.recompute(ledger.invoice.id)
+        if not (found or (sibling is not None and sibling.checkout_session not in {None, session.id})):
+            return
+        try:
+            self._recompute(self._ledger(ledger.invoice.id))
+        except StripeRejected as error:
+            # This payment is booked; the other session is its own matter, and every recompute's until it is settled.
+            ids = {"invoice": ledger.invoice.id} | ({"payment": sibling.id} if sibling is not None else {})
+            self.flagged(error.detail, {"code": error.code, **error.ids, **ids})
 
     def _create_unapplied(self, row: Changes) -> None:
         """Book money that belongs to no invoice; a row that is there already must say the same."""
         transaction = str(row["transaction_id"])
         try:
             self.store.create_payment(row)
-        except RecordNotUnique as error:
+        except RecordNotUnique:
             existing = self.store.payment_of_transaction(transaction)
-            if existing is None:
-                message = f"{error.detail} Another payment has it; compare them with Stripe's dashboard."
-                raise Parked(message, transaction=transaction) from error
+            if existing is None or row.keys() & {"refunds", "payment_disputes"}:
+                raise  # the other may not have known of what went back
             if (existing.amount.to_directus(), existing.amount.currency) != (row["amount"], row["currency"]):
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
                 raise Parked(message, transaction=transaction) from None
-            if row.keys() & {"refunds", "payment_disputes"}:  # the other may not have known of them
-                raise _booked_meanwhile(transaction=transaction) from error
 
     def _write(self, ledger: Ledger, booking: Booking, as_of: datetime | None = None) -> None:
         invoice = ledger.invoice
@@ -293,7 +336,7 @@ class KeepInvoice:
             # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
             changes |= {"pdf_status": "pending", "pdf_error": None}
         if changes or updated or booking.created:
-            self._write_rows(invoice.id, changes, updated, booking.created)
+            self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
         if draw:
             self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
 
@@ -308,26 +351,13 @@ class KeepInvoice:
             changes = {"pdf_status": "failed", "pdf_error": error.detail}
         if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
             changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
-        self._write_rows(ledger.invoice.id, changes, booking.updated, booking.created)
-
-    def _write_rows(
-        self, invoice: str, changes: Changes, updated: Sequence[Changes], created: Sequence[Changes]
-    ) -> None:
-        try:
-            self.store.write_invoice(invoice, changes, updated=updated, created=created)
-        except RecordNotUnique as error:
-            raise _booked_meanwhile(invoice=invoice) from error
+        self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:
     """A first sending and every change of the printed amounts get a document; the same content never two."""
     printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
     return printed_changed or invoice.pdf_status in {"none", "pending", "failed"}
-
-
-def _booked_meanwhile(**ids: str) -> UpstreamUnavailable:
-    message = "The same payment was booked a moment ago; it is read again."
-    return UpstreamUnavailable(message, code="booked_meanwhile", retry_after=2, **ids)
 
 
 def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:

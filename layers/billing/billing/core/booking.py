@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The methods of a payment row that only Stripe's payments have.
 STRIPE_METHODS = frozenset({"card", "us_bank_account"})
+#: What a checkout writes into Stripe's metadata beside `deployment`.
+_NAMES = frozenset({"directus_payment", "directus_invoice"})
 #: The states of an attempt that took nothing.
 OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 
@@ -94,8 +96,17 @@ def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
 
 
 def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
-    """Whether this deployment created the object: sessions of other applications are none of our business."""
-    return metadata.get("deployment") == deployment
+    """Whether this deployment created the object: sessions of other applications are none of our business.
+
+    Theirs may have a `deployment`, too, and even the same word. Ours also name a row of Directus; that somebody has
+    damaged that name does not make the money another's.
+    """
+    return metadata.get("deployment") == deployment and not _NAMES.isdisjoint(metadata)
+
+
+def has_received(session: CheckoutSession) -> bool:
+    """Whether Stripe has received money through the session, whatever the session's own status says."""
+    return session.payment_intent is not None and session.payment_intent.amount_received > 0
 
 
 def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | None) -> Booking:
@@ -105,14 +116,14 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
     `attempt` is the row named by `directus_payment` or holding the session, None if there is none.
     """
     intent = session.payment_intent
-    if session.status == "expired":
+    if session.status == "expired" and not has_received(session):
         return _end(attempt, session, PaymentStatus.CANCELED, "The client did not pay in time.")
     if session.is_open:
         return _opened(session, attempt)
     if intent is None:
         message = "A completed session has no payment intent; look at it in Stripe's dashboard."
         raise Parked(message, checkout_session=session.id)
-    if session.payment_status == "unpaid":
+    if session.payment_status == "unpaid" and not has_received(session):
         if intent.status in DEAD_INTENT:
             return _end(
                 attempt, session, PaymentStatus.FAILED, intent.failure_message or "The payment failed."
@@ -128,6 +139,15 @@ def is_by_hand(payment: Payment) -> bool:
     """Whether the row is money that the firm itself entered: no session's attempt, whatever its metadata says."""
     over = payment.open_claim is None or _is_booked(payment)
     return payment.transaction_id is None and payment.method not in STRIPE_METHODS and over
+
+
+def is_doubtful(payment: Payment) -> bool:
+    """Whether the row says canceled of a session that took money or asked a bank for it: only Stripe knows which.
+
+    Somebody cancelled the attempt in the instant in which it was booked, and Directus kept the later write.
+    """
+    marks = (payment.transaction_id, payment.checkout_session)
+    return payment.status is PaymentStatus.CANCELED and None not in marks
 
 
 def without_session(booking: Booking) -> Booking:
@@ -152,16 +172,8 @@ def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
     """Nothing to book; but an attempt whose maker died before storing its session gets it now."""
     if attempt is None or attempt.open_claim is None or attempt.checkout_session is not None:
         return Booking()
-    return Booking(
-        updated=[
-            {
-                "id": attempt.id,
-                "status": attempt.status.value,
-                "open_claim": attempt.open_claim,
-                "checkout_session": session.id,
-            }
-        ]
-    )
+    # Nothing else: staff may cancel the attempt between our look and this.
+    return Booking(updated=[{"id": attempt.id, "checkout_session": session.id}])
 
 
 def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatus, reason: str) -> Booking:
@@ -477,7 +489,7 @@ def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:
 
 
 def _parsed(row: Mapping[str, object], payment: Payment) -> dict[str, Any]:
-    parsed: dict[str, Any] = {"status": PaymentStatus(str(row["status"]))}
+    parsed: dict[str, Any] = {"status": PaymentStatus(str(row.get("status", payment.status.value)))}
     if "amount" in row:
         parsed["amount"] = Money.from_directus(row["amount"], payment.amount.currency)
     return {**parsed, "open_claim": row.get("open_claim", payment.open_claim)}

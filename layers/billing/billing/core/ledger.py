@@ -172,8 +172,11 @@ class Ledger:
 
     @property
     def open_attempt(self) -> Payment | None:
-        """The payment row that holds the invoice's claim, if any; a unique column makes it at most one."""
-        return next((payment for payment in self.payments if payment.open_claim), None)
+        """The payment row that holds the invoice's claim, if any; a unique column makes it at most one.
+
+        A row that somebody moved here may still hold the claim of the invoice that it came from.
+        """
+        return next((payment for payment in self.payments if payment.open_claim == self.invoice.id), None)
 
 
 @dataclass(frozen=True)

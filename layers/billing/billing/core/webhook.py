@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TOLERANCE_SECONDS = 300
 #: Stripe's events are a few kilobytes; what is larger is not read.
 MAXIMUM_BODY_BYTES = 256 * 1024
+#: The objects that carry the metadata of the checkout that made them.
+MARKED_BY_US = frozenset({"checkout.session", "payment_intent", "charge"})
 _TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
 #: Any name that the column can hold (`v2.core.account[requirements].updated` has brackets); the rules decide about it.
 _EVENT_TYPE = re.compile(r"[!-~]{1,120}")
@@ -33,8 +35,8 @@ _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{3,255}")
 class StripeEvent:
     """The ids of a verified event; no payload, no personal data.
 
-    `invoice` is the invoice that our own metadata names, if any. `deployment` likewise; None where the object
-    carries no metadata of ours.
+    `invoice` is the invoice that our own metadata names, if any. `deployment` likewise; None where the object is not
+    one that we name ourselves in: whoever makes a refund may write on it what they like.
     """
 
     id: str
@@ -158,5 +160,5 @@ def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata:
         object_type=object_type if isinstance(object_type, str) else "unknown",
         livemode=document.get("livemode") is True,
         invoice=record_id(ours.get("directus_invoice")),
-        deployment=deployment if isinstance(deployment, str) else None,
+        deployment=deployment if isinstance(deployment, str) and object_type in MARKED_BY_US else None,
     )
