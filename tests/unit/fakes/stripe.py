@@ -56,6 +56,8 @@ class FakeStripe:
     #: What happens to the next creations: "refuse" (400, nothing kept), "fail" (500, kept under the key).
     creations: list[str] = field(default_factory=list)
     #: Payments without a Checkout session: other applications make such, or somebody in the dashboard.
+    #: Whether the key is a live one; None: it does not say.
+    livemode: bool | None = None
     foreign_intents: list[PaymentIntent] = field(default_factory=list)
     foreign_charges: list[Charge] = field(default_factory=list)
     #: What hangs on payments, with the metadata of the payment behind it.
@@ -170,7 +172,7 @@ class FakeStripe:
         return iter(
             [
                 UndeliveredEvent(
-                    event.id, event.type, event.object_id, event.object_type, event.livemode, metadata
+                    event.id, event.type, event.object_id, event.object_type, event.livemode is True, metadata
                 )
                 for event in reversed(self.events)
                 for happened, metadata in [self._happened[event.id]]

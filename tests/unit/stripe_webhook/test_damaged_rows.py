@@ -168,3 +168,20 @@ def test_a_claim_that_came_from_another_invoice_is_not_this_ones() -> None:
     row["invoice"] = SECOND
     assert world.ledger(SECOND).open_attempt is None
     assert world.ledger(INVOICE).open_attempt is None
+
+
+@pytest.mark.parametrize(("live_key", "live_event"), [(True, False), (False, True)])
+def test_an_event_of_the_other_mode_is_parked_without_a_look(*, live_key: bool, live_event: bool) -> None:
+    world, session = opened()
+    world.stripe.livemode = live_key
+    world.stripe.pays(session)
+    event = replace(world.stripe.events[0], livemode=live_event)
+    world.steps.reset()
+    world.deliver([event])
+    assert ended(world) == ["parked"]
+    assert "retrieve session" not in world.steps.names
+    assert "belong together" in world.parked[0].detail
+    world.deliver(
+        [replace(event, id="evt_right", livemode=live_key), replace(event, id="evt_old", livemode=None)]
+    )
+    assert ended(world)[1:] == ["done", "done"]

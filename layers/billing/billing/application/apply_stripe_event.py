@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 class StripeObjects(Protocol):
     """What applying an event asks of Stripe."""
 
+    @property
+    def livemode(self) -> bool | None:
+        """Whether the key sees live objects; None if it does not say."""
+        ...
+
     def retrieve_session(self, session: str) -> CheckoutSession:
         """Fetch a session as it is now."""
         ...
@@ -101,6 +106,12 @@ class ApplyStripeEvent:
         if subject is Subject.UNKNOWN:
             text = f"There is no rule for events of type {event.type}: look at it in Stripe's dashboard."
             raise Parked(text, event=event.id, object=event.object_id)
+        if None not in {event.livemode, self.stripe.livemode} and event.livemode != self.stripe.livemode:
+            text = (
+                f"The event is of {_mode(event.livemode)} mode, the API key of {_mode(self.stripe.livemode)} mode: "
+                "the endpoint's signing secret and the key in Secrets Manager belong together."
+            )
+            raise Parked(text, event=event.id, object=event.object_id)
         try:
             session = self._session(event, subject)
         except StripeRejected as error:
@@ -131,3 +142,7 @@ class ApplyStripeEvent:
             text = "A payment of this deployment has no Checkout session; look at it in Stripe's dashboard."
             raise Parked(text, event=event.id, object=event.object_id)
         return session
+
+
+def _mode(livemode: bool | None) -> str:  # noqa: FBT001  # Stripe's own flag
+    return "live" if livemode else "test"

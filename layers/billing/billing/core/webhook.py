@@ -36,14 +36,15 @@ class StripeEvent:
     """The ids of a verified event; no payload, no personal data.
 
     `invoice` is the invoice that our own metadata names, if any. `deployment` likewise; None where the object is not
-    one that we name ourselves in: whoever makes a refund may write on it what they like.
+    one that we name ourselves in: whoever makes a refund may write on it what they like. `livemode` is None where it
+    is not known any more.
     """
 
     id: str
     type: str
     object_id: str
     object_type: str
-    livemode: bool
+    livemode: bool | None
     invoice: str | None = None
     deployment: str | None = None
 
