@@ -16,7 +16,7 @@ from local.supervisor import Program
 REGION: Final = "us-east-1"
 LAMBDA_CONCURRENCY: Final = 20
 """Unbounded, forty cold starts at once on two cores ended in errors. Too few is as bad: the emulator answers a queue's
-throttled worker by leaving its message invisible for the whole visibility timeout."""
+throttled worker by leaving its message invisible for the whole visibility timeout (adapter/visibility.py)."""
 
 
 def answers(url: str) -> bool:

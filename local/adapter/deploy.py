@@ -25,6 +25,7 @@ from local.adapter.sandbox import (
     merged_layers,
     placeholder_zip,
 )
+from local.adapter.visibility import with_local_visibility
 from local.problem import Problem
 from local.setup.paths import ROOT, python_environment
 from local.waiting import NeverHappened, wait_for
@@ -72,7 +73,8 @@ def deploy(emulator: Emulator, *, built: Path, stack_name: str, parameters: Mapp
     Raises `Problem` with the reasons CloudFormation gives when a resource cannot be made.
     """
     answer = translated(built, parameters, region=emulator.region, stack_name=stack_name)
-    template = with_emulated_permissions(with_routes(without_left_out(answer["template"])))
+    template = without_left_out(answer["template"])
+    template = with_local_visibility(with_emulated_permissions(with_routes(template)))
     mode = available_mode()
     _upload_code(emulator, template, answer["functions"], mode)
     _create_or_update(emulator, template, stack_name, parameters)

@@ -125,7 +125,7 @@ def report(outcome: Outcome, database: str) -> None:
 
 @contextmanager
 def shorter_visibility(firm: Firm, seconds: int) -> Iterator[None]:
-    """A message whose worker was killed comes back after `seconds` and not after the template's ninety."""
+    """A message whose worker was killed comes back after `seconds` and not after the local stack's ninety."""
     sqs, url = firm.aws("sqs"), firm.description["aws"]["queues"]["stripe_events"]
     name = "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]

@@ -9,6 +9,7 @@ from local.adapter.build import built
 from local.adapter.deploy import translated
 from local.adapter.http_api import with_routes
 from local.adapter.permissions import with_emulated_permissions
+from local.adapter.visibility import with_local_visibility
 from local.setup.paths import ROOT
 from local.stack import STACK_NAME, Stack
 
@@ -34,15 +35,16 @@ class Declared:
 
 
 def declared(stack: Stack) -> list[Declared]:
-    """Return every resource as SAM expands it for AWS, but for two things.
+    """Return every resource as SAM expands it for AWS, but for three things.
 
     Routes are spelled out, because no API returns a body. The roles' permissions are in the emulator's words
-    (`local/adapter/permissions.py` names and explains each, its unit test holds it to exactly these).
+    (`local/adapter/permissions.py` names and explains each, its unit test holds it to exactly these). Messages of
+    killed and throttled workers come back sooner (`local/adapter/visibility.py`).
     """
     parameters = stack.parameters()
     emulator = stack.emulator()
     answer = translated(built(ROOT), parameters, region=emulator.region, stack_name=STACK_NAME)
-    template = with_emulated_permissions(with_routes(answer["template"]))
+    template = with_local_visibility(with_emulated_permissions(with_routes(answer["template"])))
     for name, function in answer["functions"].items():
         template["Resources"][name]["Properties"]["Runtime"] = function["runtime"]
     secrets = emulator.client("secretsmanager")

@@ -216,6 +216,35 @@ def test_every_alarm_is_silent_without_traffic_and_told_to_the_firm() -> None:
         assert alarm["AlarmActions"] == {"If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}, name
 
 
+def ours(metric: str) -> dict[str, Any]:
+    (alarm,) = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
+    return {
+        name: alarm.get(name)
+        for name in ("Statistic", "Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold")
+    }
+
+
+def test_money_that_a_person_should_look_at_raises_an_alarm_the_first_time() -> None:
+    for metric in ("PaymentFlagged", "EventParked"):
+        assert ours(metric) == {
+            "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1, "DatapointsToAlarm": None, "Threshold": 0,
+        }  # fmt: skip
+
+
+def test_a_small_firm_hears_of_a_wrong_secret_and_of_webhooks_that_do_not_arrive() -> None:
+    """One payment a day is enough for either alarm; one stray request, or one run at a bad moment, is not."""
+    for metric, hours in (("SignatureRejected", 6), ("ReconcileMoneyRepaired", 72)):
+        alarm = ours(metric)
+        assert (alarm["Threshold"], alarm["DatapointsToAlarm"]) == (0, 2)
+        assert alarm["Period"] * alarm["EvaluationPeriods"] == hours * 3600
+
+
+def test_no_alarm_looks_back_further_than_cloudwatch_allows() -> None:
+    for name, alarm in ALARMS.items():
+        longest = 7 * 86_400 if alarm["Period"] >= 3600 else 86_400
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= longest, name
+
+
 def test_every_queue_has_a_dead_letter_queue_that_is_watched() -> None:
     working = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
     assert set(working) == {"StripeEventsQueue", "RenderQueue", "RemindersQueue"}
@@ -241,23 +270,43 @@ def test_invoice_work_is_one_at_a_time_per_invoice_and_outlasts_a_day() -> None:
     assert sum(waits) > 86_400
 
 
-@pytest.mark.parametrize(
-    ("function", "event", "queue"),
-    [
-        ("StripeWebhookWorkerFunction", "InvoiceWork", "StripeEventsQueue"),
-        ("RenderPdfWorkerFunction", "Render", "RenderQueue"),
-        ("RemindersSenderFunction", "Messages", "RemindersQueue"),
-    ],
-)
+def event_sources() -> list[tuple[str, str, dict[str, Any]]]:
+    """Every function that a queue starts, with the queue and how."""
+    return [
+        (name, event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn"), event["Properties"])
+        for name, function in FUNCTIONS.items()
+        for event in function["Events"].values()
+        if event["Type"] == "SQS"
+    ]
+
+
+def test_every_queue_of_work_starts_one_worker() -> None:
+    assert sorted((function, queue) for function, queue, _ in event_sources()) == [
+        ("RemindersSenderFunction", "RemindersQueue"),
+        ("RenderPdfWorkerFunction", "RenderQueue"),
+        ("StripeWebhookWorkerFunction", "StripeEventsQueue"),
+    ]
+    assert not any(resource["Type"] == "AWS::Lambda::EventSourceMapping" for resource in RESOURCES.values())
+
+
+@pytest.mark.parametrize(("function", "queue", "source"), event_sources())
 def test_a_worker_has_time_for_one_message_and_says_which_failed(
-    function: str, event: str, queue: str
+    function: str, queue: str, source: dict[str, Any]
 ) -> None:
-    source = FUNCTIONS[function]["Events"][event]["Properties"]
-    assert source["Queue"] == attribute(f"{queue}.Arn")
     assert source["BatchSize"] == 1
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["ScalingConfig"]["MaximumConcurrency"] >= 2
-    assert QUEUES[queue]["VisibilityTimeout"] > FUNCTIONS[function]["Timeout"]
+    # AWS's own rule: while Lambda tries a throttled invocation again, the message must not come back.
+    timeout = FUNCTIONS[function].get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+    assert QUEUES[queue]["VisibilityTimeout"] >= 6 * timeout
+
+
+def test_no_message_dies_of_throttling_or_of_a_killed_worker_within_an_hour() -> None:
+    for _, queue, _ in event_sources():
+        receives = QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]
+        assert receives >= 5, "AWS's own least number, because throttled receives count too"
+        assert receives * QUEUES[queue]["VisibilityTimeout"] >= 3600
+        assert receives * QUEUES[queue]["VisibilityTimeout"] < QUEUES[queue]["MessageRetentionPeriod"]
 
 
 def test_a_function_behind_the_api_answers_before_the_api_gives_up() -> None:
