@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.http_api import answer, json_object, require_flow_secret, respond
-from billing.observability import count, logger, metrics
+from billing.adapters.time_limit import TimeLimit
+from billing.errors import TooManyAttempts
+from billing.http_api import answer, json_object, problem, require_flow_secret, respond
+from billing.observability import count, log_refusal, logger, metrics
 from billing.request_values import optional, required_uuid
 
 if TYPE_CHECKING:
@@ -18,12 +20,17 @@ if TYPE_CHECKING:
     from billing.http_api import HttpAnswer, HttpEvent, SecretReader
 
 
+#: Seconds to wait for Directus: shorter than elsewhere, because several calls must fit into one invocation.
+CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 8.0
+
+
 @dataclass(frozen=True)
 class Function:
-    """What the handler calls."""
+    """What the handler calls. `time` is told when an invocation begins: no call is begun that could outlast it."""
 
     flow_secret: SecretReader
     start_checkout: StartCheckout
+    time: TimeLimit = field(default_factory=TimeLimit)
 
 
 @cache
@@ -31,17 +38,35 @@ def build() -> Function:
     """The composition root."""
     from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
     from billing.adapters.billing_store import DirectusBillingStore  # noqa: PLC0415
+    from billing.adapters.directus import DirectusClient  # noqa: PLC0415
+    from billing.adapters.http import Urllib3Transport  # noqa: PLC0415
+    from billing.adapters.limited_transport import LimitedTransport  # noqa: PLC0415
     from billing.adapters.stripe_gateway import StripeGateway  # noqa: PLC0415
     from billing.application.start_checkout import StartCheckout  # noqa: PLC0415
     from billing.core.checkout import CheckoutTerms  # noqa: PLC0415
     from billing.settings import CheckoutSettings  # noqa: PLC0415
 
     settings = CheckoutSettings.from_environment(os.environ)
+    time = TimeLimit()
+    directus = DirectusClient(
+        settings.directus.url,
+        composition.secret(settings.directus.token_secret),
+        LimitedTransport(
+            Urllib3Transport(connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS),
+            time,
+            longest_seconds=CONNECT_SECONDS + ANSWER_SECONDS,
+        ),
+    )
+    stripe = StripeGateway(
+        settings.stripe.api_base,
+        composition.secret(settings.stripe.key_secret),
+        remaining_seconds=time.remaining,
+    )
     return Function(
         flow_secret=composition.secret(settings.flow_secret),
         start_checkout=StartCheckout(
-            store=DirectusBillingStore(composition.directus(settings.directus)),
-            stripe=StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret)),
+            store=DirectusBillingStore(directus),
+            stripe=stripe,
             queue=composition.invoice_queue(settings.invoice_queue_url),
             terms=CheckoutTerms(
                 deployment=settings.stripe.deployment,
@@ -50,14 +75,21 @@ def build() -> Function:
                 portal_origins=settings.portal_origins,
             ),
         ),
+        time=time,
     )
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:  # noqa: ARG001  # Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:
     """Answer one request."""
-    return respond(event, lambda: checkout(event, build()))
+    return respond(event, lambda: invoked(event, context, build()))
+
+
+def invoked(event: HttpEvent, context: LambdaContext, function: Function) -> HttpAnswer:
+    """Answer within the time that Lambda gives."""
+    function.time.begins(context.get_remaining_time_in_millis() / 1000)
+    return checkout(event, function)
 
 
 def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
@@ -73,7 +105,10 @@ def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
         return_url=optional(body, "return_url"),
     )
     logger.append_keys(invoice=request.invoice)
-    started = function.start_checkout(request)
+    try:
+        started = function.start_checkout(request)
+    except TooManyAttempts as error:
+        return _asked_too_often(event, error)
     count("CheckoutStarted")
     logger.info(
         "A Checkout session is open.", checkout_session=started.checkout_session, reused=started.reused
@@ -89,3 +124,13 @@ def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
             "reused": started.reused,
         },
     )
+
+
+def _asked_too_often(event: HttpEvent, error: TooManyAttempts) -> HttpAnswer:
+    """The one refusal that passes by itself though nothing is wrong: it says when."""
+    log_refusal(error)
+    count("RequestRefused")
+    instance = f"urn:request:{(event.get('requestContext') or {}).get('requestId', 'unknown')}"
+    refused = problem(error, instance)
+    refused["headers"]["Retry-After"] = str(error.retry_after)
+    return refused

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.core.event_types import Subject
+from billing.core.reconciliation import UnreadableRow
 from billing.core.stripe_objects import (
     BalanceTransaction,
     Charge,
@@ -65,6 +66,8 @@ class FakeStripe:
     refunds: dict[str, StripeRefund] = field(default_factory=dict)
     disputes: dict[str, StripeDispute] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
+    #: What the lists pass over, because it cannot be read.
+    passed_over: list[UnreadableRow] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _first_used: dict[str, datetime] = field(default_factory=dict)
     _happened: dict[str, tuple[datetime, Mapping[str, str]]] = field(default_factory=dict)
@@ -139,6 +142,10 @@ class FakeStripe:
         )
 
     # ---- what reconciliation asks besides (`reconcile_ports.StripeRecords`) -------------------------------
+
+    def unreadable(self) -> list[UnreadableRow]:
+        passed, self.passed_over = self.passed_over, []
+        return passed
 
     def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         self.steps.end(self.steps.begin("list refunds"))

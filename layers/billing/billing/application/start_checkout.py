@@ -21,10 +21,13 @@ from billing.core.checkout import (
     amount_to_charge,
     ended,
     judge_attempt,
+    must_end,
     new_attempt,
     not_visible,
+    require_patience,
     require_visible,
     return_urls,
+    time_is_over,
 )
 from billing.core.ledger import Ledger, Payment, PaymentStatus
 from billing.errors import (
@@ -106,9 +109,9 @@ class StartCheckout:
     def __call__(self, request: CheckoutRequest) -> StartedCheckout:
         """Return the invoice's one open session, opened now if there is none.
 
-        Raises `NotFound`, `Conflict`, `Unprocessable` as `core.checkout` decides, `UpstreamUnavailable` when
-        Stripe or Directus cannot be reached (repeating completes the same attempt) and `CreationRefused` when
-        Stripe will not create the session.
+        Raises `NotFound`, `Conflict`, `Unprocessable`, `TooManyAttempts` as `core.checkout` decides,
+        `UpstreamUnavailable` when Stripe or Directus cannot be reached (repeating completes the same attempt) and
+        `CreationRefused` when Stripe will not create the session.
         """
         urls = return_urls(self.terms, request.return_url)
         user = self.store.portal_user(request.user)
@@ -148,7 +151,9 @@ class StartCheckout:
             raise
 
     def _claim(self, ledger: Ledger, amount: Money, urls: tuple[str, str]) -> Payment | None:
-        row = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=self.now())
+        now = self.now()
+        require_patience(ledger, self.terms, now)
+        row = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=now)
         try:
             self.store.create_attempt(row)
         except RecordNotUnique as error:
@@ -207,6 +212,9 @@ class StartCheckout:
             case AttemptVerdict.END_FAILED:
                 self._end(attempt, PaymentStatus.FAILED, "The payment failed.")
             case AttemptVerdict.EXPIRE:
+                if not must_end(ledger, attempt, self.now()):
+                    # Only the client's wish has changed: the session stays where there will be no other one.
+                    require_patience(ledger, self.terms, self.now(), giving_up=attempt)
                 if self._expired(session):
                     self._end(attempt, PaymentStatus.CANCELED, "Replaced by a session that fits the invoice.")
                 # Else it was paid or expired this moment: the next look tells which.
@@ -244,8 +252,7 @@ class StartCheckout:
         try:
             return self.stripe.retrieve_session(checkout_session)
         except StripeRejected as error:
-            over = attempt.expires_at is not None and attempt.expires_at < self.now()
-            if error.stripe_code != "resource_missing" or not over:
+            if error.stripe_code != "resource_missing" or not time_is_over(attempt, self.now()):
                 raise
             # Opened with another account's or mode's key (a firm's first day live): nobody can pay in it any more.
             self._end(attempt, PaymentStatus.CANCELED, "Stripe does not know this session any more.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,7 @@ from billing.core.ledger import (
     totals_of,
 )
 from billing.core.money import Money
-from billing.errors import Conflict, NotFound, Unprocessable
+from billing.errors import Conflict, NotFound, TooManyAttempts, Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ MAXIMUM_MINOR = 99_999_999
 SESSION_LIFETIME = timedelta(hours=23)
 #: A session is handed out again only while a person has time to pay in it.
 REUSE_MARGIN = timedelta(minutes=10)
+#: How long an attempt that was given up counts against making a new one.
+ATTEMPTS_WINDOW = timedelta(hours=1)
 
 
 class AttemptVerdict(Enum):
@@ -54,12 +57,17 @@ class AttemptVerdict(Enum):
 
 @dataclass(frozen=True)
 class CheckoutTerms:
-    """What the template allows: methods, where to return to, and the name of this deployment."""
+    """What the template allows: methods, where to return to, and the name of this deployment.
+
+    `canceled_attempts`: how many attempts of the last hour may have been given up before there is no new one. Each
+    leaves a payment row and a session; a person who changes the amount or returns to the page needs a few.
+    """
 
     deployment: str
     return_url: str
     allowed_payment_method_types: Sequence[str]
     portal_origins: Sequence[str] = ()
+    canceled_attempts: int = 10
 
 
 @dataclass(frozen=True)
@@ -191,13 +199,57 @@ _URL = re.compile(r"""[!#-;=?-\[\]-~]+""")
 _LONGEST_URL = 2048
 
 
+def payment_methods(terms: CheckoutTerms, currency: str, invoice: str) -> list[str]:
+    """The allowed methods that take the currency, never none: Stripe would take that for all it has.
+
+    Raises `Unprocessable` (`currency_not_supported`) where none does.
+    """
+    methods = [
+        method
+        for method in terms.allowed_payment_method_types
+        if method != "us_bank_account" or currency == "USD"
+    ]
+    if not methods:
+        message = f"None of this firm's ways to pay online takes {currency}: pay by wire."
+        raise Unprocessable(message, code="currency_not_supported", invoice=invoice)
+    return methods
+
+
+def require_patience(
+    ledger: Ledger, terms: CheckoutTerms, now: datetime, *, giving_up: Payment | None = None
+) -> None:
+    """Refuse a new attempt (`TooManyAttempts`) where too many of the last hour were given up, `giving_up` counted in.
+
+    When an attempt was made is known by its `expires_at` (`new_attempt`).
+    """
+    given_up = [payment for payment in ledger.payments if payment.status is PaymentStatus.CANCELED]
+    if giving_up is not None:
+        given_up.append(giving_up)
+    made = sorted(payment.expires_at - SESSION_LIFETIME for payment in given_up if payment.expires_at)
+    recent = [moment for moment in made if now - moment < ATTEMPTS_WINDOW]
+    too_many = len(recent) - terms.canceled_attempts
+    if too_many <= 0:
+        return
+    seconds = max(1, math.ceil((recent[too_many - 1] + ATTEMPTS_WINDOW - now).total_seconds()))
+    message = (
+        "The payment of this invoice was started anew very often within the last hour."
+        f" Please try again in {_in_words(seconds)}."
+    )
+    raise TooManyAttempts(message, retry_after=seconds, invoice=ledger.invoice.id)
+
+
+def _in_words(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
+
+
 def new_attempt(
     ledger: Ledger, amount: Money, terms: CheckoutTerms, *, payment: str, urls: tuple[str, str], now: datetime
 ) -> dict[str, Any]:
     """The payment row that claims the invoice, with everything Stripe will be sent.
 
     It is stored before Stripe is called, so that whoever completes it sends exactly the same request under the
-    same key. Names are neutral: no matter and no line of the bill ever reaches Stripe.
+    same key. Names are neutral: no matter and no line of the bill ever reaches Stripe. Raises as `payment_methods`.
     """
     invoice = ledger.invoice
     expires_at = (now + SESSION_LIFETIME).replace(microsecond=0)
@@ -216,11 +268,7 @@ def new_attempt(
                 },
             }
         ],
-        "allowed_payment_method_types": [
-            method
-            for method in terms.allowed_payment_method_types
-            if method != "us_bank_account" or amount.currency == "USD"
-        ],
+        "allowed_payment_method_types": payment_methods(terms, amount.currency, invoice.id),
         "adaptive_pricing": {"enabled": False},
         "submit_type": "pay",
         "metadata": metadata,
@@ -264,12 +312,17 @@ def judge_attempt(
     return AttemptVerdict.WAIT
 
 
+def time_is_over(attempt: Payment, now: datetime) -> bool:
+    """Whether nobody can pay in the attempt's session any more: from `expires_at` on, that instant included."""
+    return attempt.expires_at is not None and attempt.expires_at <= now
+
+
 def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
     """Whether the open attempt no longer fits: staff canceled it, or the invoice cannot take its amount."""
     if attempt.checkout_session is None:
         # Checkout may be opening it this moment, and asks for a recompute once it has. But past its expiry Stripe
         # neither opens it any more nor, had it done so without our learning of it, would it still be open.
-        return attempt.expires_at is not None and attempt.expires_at <= now
+        return time_is_over(attempt, now)
     if attempt.status is PaymentStatus.PROCESSING:
         return False  # a bank debit cannot be called back
     invoice = ledger.invoice
