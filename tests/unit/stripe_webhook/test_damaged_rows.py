@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from billing.core.stripe_objects import CheckoutSession
-from billing.core.webhook import StripeEvent
 from billing.errors import SessionNotOpen, StripeRejected, UpstreamUnavailable
 from tests.unit.fakes.stripe import FakeStripe
 from tests.unit.fakes.world import INVOICE, World, opened
@@ -17,19 +16,26 @@ def ended(world: World) -> list[str]:
     return [row["status"] for row in world.directus.table("stripe_events").values()]
 
 
-def test_a_session_of_another_application_with_our_deployments_name_is_left_alone() -> None:
+def test_an_open_session_of_another_application_with_our_deployments_name_is_not_expired() -> None:
     world, session = opened()
     found = world.stripe.sessions[session]
     world.stripe.sessions["cs_theirs"] = replace(
         found, id="cs_theirs", metadata={"deployment": "test", "order": "17"}
     )
-    theirs = StripeEvent("evt_theirs", "checkout.session.completed", "cs_theirs", "checkout.session", False)
-    world.deliver([theirs])
-    assert ended(world) == ["ignored"]
-    assert world.keep_invoice.sync_session("cs_theirs") is False
+    assert world.keep_invoice.sync_session("cs_theirs")
     assert world.stripe.sessions["cs_theirs"].is_open
-    assert len(world.payments()) == 1
-    assert (world.flags, world.parked) == ([], [])
+    assert (len(world.payments()), world.flags) == (1, [])
+
+
+def test_money_that_says_our_deployment_and_nothing_else_is_not_dropped() -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    found = world.stripe.sessions[session]
+    world.stripe.sessions[session] = replace(found, metadata={"deployment": "test"})
+    world.directus.table("payments").clear()
+    world.keep_invoice.sync_session(session)
+    (row,) = world.payments()
+    assert (row["invoice"], row["amount"], row["status"]) == (None, "100.00", "succeeded")
 
 
 def test_money_of_an_expired_session_is_booked() -> None:

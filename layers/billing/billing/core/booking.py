@@ -96,12 +96,8 @@ def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
 
 
 def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
-    """Whether this deployment created the object: sessions of other applications are none of our business.
-
-    Theirs may have a `deployment`, too, and even the same word. Ours also name a row of Directus; that somebody has
-    damaged that name does not make the money another's.
-    """
-    return metadata.get("deployment") == deployment and not _NAMES.isdisjoint(metadata)
+    """Whether this deployment created the object: sessions of other applications are none of our business."""
+    return metadata.get("deployment") == deployment
 
 
 def has_received(session: CheckoutSession) -> bool:
@@ -162,10 +158,14 @@ def without_session(booking: Booking) -> Booking:
 
 
 def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
-    """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
-    return session.is_open and (
-        attempt is None or attempt.open_claim is None or holds_another(attempt, session)
-    )
+    """Whether an open session can be paid though no attempt of ours claims its invoice any more.
+
+    Another application may call its deployment as ours: what names no row of Directus is not ours to expire. Were it
+    paid, the money would be booked, for staff to look at.
+    """
+    if not session.is_open or _NAMES.isdisjoint(session.metadata):
+        return False
+    return attempt is None or attempt.open_claim is None or holds_another(attempt, session)
 
 
 def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
