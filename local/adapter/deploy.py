@@ -222,6 +222,10 @@ def set_dropped_properties(
                 FunctionName=resources[name],
                 ReservedConcurrentExecutions=properties["ReservedConcurrentExecutions"],
             )
+        if resource["Type"] == "AWS::Lambda::Function" and "RecursiveLoop" in properties:
+            emulator.client("lambda").put_function_recursion_config(
+                FunctionName=resources[name], RecursiveLoop=properties["RecursiveLoop"]
+            )
         if resource["Type"] == "AWS::S3::Bucket" and "LifecycleConfiguration" in properties:
             _set_lifecycle(emulator, resources[name], properties["LifecycleConfiguration"])
         if resource["Type"] == "AWS::Scheduler::Schedule" and "ScheduleExpressionTimezone" in properties:
@@ -234,9 +238,11 @@ def set_dropped_properties(
 def _set_lifecycle(emulator: Emulator, bucket: str, configuration: dict[str, Any]) -> None:
     rules = []
     for rule in configuration["Rules"]:
-        # CloudFormation calls the rule's name Id; the API spells it ID and demands a filter.
+        # CloudFormation calls the rule's name Id; the API spells it ID, demands a filter and knows no ExpirationInDays.
         renamed = {("ID" if key == "Id" else key): value for key, value in rule.items()}
-        rules.append({"Filter": {"Prefix": ""}, **renamed})
+        prefix, days = renamed.pop("Prefix", ""), renamed.pop("ExpirationInDays", None)
+        expiration = {} if days is None else {"Expiration": {"Days": days}}
+        rules.append({"Filter": {"Prefix": prefix}, **expiration, **renamed})
     emulator.client("s3").put_bucket_lifecycle_configuration(
         Bucket=bucket, LifecycleConfiguration={"Rules": rules}
     )

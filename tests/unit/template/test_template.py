@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from billing import settings
+from billing.adapters.run_notes import PREFIX as NOTES
 from billing.application.reconcile import BEFORE_STRIPE, ReconcileRequest
 from tests.unit.template.sam_template import ROOT, read_template
 
@@ -152,6 +153,23 @@ def test_reconcile_has_as_long_as_lambda_gives_and_reads_no_working_queue() -> N
         for resource in as_list(entry["Resource"])
     ]
     assert read == ["StripeEventsDlq.Arn", "RenderDlq.Arn", "RemindersDlq.Arn"]
+
+
+def test_a_part_of_reconcile_is_never_repeated_by_itself_and_people_hear_of_it() -> None:
+    """A part that was killed may have started the next one: with each repetition there would be one run more."""
+    invoked = FUNCTIONS["ReconcileFunction"]["EventInvokeConfig"]
+    assert invoked["MaximumRetryAttempts"] == 0
+    failed = invoked["DestinationConfig"]["OnFailure"]
+    assert failed == {"Type": "SQS", "Destination": attribute("SchedulerDlq.Arn")}
+    watched = {str(alarm["Dimensions"][0]["Value"]) for alarm in ALARMS.values()}
+    assert {str(attribute("SchedulerDlq.QueueName")), str({"Ref": "ReconcileFunction"})} <= watched
+
+
+def test_lambda_takes_the_parts_of_a_run_for_no_loop() -> None:
+    assert FUNCTIONS["ReconcileFunction"]["RecursiveLoop"] == "Allow"
+    assert not any(
+        "RecursiveLoop" in function for name, function in FUNCTIONS.items() if name != "ReconcileFunction"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -354,9 +372,11 @@ def test_documents_are_private_encrypted_and_kept() -> None:
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["VersioningConfiguration"]["Status"] == "Enabled"
     assert properties["BucketEncryption"]
-    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    rule, notes = properties["LifecycleConfiguration"]["Rules"]
     assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 90
     assert "ExpirationInDays" not in rule
+    assert notes["Prefix"] == NOTES == "reconcile/", "documents have flat keys: none begins like this"
+    assert notes["ExpirationInDays"] >= 2, "longer than a run takes"
 
 
 def test_secrets_survive_the_stack_and_no_parameter_holds_one() -> None:
