@@ -391,23 +391,53 @@ class FakeStripe:
         raise StripeRejected(message, stripe_code="resource_missing")
 
     def _movements(self) -> Iterator[BalanceTransaction]:
-        """The account's balance: payments once their fee is known, refunds, and what disputes took."""
-        intents = {intent.id: intent for intent in self._intents()}
-        for intent in intents.values():
+        """The account's balance: payments once their fee is known, what went back, and what came back of that."""
+        at = {(event.object_id, event.type): self._happened[event.id][0] for event in self.events}
+        for intent in {intent.id: intent for intent in self._intents()}.values():
             charge = intent.latest_charge
-            if intent.status == "succeeded" and charge is not None and charge.fee is not None:
+            if charge is None or charge.fee is None:
+                continue
+            fee, currency = charge.fee, charge.fee_currency or intent.currency
+            if charge.method != "us_bank_account":
+                if intent.status == "succeeded":
+                    yield BalanceTransaction(
+                        f"txn_{charge.id}", "charge", intent.amount_received, fee, currency, charge.created,
+                        charge.id, intent.id, intent.metadata,
+                    )  # fmt: skip
+                continue
+            # A debit is on the balance from its first day on, as pending; a second movement takes back one that failed.
+            asked = self.sessions[self._session_of(intent.id)].amount_total
+            yield BalanceTransaction(
+                f"txn_{charge.id}", "payment", asked, fee, currency, charge.created,
+                charge.id, intent.id, intent.metadata,
+            )  # fmt: skip
+            if (failed := at.get((intent.id, "payment_intent.payment_failed"))) is not None:
                 yield BalanceTransaction(
-                    f"txn_{charge.id}", "charge", intent.amount_received, charge.fee,
-                    charge.fee_currency or intent.currency, charge.created,
-                    charge.id, intent.id, intent.metadata,
+                    f"txn_{charge.id}_back", "payment_failure_refund", -asked, 0, currency, failed,
+                    charge.id.replace("ch_", "pyr_"), intent.id, intent.metadata,
                 )  # fmt: skip
         for kind, reversals in (("refund", self.refunds), ("adjustment", self.disputes)):
             for found in reversals.values():
-                metadata = self._behind_intent(found.payment_intent).metadata
+                behind = self._behind_intent(found.payment_intent)
+                charge = next(
+                    (i.latest_charge for i in self._intents() if i.id == found.payment_intent), None
+                )
+                debit = kind == "refund" and charge is not None and charge.method == "us_bank_account"
                 yield BalanceTransaction(
-                    f"txn_{found.id}", kind, -found.amount, 0, found.currency,
-                    found.created, found.id, found.payment_intent, metadata,
+                    f"txn_{found.id}", "payment_refund" if debit else kind, -found.amount, 0, found.currency,
+                    found.created, found.id, found.payment_intent, behind.metadata,
                 )  # fmt: skip
+                again, name = (
+                    ("refund_failure", "refund.failed")
+                    if kind == "refund"
+                    else ("adjustment", "charge.dispute.closed")
+                )
+                came_back = at.get((found.id, name))
+                if came_back is not None and found.status in {"failed", "won"}:
+                    yield BalanceTransaction(
+                        f"txn_{found.id}_back", again, found.amount, 0, found.currency,
+                        came_back, found.id, found.payment_intent, behind.metadata,
+                    )  # fmt: skip
 
     def _created(self, parameters: Mapping[str, Any], key: str) -> CheckoutSession:
         if self.now() - self._first_used.setdefault(key, self.now()) >= KEY_LIFETIME:

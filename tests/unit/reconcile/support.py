@@ -50,7 +50,9 @@ def session(
         amount_total=amount,
         currency=currency,
         expires_at=NOW + timedelta(hours=1),
-        payment_intent=PaymentIntent("pi_1", intent, amount, currency) if intent else None,
+        payment_intent=PaymentIntent("pi_1", intent, amount if intent == "succeeded" else 0, currency)
+        if intent
+        else None,
         metadata={"directus_invoice": INVOICE, "directus_payment": PAYMENT, "deployment": deployment},
     )
 

@@ -308,7 +308,8 @@ def test_money_that_counts_as_stripes_without_a_transaction_is_named(method: str
 @pytest.mark.parametrize(
     "payment",
     [
-        replace(row(), method="wire"), replace(row(), method="other"), row(CANCELED), row(FAILED), booked(),
+        replace(row(checkout_session=None), method="wire"), replace(row(checkout_session=None), method="other"),
+        row(CANCELED), row(FAILED), booked(),
     ],
 )  # fmt: skip
 def test_money_of_the_firms_own_and_attempts_that_are_over_need_no_transaction(payment: Payment) -> None:
@@ -475,8 +476,8 @@ def test_an_event_row_without_an_object_is_only_named() -> None:
 OURS = {"deployment": "main", "directus_invoice": INVOICE}
 
 
-def undelivered(event_type: str, metadata: dict[str, str]) -> UndeliveredEvent:
-    return UndeliveredEvent("evt_1", event_type, "x_1", "x", livemode=True, metadata=metadata)
+def undelivered(event_type: str, metadata: dict[str, str], kind: str = "charge") -> UndeliveredEvent:
+    return UndeliveredEvent("evt_1", event_type, "x_1", kind, livemode=True, metadata=metadata)
 
 
 @pytest.mark.parametrize(
@@ -490,7 +491,8 @@ def undelivered(event_type: str, metadata: dict[str, str]) -> UndeliveredEvent:
         ("refund.updated", {}, True),
         ("charge.dispute.closed", {}, True),
         ("radar.early_fraud_warning.created", {}, True),
-        ("refund.updated", {"deployment": "another"}, False),
+        ("refund.updated", {"deployment": "another"}, True),
+        ("charge.dispute.closed", {"deployment": "another"}, True),
         ("invoice.paid", OURS, False),
         ("never.heard.of", {}, False),
         ("never.heard.of", OURS, True),
@@ -507,9 +509,15 @@ def test_an_undelivered_event_comes_as_its_webhook_would_have() -> None:
     assert isinstance(difference.repair, ApplyEvent)
     assert not difference.repair.again
     assert difference.repair.event.message() == {
-        "type": "stripe_event", "event": "evt_1", "event_type": "charge.refunded", "object": "x_1", "object_type": "x",
+        "type": "stripe_event", "event": "evt_1", "event_type": "charge.refunded", "object": "x_1", "object_type": "charge",
         "livemode": True, "invoice": INVOICE, "deployment": "main",
     }  # fmt: skip
+
+
+def test_what_somebody_wrote_on_a_refund_does_not_say_whose_it_is() -> None:
+    (difference,) = compare_undelivered(undelivered("refund.failed", {"deployment": "another"}, "refund"))
+    assert isinstance(difference.repair, ApplyEvent)
+    assert difference.repair.event.deployment is None
 
 
 @pytest.mark.parametrize(

@@ -349,9 +349,9 @@ class _Run:
                 text = f"{difference.detail} Its repair could not be queued: {refused}"
                 self.report.differs(replace(difference, detail=text))
                 continue
-            if difference.stays:
+            if difference.stays or difference.tried_before:
                 self.report.differs(difference)
-            else:
+            if not difference.stays:
                 self.report.was_repaired(difference, difference.repair.name)
 
     def _suspect(self, difference: Difference) -> None:

@@ -17,11 +17,15 @@ from billing.core.reconcile_payments import (
     compare_receipt,
     compare_session,
     invoices_concerned,
+    is_surplus,
+    moment_of,
+    report_flagged,
+    report_of_another_deployment,
     report_unknown_session,
     sync,
 )
 from billing.core.reconcile_reversals import compare_reversal
-from billing.core.reconciliation import Difference, UnreadableRow
+from billing.core.reconciliation import Difference, UnreadableRow, once_tried
 from billing.errors import StripeRejected
 
 if TYPE_CHECKING:
@@ -99,12 +103,12 @@ class Comparisons:
             if hidden & _names_of(session):
                 continue  # its row is there, and is reported as unreadable
             row = index.of(session)
-            compared = compare_session(session, row, invoices)
+            compared = compare_session(session, row, invoices, index.entered_by_hand(session))
             if row is not None and any(one.kind == "session_not_stored" for one in compared):
                 scope.completing.add(row.id)
             if row is not None and row.transaction_id is None and compared:
                 scope.named.add(row.id)
-            differences += compared
+            differences += _once_tried(compared, moment_of(session), scope)
         return differences
 
     def attempt(self, attempt: OpenAttempt, ledgers: Mapping[str, Ledger], scope: Scope) -> list[Difference]:
@@ -119,11 +123,13 @@ class Comparisons:
         if session is None:
             return [report_unknown_session(payment)]
         if not self.is_ours(session):
-            return []
+            return report_of_another_deployment(payment, session)
         differences = self.sessions([session], scope)
         return differences or compare_attempt(attempt, session, ledger, scope.now)
 
-    def receipt(self, movement: BalanceTransaction, booked: Mapping[str, Payment]) -> list[Difference]:
+    def receipt(
+        self, movement: BalanceTransaction, booked: Mapping[str, Payment], scope: Scope
+    ) -> list[Difference]:
         """Money of ours that came onto Stripe's balance; `booked` are payments by their payment intent."""
         intent = movement.payment_intent
         row = booked.get(intent) if intent is not None else None
@@ -132,15 +138,21 @@ class Comparisons:
         session = self._session_of(intent) if intent is not None and (missing or without_fee) else None
         if session is not None and not self.is_ours(session):
             session = None
-        if session is not None and missing:
-            payments, _ = readable(self._rows.payments_of([session]))
-            row = PaymentIndex(payments).of(session)
-        return compare_receipt(movement, row, session)
+        if session is None:
+            return compare_receipt(movement, row, None)
+        by_hand = None
+        if missing:
+            index = PaymentIndex(readable(self._rows.payments_of([session]))[0])
+            row, by_hand = index.of(session), index.entered_by_hand(session)
+        return _once_tried(compare_receipt(movement, row, session, by_hand), moment_of(session), scope)
 
     def missing_reversals(
         self, movements: Iterable[BalanceTransaction], booked: Mapping[str, Payment], scope: Scope
     ) -> list[Difference]:
-        """What went back on a payment of ours and was not compared with its row yet."""
+        """What went back on a payment of ours, or came back to it, and was not compared with its row yet.
+
+        A refund that fails and a dispute that is won after all move the balance once more, months later perhaps.
+        """
         differences: list[Difference] = []
         back: dict[str, list[str]] = {"refund": [], "dispute": []}
         for movement in movements:
@@ -153,8 +165,8 @@ class Comparisons:
                 continue
             of = self._reversals[kind]
             stored, unreadable = readable(of.named(sources))
-            missing = sorted(set(sources) - {row.stripe_id for row in stored})
-            found = [one for one in map(of.retrieve, missing) if one is not None]
+            scope.reversals |= set(sources)
+            found = [one for one in map(of.retrieve, sorted(set(sources))) if one is not None]
             differences += [*unreadable, *self.reversals(found, stored, scope)]
         return differences
 
@@ -179,11 +191,27 @@ class Comparisons:
             row = rows.get(one.id)
             if not compare_reversal(one, row, payment, None):
                 continue
-            # The row's own word for its session may be wrong: the repair asks for the one that Stripe names.
+            # The row's own word for its session may be wrong: the repair asks for the one that Stripe names. Only what
+            # this deployment made will be booked.
             session = self._session_of(intent)
-            repair = sync(session, payment) if session is not None else None
-            differences += compare_reversal(one, row, payment, repair)
+            repair = sync(session, payment) if session is not None and self.is_ours(session) else None
+            compared = compare_reversal(one, row, payment, repair)
+            differences += _once_tried(compared, one.created, scope) if row is None else compared
         return differences
+
+    def flagged(self, payments: Sequence[Payment]) -> list[Difference]:
+        """What the one writer has noted on these payments that people should know: money that nobody asked for."""
+        surplus = sorted({p.invoice for p in payments if p.invoice is not None and is_surplus(p)})
+        settled = {
+            ledger.invoice.id
+            for ledger in (readable(self._rows.ledgers(surplus))[0] if surplus else [])
+            if ledger.invoice.balance_due is not None and ledger.invoice.balance_due.minor >= 0
+        }
+        return [
+            found
+            for payment in payments
+            for found in report_flagged(payment, in_credit=payment.invoice not in settled)
+        ]
 
     def _compare_unbooked(self, intent: str, scope: Scope) -> list[Difference]:
         """The payment behind a refund or dispute that Directus does not have as succeeded."""
@@ -220,6 +248,10 @@ class Comparisons:
 
     def _session_of(self, intent: str) -> CheckoutSession | None:
         return _unless_missing(lambda: self._stripe.session_of_payment_intent(intent))
+
+
+def _once_tried(found: Iterable[Difference], happened: dt.datetime | None, scope: Scope) -> list[Difference]:
+    return [one if happened is None else once_tried(one, happened, scope.now) for one in found]
 
 
 def _unless_missing(ask: Callable[[], CheckoutSession | None]) -> CheckoutSession | None:

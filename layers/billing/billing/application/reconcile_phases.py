@@ -31,6 +31,8 @@ from billing.core.reconcile_leftovers import (
 )
 from billing.core.reconcile_payments import (
     RECEIPTS,
+    is_flagged,
+    report_of_another_deployment,
     report_unapplied,
     report_unknown_payment,
 )
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 #: Records in a page; and where Stripe is asked about each of them, which takes seconds for ten.
 PAGE = 200
 ONE_BY_ONE = 50
+#: What was noted on a payment is said for so long after it was made or changed; then everybody has heard.
+FLAGGED_FOR = timedelta(days=3)
 #: Stripe keeps events for 30 days.
 _EVENTS_KEPT = timedelta(days=30)
 #: Messages that one run sends back from a dead-letter queue.
@@ -139,7 +143,7 @@ class Phases:
                 difference
                 for movement in receipts
                 if movement.payment_intent not in hidden
-                for difference in self._compare.receipt(movement, booked)
+                for difference in self._compare.receipt(movement, booked, scope)
             ]
             differences += self._compare.missing_reversals(some, booked, scope)
             yield Page(some[-1].id, differences, {"balance_transactions": len(some)})
@@ -196,8 +200,12 @@ class Phases:
 
     def _transactions(self, scope: Scope, after: str | None) -> Iterator[Page]:
         """Payments that are young, or were changed lately, and that no listed session explains."""
+        lately = scope.now - FLAGGED_FOR
+        fresh = set(self._rows.transaction_keys(lately)) if scope.since < lately else None
         for keys in _behind(self._rows.transaction_keys(scope.since), after, ONE_BY_ONE):
             payments, differences = readable(self._rows.payments(keys))
+            flagged = [payment for payment in payments if is_flagged(payment)]
+            differences += self._compare.flagged([p for p in flagged if fresh is None or p.id in fresh])
             sessions: dict[str, CheckoutSession] = {}
             for payment in payments:
                 if (payment.transaction_id or payment.checkout_session) in scope.explained:
@@ -207,6 +215,8 @@ class Phases:
                     differences += report_unknown_payment(payment)
                 elif self._compare.is_ours(session):
                     sessions[session.id] = session
+                else:
+                    differences += report_of_another_deployment(payment, session)
             # By all their names: the attempt of money that went to a row of its own keeps its session.
             differences += self._compare.sessions(list(sessions.values()), scope)
             yield Page(keys[-1], differences, {"payments": len(payments)})

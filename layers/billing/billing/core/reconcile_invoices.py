@@ -98,15 +98,16 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
 
 
 def _compare_origin(payment: Payment, ledger: Ledger) -> list[Difference]:
-    """Money that counts as Stripe's, with nothing by which Stripe could be asked about it."""
+    """Money that counts and was a checkout's or is Stripe's, with nothing by which Stripe could be asked about it."""
     if payment.status is not PaymentStatus.SUCCEEDED or payment.transaction_id is not None:
         return []
-    if payment.method not in STRIPE_METHODS:
+    begun = payment.checkout_session is not None or payment.attempt is not None
+    if payment.method not in STRIPE_METHODS and not begun:
         return []
     text = (
         f"A succeeded payment of {payment.amount} ({payment.method}) on invoice {ledger.invoice.invoice_number} counts, and"
-        " has no transaction_id, which Stripe's payments carry. If it was received otherwise, an administrator corrects"
-        " its method; else compare with Stripe's dashboard."
+        " has no transaction_id, which Stripe's payments carry. If Stripe received it, an administrator writes its pi_…"
+        " there; if not, an administrator empties checkout_session and attempt and says in method how it came."
     )
     return [
         Difference("payment_without_transaction", text, ids_of(invoice=ledger.invoice.id, payment=payment.id))

@@ -8,7 +8,7 @@ from billing.core.event_types import Subject, subject_of
 from billing.core.reconciliation import GRACE, ApplyEvent, Difference, UnreadableRow, ids_of
 from billing.core.record_ids import record_id
 from billing.core.reminders import NoticeStatus
-from billing.core.webhook import StripeEvent
+from billing.core.webhook import MARKED_BY_US, StripeEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from billing.core.reconciliation import EventRow, NoticeRow, Redriven
     from billing.core.stripe_objects import UndeliveredEvent
 
-#: Objects that hang on a payment and carry no metadata of ours: whose they are only the one writer can tell.
+#: Objects that hang on a payment: whatever their own metadata says, whose they are only the one writer can tell.
 _OF_UNKNOWN_OWNER = frozenset({Subject.REFUND, Subject.DISPUTE, Subject.EARLY_FRAUD_WARNING, Subject.REVIEW})
 
 
@@ -30,7 +30,7 @@ def compare_event(event: EventRow, now: datetime) -> list[Difference]:
     ids = {"event": event.id}
     # What the row does not hold (whose it is, live or not) the one writer asks Stripe; the event's group is its object.
     repair = (
-        ApplyEvent(StripeEvent(event.id, event.type, event.object_id, "unknown", livemode=False), again=True)
+        ApplyEvent(StripeEvent(event.id, event.type, event.object_id, "unknown", livemode=None), again=True)
         if event.object_id
         else None
     )
@@ -45,10 +45,15 @@ def compare_event(event: EventRow, now: datetime) -> list[Difference]:
 
 def is_worth_applying(event: UndeliveredEvent, deployment: str) -> bool:
     """Whether an event that was not delivered is ours, or may be."""
-    owner = event.metadata.get("deployment")
-    if owner is not None:
-        return owner == deployment and subject_of(event.type) is not Subject.NOTHING_OF_OURS
-    return subject_of(event.type) in _OF_UNKNOWN_OWNER
+    subject = subject_of(event.type)
+    if subject in _OF_UNKNOWN_OWNER:
+        return True
+    return event.metadata.get("deployment") == deployment and subject is not Subject.NOTHING_OF_OURS
+
+
+def _owner(event: UndeliveredEvent) -> str | None:
+    """The deployment that made its object; None where whoever made it may have written on it what they like."""
+    return event.metadata.get("deployment") if event.object_type in MARKED_BY_US else None
 
 
 def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
@@ -62,7 +67,7 @@ def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
         object_type=event.object_type,
         livemode=event.livemode,
         invoice=invoice,
-        deployment=event.metadata.get("deployment"),
+        deployment=_owner(event),
     )
     ids = ids_of(event=event.id, invoice=invoice)
     return [Difference("event_undelivered", text, ids, ApplyEvent(found, again=False))]

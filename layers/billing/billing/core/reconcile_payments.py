@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from billing.core.booking import OVER, book, holds_another, is_by_hand, is_orphan, storable_fee, waits_for
+from billing.core.booking import (
+    OVER,
+    book,
+    has_received,
+    holds_another,
+    is_by_hand,
+    is_orphan,
+    row_of,
+    storable_fee,
+    waits_for,
+)
 from billing.core.checkout import DEAD_INTENT, must_end
 from billing.core.ledger import PaymentStatus
 from billing.core.money import Money
-from billing.core.reconciliation import GRACE, Difference, Recompute, SyncSession, ids_of
+from billing.core.reconciliation import BANK_ANSWERS_WITHIN, GRACE, Difference, Recompute, SyncSession, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,31 +38,48 @@ if TYPE_CHECKING:
 #: Types of balance transactions that are money received.
 RECEIPTS = frozenset({"charge", "payment"})
 _NO_INVOICES: Mapping[str, NamedInvoice] = MappingProxyType({})
+#: The sentences of `booking` that flag money (a test holds both to each other).
+_ASKED_FOR = re.compile(r"Asked for [^\n]*, received [^\n]*\.")
+_SURPLUS = re.compile(r"More was received than was due: [^\n]*\.")
 
 
 class PaymentIndex:
     """Payment rows by what a session may know them by."""
 
     def __init__(self, payments: Iterable[Payment]) -> None:
-        """A row without a session or a payment intent is found by its id alone."""
-        self._rows: defaultdict[str, list[Payment]] = defaultdict(list)
+        """`payments` in the order in which the first of two that fit is taken."""
+        self._by_id: dict[str, Payment] = {}
+        self._by_session: defaultdict[str, list[Payment]] = defaultdict(list)
+        self._by_transaction: defaultdict[str, list[Payment]] = defaultdict(list)
         for payment in payments:
-            if is_by_hand(payment):
-                continue  # no session's row, whatever its metadata or the row says
-            for key in (payment.id, payment.checkout_session, payment.transaction_id):
-                if key is not None:
-                    self._rows[key].append(payment)
+            self._by_id[payment.id] = payment
+            if payment.checkout_session is not None:
+                self._by_session[payment.checkout_session].append(payment)
+            if payment.transaction_id is not None:
+                self._by_transaction[payment.transaction_id].append(payment)
 
     def of(self, session: CheckoutSession) -> Payment | None:
-        """The row of this session: by its transaction, by the session, by the attempt's own id, in that order."""
+        """The row that the one writer would book this session on (`booking.row_of`)."""
         intent = session.payment_intent
-        for key in (intent.id if intent else None, session.id):
-            if key is not None and (found := self._rows.get(key)):
-                return found[0]
-        if session.attempt is None or not (found := self._rows.get(session.attempt)):
-            return None
-        contradicts = None not in {session.invoice, found[0].invoice} and found[0].invoice != session.invoice
-        return None if contradicts else found[0]
+        transaction = self._by_transaction.get(intent.id, []) if intent is not None else []
+        attempt = self._by_id.get(session.attempt or "")
+        rows = [*transaction, *self._by_session.get(session.id, []), attempt]
+        return row_of(session, (row for row in rows if row is not None)).attempt
+
+    def entered_by_hand(self, session: CheckoutSession) -> Payment | None:
+        """A payment that counts as entered by hand though it holds this session."""
+        holding = self._by_session.get(session.id, [])
+        return next(
+            (row for row in holding if is_by_hand(row) and row.status is PaymentStatus.SUCCEEDED), None
+        )
+
+
+def moment_of(session: CheckoutSession) -> datetime | None:
+    """When at the latest Stripe had the payment as it is now; None where its charge does not say."""
+    charge = session.payment_intent.latest_charge if session.payment_intent is not None else None
+    if charge is None:
+        return None
+    return charge.created + (BANK_ANSWERS_WITHIN if charge.method == "us_bank_account" else timedelta(0))
 
 
 def sync(session: CheckoutSession, row: Payment | None) -> SyncSession:
@@ -64,7 +92,9 @@ def invoices_concerned(session: CheckoutSession, row: Payment | None) -> set[str
     if session.invoice is None:
         return set()
     if row is None or holds_another(row, session):
-        is_debit = session.status == "complete" and session.payment_status == "unpaid"
+        is_debit = (
+            session.status == "complete" and session.payment_status == "unpaid" and not has_received(session)
+        )
         return {session.invoice} if is_debit else set()
     if row.status is not PaymentStatus.SUCCEEDED or row.invoice in {None, session.invoice}:
         return set()
@@ -72,18 +102,22 @@ def invoices_concerned(session: CheckoutSession, row: Payment | None) -> set[str
 
 
 def compare_session(
-    session: CheckoutSession, row: Payment | None, invoices: Mapping[str, NamedInvoice] = _NO_INVOICES
+    session: CheckoutSession,
+    row: Payment | None,
+    invoices: Mapping[str, NamedInvoice] = _NO_INVOICES,
+    by_hand: Payment | None = None,
 ) -> list[Difference]:
     """One session of ours with its payment row (`PaymentIndex.of`).
 
-    `invoices` are those of `invoices_concerned` that exist, by their id.
+    `invoices` are those of `invoices_concerned` that exist, by their id. `by_hand` is what `PaymentIndex` has
+    `entered_by_hand` of it.
     """
     ids = ids_of(
         payment=row.id if row is not None else session.attempt,
         invoice=(row.invoice if row is not None else None) or session.invoice,
         checkout_session=session.id,
     )
-    if session.status == "expired":
+    if session.status == "expired" and not has_received(session):
         return _compare_expired(session, row, ids)
     if session.is_open:
         return _compare_open(session, row, ids)
@@ -91,11 +125,10 @@ def compare_session(
     if intent is None:
         text = f"Stripe's session {session.id} is complete and has no payment intent; look at it in Stripe's dashboard."
         return [Difference("session_without_intent", text, ids)]
-    if session.payment_status == "unpaid":
-        if intent.status in DEAD_INTENT:
-            return _compare_failed(session, row, ids)
-        named = invoices.get(session.invoice or "")
-        return _compare_processing(session, intent, row, ids, named.currency if named is not None else None)
+    if session.payment_status == "unpaid" and not has_received(session):
+        return _compare_debit(session, intent, row, ids, invoices.get(session.invoice or ""))
+    if row is None and by_hand is not None:
+        return [_entered_by_hand(session, by_hand)]
     return _compare_paid(session, intent, row, ids, invoices)
 
 
@@ -145,6 +178,49 @@ def report_unknown_payment(payment: Payment) -> list[Difference]:
     return [report_unknown_session(payment)]
 
 
+def report_of_another_deployment(payment: Payment, session: CheckoutSession) -> list[Difference]:
+    """A row whose session this deployment did not make: what becomes of that money, nobody here will book.
+
+    Nothing of one that is over and took nothing.
+    """
+    if payment.status in OVER and payment.open_claim is None:
+        return []
+    maker = session.metadata.get("deployment")
+    said = f"the deployment {maker}" if maker else "something else than a deployment"
+    text = (
+        f"A {payment.status} payment of {payment.amount} belongs to session {session.id}, which was made by {said}:"
+        " nothing that happens to it at Stripe is booked here, no refund and no dispute either."
+    )
+    ids = ids_of(
+        payment=payment.id,
+        invoice=payment.invoice,
+        checkout_session=session.id,
+        transaction_id=payment.transaction_id,
+    )
+    return [Difference("payment_of_another_deployment", text, ids)]
+
+
+def is_flagged(payment: Payment) -> bool:
+    """Whether its note has what the one writer notes on money that differs from what was asked for or was due."""
+    return _ASKED_FOR.search(payment.note or "") is not None or is_surplus(payment)
+
+
+def is_surplus(payment: Payment) -> bool:
+    """Whether its note says that more was received than was due."""
+    return _SURPLUS.search(payment.note or "") is not None
+
+
+def report_flagged(payment: Payment, *, in_credit: bool) -> list[Difference]:
+    """What was noted on a payment that was made or changed lately; `in_credit`: its invoice still has too much paid."""
+    if payment.status is not PaymentStatus.SUCCEEDED:
+        return []
+    found = _ASKED_FOR.findall(payment.note or "")
+    if in_credit:
+        found += _SURPLUS.findall(payment.note or "")
+    ids = ids_of(payment=payment.id, invoice=payment.invoice, transaction_id=payment.transaction_id)
+    return [Difference("payment_flagged", " ".join(found), ids)] if found else []
+
+
 def report_unapplied(payment: Payment) -> Difference:
     """Money that belongs to no invoice yet."""
     text = f"A payment of {payment.amount} belongs to no invoice; a partner must assign it."
@@ -153,13 +229,19 @@ def report_unapplied(payment: Payment) -> Difference:
 
 
 def compare_receipt(
-    movement: BalanceTransaction, row: Payment | None, session: CheckoutSession | None
+    movement: BalanceTransaction,
+    row: Payment | None,
+    session: CheckoutSession | None,
+    by_hand: Payment | None = None,
 ) -> list[Difference]:
-    """Money of ours on Stripe's balance with its payment row, and the session behind it where that was looked up."""
+    """Money of ours on Stripe's balance with its payment row, and the session behind it where that was looked up.
+
+    `by_hand` as for `compare_session`.
+    """
     moved = Money(movement.amount, movement.currency)
     if row is None or row.status is not PaymentStatus.SUCCEEDED:
         if session is not None:
-            return compare_session(session, row)
+            return compare_session(session, row, by_hand=by_hand)
         text = (
             f"Stripe's balance has {moved} of this deployment ({movement.source}) that belongs to no Checkout session"
             " and to no succeeded payment in Directus; look at it in Stripe's dashboard."
@@ -202,6 +284,18 @@ def _compare_open(session: CheckoutSession, row: Payment | None, ids: Mapping[st
         text = f"The Stripe session {session.id} is not stored on the attempt that it was opened for."
         return [Difference("session_not_stored", text, ids, sync(session, row))]
     return []
+
+
+def _compare_debit(
+    session: CheckoutSession,
+    intent: PaymentIntent,
+    row: Payment | None,
+    ids: Mapping[str, str],
+    named: NamedInvoice | None,
+) -> list[Difference]:
+    if intent.status in DEAD_INTENT:
+        return _compare_failed(session, row, ids)
+    return _compare_processing(session, intent, row, ids, named.currency if named is not None else None)
 
 
 def _compare_failed(
@@ -322,12 +416,28 @@ def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) 
     return row.status is PaymentStatus.SUCCEEDED
 
 
+def _entered_by_hand(session: CheckoutSession, row: Payment) -> Difference:
+    """Booking the session beside it would count the money twice, if it is the same: only a person can tell."""
+    text = (
+        f"Stripe has received money through session {session.id}; the payment of {row.amount} ({row.method}) that belongs"
+        " to it counts as entered by hand, without transaction_id. It is not booked again: it might count twice."
+    )
+    ids = ids_of(payment=row.id, invoice=row.invoice, checkout_session=session.id)
+    return Difference("payment_without_transaction", text, ids)
+
+
 def _compare_without_transaction(
     session: CheckoutSession, row: Payment, paid: Money, ids: Mapping[str, str]
 ) -> list[Difference]:
     """The one writer would write Stripe's amount with the transaction: never over another one without a word."""
     if row.amount != paid:
         return [_amount_differs(row, paid, ids)]
+    if row.invoice is None:
+        text = (
+            f"The payment of {paid} through session {session.id} belongs to no invoice and has lost its transaction_id: an"
+            f" administrator writes {session.payment_intent.id if session.payment_intent else 'it'} there."
+        )
+        return [Difference("payment_without_transaction", text, ids)]
     text = f"The payment of session {session.id} has lost its transaction_id."
     return [Difference("transaction_missing", text, ids, sync(session, row))]
 

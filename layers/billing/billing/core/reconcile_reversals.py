@@ -5,6 +5,7 @@ What `reversals` would not book is never repaired: another currency, a state tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from billing.core.ledger import LOST_DISPUTE, PaymentStatus
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from billing.core.ledger import Ledger, Payment
     from billing.core.reconciliation import ReversalRow, SyncSession
 
+_NOT_OURS = " No Checkout session of this deployment is behind its payment: it is not booked by itself."
 #: A dispute that is over and took nothing.
 _HARMLESS = DISPUTE_STATUSES - UNSETTLED_DISPUTES - LOST_DISPUTE
 
@@ -31,7 +33,8 @@ def compare_reversal(
 ) -> list[Difference]:
     """One refund or dispute of Stripe's with its row.
 
-    `payment` is the succeeded row of its payment intent; `repair` looks at that payment's session again, if it has one.
+    `payment` is the succeeded row of its payment intent; `repair` looks at that payment's session again, if it has one
+    that this deployment made.
     """
     kind = "dispute" if isinstance(found, StripeDispute) else "refund"
     ids = ids_of(**{kind: found.id}, payment=payment.id, invoice=payment.invoice)
@@ -46,8 +49,14 @@ def compare_reversal(
         return [Difference(f"{kind}_not_bookable", unfit, ids)]
     if row is None:
         text = f"Stripe has a {kind} {found.id} of {back} ({found.status}) that Directus does not have."
-        return [Difference(f"{kind}_missing", text, ids, repair)]
-    return _compare_row(found, row, ids, repair)
+        differences = [Difference(f"{kind}_missing", text, ids, repair)]
+    else:
+        differences = _compare_row(found, row, ids, repair)
+    return (
+        differences
+        if repair is not None
+        else [replace(one, detail=one.detail + _NOT_OURS) for one in differences]
+    )
 
 
 def _compare_row(

@@ -8,7 +8,7 @@ off is not asked for again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -71,8 +71,9 @@ type Repair = SyncSession | Recompute | ApplyEvent | Render
 class Difference:
     """One thing that is not as it should be: `kind` for programs, `detail` for people, `ids` of the records.
 
-    `stays`: its repair is tried, as it was before in vain: it is a person's to look at, and not repaired. `suspect_since`: a row may have been deleted,
-    which leaves no date: what Stripe has of it was made after that moment.
+    `stays`: its repair is tried, as it was before in vain: it is a person's to look at, and not repaired.
+    `tried_before`: an earlier run should have had it repaired: it is repaired, and a person looks at it as well.
+    `suspect_since`: a row may have been deleted, which leaves no date: what Stripe has of it was made after that moment.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class Difference:
     ids: Mapping[str, str] = field(default_factory=dict)
     repair: Repair | None = None
     stays: bool = False
+    tried_before: bool = False
     suspect_since: datetime | None = None
 
     def as_json(self) -> dict[str, str]:
@@ -107,6 +109,26 @@ MONEY_KINDS = frozenset(
         "dispute_differs",
     }
 )
+
+
+#: Runs are hourly: what happened longer ago, an earlier one has met.
+HELD_AFTER = timedelta(hours=2)
+#: A bank takes days to answer to a debit: its charge's date says nothing about when that was.
+BANK_ANSWERS_WITHIN = timedelta(days=10)
+
+
+def once_tried(difference: Difference, happened: datetime, now: datetime) -> Difference:
+    """The difference as one whose repair does not hold, if money is concerned and an earlier run has met it.
+
+    `happened` is when Stripe had it at the latest. The one writer parks what it cannot book, which nobody would see.
+    """
+    if difference.repair is None or difference.kind not in MONEY_KINDS or now - happened < HELD_AFTER:
+        return difference
+    text = (
+        f"{difference.detail} That was before the last runs: unless it was changed or no run came since, its repair has"
+        " been asked for and did not take hold. It is asked for again."
+    )
+    return replace(difference, detail=text, tried_before=True)
 
 
 @dataclass(frozen=True)

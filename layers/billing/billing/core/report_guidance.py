@@ -19,12 +19,16 @@ _STRIPE_FIRST = (
 _TRIED_AGAIN = (
     "It is tried again every hour. If it stays here, an administrator looks at its row and at the logs."
 )
+_REVERSAL = (
+    "It is tried again every hour if this deployment made the payment's checkout; if not, nobody else books it: an"
+    " administrator corrects the row after Stripe's dashboard."
+)
 
 #: By kind. Money first: received, then going back, then what invoices show, then the rest.
 GUIDANCE: dict[str, Guidance] = {
     "payment_missing": Guidance(
         "Paid at Stripe, missing in Directus",
-        "The repair did not take hold. Resend the payment's events from Stripe's dashboard, and look for an error in the logs.",
+        "The repair did not take hold, unless no run came before it. If it stands in the next report as well, resend the payment's events from Stripe's dashboard; the log of the function stripe_webhook says what it would not book, and why.",
     ),
     "balance_transaction_unexplained": Guidance(
         "Money on Stripe's balance that nothing explains",
@@ -42,7 +46,15 @@ GUIDANCE: dict[str, Guidance] = {
     ),
     "payment_without_transaction": Guidance(
         "Payments that count as Stripe's and name no transaction",
-        "Stripe's payments carry it. If the money was received otherwise, an administrator corrects the method; if not, the payment must not count.",
+        "Find the payment in Stripe's dashboard. If it is there, an administrator writes its id (pi_…) into transaction_id; changing the method would count the money twice. If Stripe never received it, an administrator empties checkout_session and attempt and says in method how it came, or cancels the payment.",
+    ),
+    "payment_of_another_deployment": Guidance(
+        "Payments of another deployment",
+        "Was this deployment renamed, or were its rows restored from another one's? Give the parameter Deployment its former value; else nothing that happens to these payments at Stripe is booked. An administrator cancels rows that do not belong here.",
+    ),
+    "payment_flagged": Guidance(
+        "Payments that differ from what was asked for or was due",
+        "They are booked as Stripe received them. What is missing can be asked for again; what is too much is refunded in Stripe's dashboard or settled with the client. Named for three days after the payment last changed, and no longer once an administrator takes the sentence out of its note.",
     ),
     "payment_status_differs": Guidance(
         "Payments whose state differs between Stripe and Directus",
@@ -82,8 +94,8 @@ GUIDANCE: dict[str, Guidance] = {
         "Checkouts that count as paid though nothing was received",
         "Look at the session in Stripe's dashboard.",
     ),
-    "refund_missing": Guidance("Refunds at Stripe that Directus does not have", _TRIED_AGAIN),
-    "refund_differs": Guidance("Refunds whose state differs", _TRIED_AGAIN),
+    "refund_missing": Guidance("Refunds at Stripe that Directus does not have", _REVERSAL),
+    "refund_differs": Guidance("Refunds whose state differs", _REVERSAL),
     "refund_amount_differs": Guidance("Refunds whose amount differs", _STRIPE_FIRST),
     "refund_entered_by_hand": Guidance(
         "Refunds entered by hand that Stripe reports as well",
@@ -94,8 +106,8 @@ GUIDANCE: dict[str, Guidance] = {
         "Refunds that cannot be booked", "Look at the refund in Stripe's dashboard and tell an administrator."
     ),
     "refund_unknown_to_stripe": Guidance("Refunds that Stripe does not know", _STRIPE_FIRST),
-    "dispute_missing": Guidance("Disputes at Stripe that Directus does not have", _TRIED_AGAIN),
-    "dispute_differs": Guidance("Disputes whose state or amount differs", _TRIED_AGAIN),
+    "dispute_missing": Guidance("Disputes at Stripe that Directus does not have", _REVERSAL),
+    "dispute_differs": Guidance("Disputes whose state or amount differs", _REVERSAL),
     "dispute_misplaced": Guidance("Disputes stored on another payment", _STRIPE_FIRST),
     "dispute_not_bookable": Guidance(
         "Disputes that cannot be booked",
