@@ -80,12 +80,12 @@ def test_quotes_in_the_body_stay_inside_their_value(directus: RunningDirectus) -
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (401, "unauthenticated"),
+        (400, "bad_request"),
         (404, "not_found"),
         (409, "already_paid"),
         (422, "amount_too_large"),
-        (502, "upstream_failed"),
-        (503, "upstream_unavailable"),
+        (429, "too_many"),
+        (499, "last_of_its_kind"),
     ],
 )
 def test_a_refusal_arrives_with_its_status_code_and_detail(
@@ -97,6 +97,34 @@ def test_a_refusal_arrives_with_its_status_code_and_detail(
     [error] = answer["errors"]
     assert error["extensions"]["code"] == code.upper()
     assert error["message"] == f"Why: {code}."
+    assert _no_secret(directus, answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "unauthenticated"),
+        (500, "internal_error"),
+        (501, "not_implemented_yet"),
+        (502, "stripe_rejected"),
+        (503, "directus_unauthenticated"),
+    ],
+)
+def test_what_is_wrong_behind_the_scenes_is_not_told_to_a_client(
+    directus: RunningDirectus, status: int, code: str
+) -> None:
+    """Its sentence is for the administrator: it may name a key, a secret, a permission, another program."""
+    detail = "Stripe refused the API key in Secrets Manager (request req_x)."
+    directus.stub.answer(status, {**problem(status, code), "detail": detail}, "application/problem+json")
+    got, answer = directus.as_("maria").answer("POST", PAY, {"invoice": INVOICE})
+    assert got == status
+    [error] = answer["errors"]
+    assert error["extensions"]["code"] == code.upper()
+    assert error["message"] == (
+        "The payment service has a problem. Nothing was charged; please try again in a few minutes."
+    )
+    text = json.dumps(answer)
+    assert not any(word in text for word in ("Stripe", "Secrets Manager", "req_x", "urn:", INVOICE))
     assert _no_secret(directus, answer)
 
 
@@ -166,6 +194,16 @@ def test_nobody_else_renders_again(directus: RunningDirectus, person: str) -> No
     body = {"collection": "invoices", "keys": [INVOICE]}
     assert directus.as_(person).answer("POST", RENDER, body)[0] == 403
     assert directus.stub.requests == [], directus.stub.requests
+
+
+@pytest.mark.parametrize("person", ["maria", "zoe", "nobody"])
+def test_a_client_learns_nothing_of_a_rendering_that_cannot_be_ordered(
+    directus: RunningDirectus, person: str
+) -> None:
+    directus.stub.answer(502, problem(502, "directus_rejected"), "application/problem+json")
+    _, answer = directus.as_(person).answer("POST", RENDER, {"collection": "invoices", "keys": [INVOICE]})
+    assert "Why" not in json.dumps(answer)
+    assert code_of(answer) == "FORBIDDEN"
 
 
 def test_a_refusal_to_render_is_passed_on(directus: RunningDirectus) -> None:
