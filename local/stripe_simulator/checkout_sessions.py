@@ -1,4 +1,7 @@
-"""Checkout Sessions in payment mode: what may be asked for, and what becomes of it."""
+"""Checkout Sessions: what may be asked for, and what becomes of it.
+
+Those in setup mode take no money: other applications of the account make such, and have no amount.
+"""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,18 +20,25 @@ MAXIMUM_LINE_ITEMS = 100
 #: What the simulated account has switched on in its Dashboard; `allowed_payment_method_types` filters these.
 ENABLED_PAYMENT_METHODS = ("card", "us_bank_account")
 
-#: The parameters of a session that the simulator acts upon. Others are refused (501), never ignored.
-ACTED_UPON: dict[str, Any] = {
-    "mode": {"payment"},
+#: The parameters of every session that the simulator acts upon. Others are refused (501), never ignored.
+_ACTED_UPON_ALWAYS: dict[str, Any] = {
+    "mode": {"payment", "setup"},
     "ui_mode": {"hosted_page"},
-    "adaptive_pricing": {"enabled": {False}},
-    "customer_creation": {"if_required"},
     "billing_address_collection": {"auto"},
     "allowed_payment_method_types": None,
     "cancel_url": None,
     "client_reference_id": None,
     "customer_email": None,
     "expires_at": None,
+    "locale": None,
+    "metadata": None,
+    "success_url": None,
+}
+#: ... of one in payment mode.
+ACTED_UPON: dict[str, Any] = {
+    **_ACTED_UPON_ALWAYS,
+    "adaptive_pricing": {"enabled": {False}},
+    "customer_creation": {"if_required"},
     "line_items": {
         "quantity": None,
         "price_data": {
@@ -37,8 +47,6 @@ ACTED_UPON: dict[str, Any] = {
             "product_data": {"name": None, "description": None},
         },
     },
-    "locale": None,
-    "metadata": None,
     "payment_intent_data": {
         "description": None,
         "metadata": None,
@@ -47,51 +55,90 @@ ACTED_UPON: dict[str, Any] = {
         "statement_descriptor_suffix": None,
     },
     "submit_type": None,
-    "success_url": None,
 }
+#: ... of one in setup mode.
+ACTED_UPON_IN_SETUP: dict[str, Any] = {**_ACTED_UPON_ALWAYS, "currency": None}
 
 
 def create(world: World, parameters: dict[str, Any]) -> StripeObject:
     """A new open session; raises `StripeError` for what Stripe refuses, `NotSimulated` for what we do not do."""
-    refuse_what_is_not_simulated(parameters, ACTED_UPON)
-    items, currency = _line_items(parameters)
-    total = sum(item["amount_total"] for item in items)
-    _check_amount(total, currency)
+    in_setup = parameters.get("mode") == "setup"
+    refuse_what_is_not_simulated(parameters, ACTED_UPON_IN_SETUP if in_setup else ACTED_UPON)
+    own = _of_a_setup(world, parameters) if in_setup else _of_a_payment(world, parameters)
     now = world.now()
     expires_at = parameters.get("expires_at", now + LONGEST_LIFE)
     _check_expiry(expires_at - now)
     _check_urls(parameters)
-    for owner, name in (
-        (parameters, "metadata"),
-        (parameters.get("payment_intent_data", {}), "payment_intent_data[metadata]"),
-    ):
-        check_metadata(owner.get("metadata") or {}, name)
+    check_metadata(parameters.get("metadata") or {}, "metadata")
     identifier = world.new_id("cs_test_a1", 56)
     session = {
         **_constant_fields(),
         "id": identifier,
         "allowed_payment_method_types": parameters.get("allowed_payment_method_types"),
-        "amount_subtotal": total,
-        "amount_total": total,
         "billing_address_collection": parameters.get("billing_address_collection"),
         "cancel_url": parameters.get("cancel_url"),
         "client_reference_id": parameters.get("client_reference_id"),
         "created": now,
-        "currency": currency,
         "customer_details": _customer_details(parameters.get("customer_email")),
         "customer_email": parameters.get("customer_email"),
         "expires_at": expires_at,
         "locale": parameters.get("locale"),
         "metadata": parameters.get("metadata") or {},
-        "payment_method_types": _payment_methods(parameters, currency),
-        "submit_type": parameters.get("submit_type"),
         "success_url": parameters["success_url"],
         "url": f"{world.base_url}/c/pay/{identifier}",
-        "_line_items": [{"id": world.new_id("li_1"), **item} for item in items],
-        "_payment_intent_data": parameters.get("payment_intent_data", {}),
+        **own,
     }
     world.store.schedule(Job("expire", identifier), due=expires_at)
     return world.store.put(session)
+
+
+def _of_a_payment(world: World, parameters: dict[str, Any]) -> StripeObject:
+    items, currency = _line_items(parameters)
+    total = sum(item["amount_total"] for item in items)
+    _check_amount(total, currency)
+    intent_data = parameters.get("payment_intent_data", {})
+    check_metadata(intent_data.get("metadata") or {}, "payment_intent_data[metadata]")
+    return {
+        "amount_subtotal": total,
+        "amount_total": total,
+        "currency": currency,
+        "payment_method_types": _payment_methods(parameters, currency),
+        "submit_type": parameters.get("submit_type"),
+        "_line_items": [{"id": world.new_id("li_1"), **item} for item in items],
+        "_payment_intent_data": intent_data,
+    }
+
+
+def _of_a_setup(world: World, parameters: dict[str, Any]) -> StripeObject:
+    """No amount, and a currency only if one was asked for; the setup intent itself is not simulated."""
+    currency = parameters.get("currency")
+    if currency is not None:
+        _check_currency(currency, 0, "")
+    return {
+        "amount_subtotal": None,
+        "amount_total": None,
+        "currency": currency,
+        "mode": "setup",
+        "payment_method_collection": "always",
+        "payment_method_types": _payment_methods(parameters, currency or "usd"),
+        "payment_status": "no_payment_required",
+        "setup_intent": world.new_id("seti_1"),
+        "submit_type": None,
+        "total_details": None,
+        "_line_items": [],
+    }
+
+
+def set_up(world: World, session: StripeObject) -> StripeObject:
+    """The session in setup mode, complete: somebody has left a way to pay in it. 400 for any other session."""
+    if session["mode"] != "setup" or session["status"] != "open":
+        message = f"This Checkout Session is {session['status']}, in mode {session['mode']}."
+        raise StripeError(400, message, code="setup_intent_unexpected_state")
+    session |= {"status": "complete", "url": None}
+    world.store.put(session)
+    world.store.unschedule(Job("expire", session["id"]))
+    world.announce("checkout.session.completed", session)
+    return session
 
 
 def expire(world: World, session: StripeObject, cause: ApiRequest = NOBODY) -> StripeObject:
@@ -99,7 +146,7 @@ def expire(world: World, session: StripeObject, cause: ApiRequest = NOBODY) -> S
     if session["status"] != "open":
         message = (
             'Only Checkout Sessions with a status in ["open"] can be expired.'
-            f" This Checkout Session has a status of {session['status']}."
+            f" This Checkout Session has a status of `{session['status']}`."
         )
         raise StripeError(400, message, replayed=True)
     session |= {"status": "expired", "url": None}
@@ -174,7 +221,7 @@ def _line_item(given: dict[str, Any], path: str) -> StripeObject:
 def _check_currency(currency: str, amount: int, path: str) -> None:
     if currency not in catalogue.CURRENCIES:
         message = f"Invalid currency: {currency[:10]}. Stripe wants a three-letter code in lowercase."
-        raise StripeError(400, message, parameter=f"{path}[currency]")
+        raise StripeError(400, message, parameter=f"{path}[currency]" if path else "currency")
     step = (
         10
         if currency in catalogue.THREE_DECIMAL

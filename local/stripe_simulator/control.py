@@ -9,7 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.stripe_simulator import catalogue, disputes, early_fraud_warnings, faults, payments, refunds
+from local.stripe_simulator import (
+    catalogue,
+    checkout_sessions,
+    disputes,
+    early_fraud_warnings,
+    faults,
+    payments,
+    refunds,
+)
 from local.stripe_simulator.errors import DishonestAnswer, StripeError
 from local.stripe_simulator.jobs import run_due_jobs
 from local.stripe_simulator.store import StripeObject, public
@@ -33,6 +41,7 @@ class Control:
         table: list[tuple[str, str, Callable[[Request, Any], Any]]] = [
             ("GET", "/_test/health", self._health),
             ("POST", "/_test/checkout/sessions/{id}/pay", self._pay),
+            ("POST", "/_test/checkout/sessions/{id}/set_up", self._set_up),
             ("POST", "/_test/payment_intents/{id}/settle", self._settle),
             ("POST", "/_test/charges/{id}/refund", self._refund),
             ("POST", "/_test/refunds/{id}/settle", self._settle_refund),
@@ -83,6 +92,15 @@ class Control:
             session = self._world.find(request.path_params["id"], "checkout.session")
             payment = payments.pay(self._world, session, method=method, number=number, name="Test Payer")
         return {"session": payment.session, "payment_intent": payment.payment_intent, "events": events}
+
+    def _set_up(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
+        """What another application's client does: leaves a way to pay, and pays nothing."""
+        _only(given)
+        run_due_jobs(self._world)
+        with self._world.change() as events:
+            session = self._world.find(request.path_params["id"], "checkout.session")
+            checkout_sessions.set_up(self._world, session)
+        return {"session": session["id"], "setup_intent": session["setup_intent"], "events": events}
 
     def _settle(self, request: Request, given: dict[str, Any]) -> dict[str, Any]:
         outcome = _choice(given, "outcome", ("succeed", "fail"))

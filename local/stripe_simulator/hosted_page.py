@@ -46,6 +46,8 @@ class HostedPage:
         if session["status"] != "open":
             text = f"<p>This Checkout Session is {escape(session['status'])}. Nothing can be paid here.</p>"
             return document("This page is no longer active", text, 410)
+        if session["mode"] != "payment":
+            return document("Not simulated", "<p>Nothing is paid in this Checkout Session.</p>", 501)
         if request.method != "POST":
             return _form(session)
         return await self._pay(request, session)

@@ -41,6 +41,8 @@ def pay(
     Raises `StripeError`: 400 if the session is not open or does not take the method, 402 for a number that is no
     test number (nothing has happened then).
     """
+    if session["mode"] != "payment":
+        raise StripeError(400, f"This Checkout Session takes no payment: its mode is {session['mode']}.")
     if session["status"] != "open":
         message = f"This Checkout Session is {session['status']}."
         raise StripeError(400, message, code="payment_intent_unexpected_state")

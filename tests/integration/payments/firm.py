@@ -243,7 +243,11 @@ class Firm:
             queue=self.queue,
             # Fifty callers at once replace more attempts than a person does in an hour.
             terms=CheckoutTerms(
-                self.deployment, f"{ORIGIN}/paid", ("card", "us_bank_account"), (ORIGIN,), canceled_attempts=1000
+                self.deployment,
+                f"{ORIGIN}/paid",
+                ("card", "us_bank_account"),
+                (ORIGIN,),
+                canceled_attempts=1000,
             ),
         )
         function = checkout.Function(Accepted(FLOW_SECRET), start)
