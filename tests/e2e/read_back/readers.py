@@ -47,9 +47,7 @@ def bucket(emulator: Emulator, resource: Declared) -> Properties:
     lifecycle = _or_none(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"])
     return {
         "BucketEncryption": {"ServerSideEncryptionConfiguration": rules},
-        "LifecycleConfiguration": {
-            "Rules": [{**rule, "Id": rule.get("ID")} for rule in lifecycle or []],
-        },
+        "LifecycleConfiguration": {"Rules": [_lifecycle_rule(rule) for rule in lifecycle or []]},
         "OwnershipControls": _or_none(
             lambda: s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]
         ),
@@ -57,6 +55,16 @@ def bucket(emulator: Emulator, resource: Declared) -> Properties:
             "PublicAccessBlockConfiguration"
         ],
         "VersioningConfiguration": {"Status": s3.get_bucket_versioning(Bucket=name).get("Status")},
+    }
+
+
+def _lifecycle_rule(rule: Properties) -> Properties:
+    """The rule in CloudFormation's words (`local/adapter/deploy.py` has put it into the API's)."""
+    return {
+        **rule,
+        "Id": rule.get("ID"),
+        "Prefix": rule.get("Filter", {}).get("Prefix"),
+        "ExpirationInDays": rule.get("Expiration", {}).get("Days"),
     }
 
 
@@ -78,6 +86,9 @@ def function(emulator: Emulator, resource: Declared) -> Properties:
     configuration = read["Configuration"]
     return {
         **configuration,
+        "RecursiveLoop": client.get_function_recursion_config(FunctionName=resource.physical_id)[
+            "RecursiveLoop"
+        ],
         "Layers": [layer["Arn"] for layer in configuration.get("Layers", [])],
         "Tags": _tag_list(read.get("Tags", {})),
         "TracingConfig": configuration.get("TracingConfig"),
@@ -153,6 +164,15 @@ def integration(emulator: Emulator, resource: Declared) -> Properties:
     return {**read, "ApiId": identifier}
 
 
+def event_invoke_config(emulator: Emulator, resource: Declared) -> Properties:
+    declared = resource.properties
+    read = emulator.client("lambda").get_function_event_invoke_config(
+        FunctionName=declared["FunctionName"], Qualifier=declared["Qualifier"]
+    )
+    *_, name, qualifier = read["FunctionArn"].split(":")
+    return {**read, "FunctionName": name, "Qualifier": qualifier}
+
+
 def layer_version(emulator: Emulator, resource: Declared) -> Properties:
     read = emulator.client("lambda").get_layer_version_by_arn(Arn=resource.physical_id)
     return {**read, "LayerName": read["LayerArn"].rsplit(":", 1)[-1]}
@@ -165,6 +185,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "AWS::ApiGatewayV2::Stage": stage,
     "AWS::CloudWatch::Alarm": alarm,
     "AWS::IAM::Role": role,
+    "AWS::Lambda::EventInvokeConfig": event_invoke_config,
     "AWS::Lambda::EventSourceMapping": event_source_mapping,
     "AWS::Lambda::Function": function,
     "AWS::Lambda::LayerVersion": layer_version,
