@@ -22,7 +22,7 @@ OURS = {
 CHARGE: dict[str, Any] = {
     "id": "ch_1", "object": "charge", "status": "succeeded", "created": 1795339423, "currency": "usd",
     "amount": 10000, "amount_captured": 10000, "amount_refunded": 0, "disputed": False, "paid": True,
-    "payment_intent": "pi_1", "failure_message": None, "metadata": OURS,
+    "payment_intent": "pi_1", "metadata": OURS,
     "payment_method_details": {
         "type": "card", "card": {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030},
     },

@@ -90,7 +90,6 @@ def _charge(found: Mapping[str, Any]) -> Charge:
         last4=specific.text_or_none("last4"),
         fee=balance.number_or_none("fee"),
         fee_currency=fee_currency.upper() if fee_currency else None,
-        failure_message=charge.text_or_none("failure_message"),
         amount_refunded=charge.number_or_none("amount_refunded") or 0,
         disputed=found.get("disputed") is True,
         metadata=charge.metadata(),

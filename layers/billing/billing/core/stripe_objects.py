@@ -28,7 +28,6 @@ class Charge:
     last4: str | None = None
     fee: int | None = None
     fee_currency: str | None = None
-    failure_message: str | None = None
     amount_refunded: int = 0
     disputed: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -132,7 +131,8 @@ class CheckoutSession:
     """A Checkout session with its payment intent, which is None until the client confirms.
 
     `status` is `open`, `complete` or `expired`; `payment_status` is `paid`, `unpaid` or `no_payment_required`.
-    `url` is None once the session is no longer open.
+    `url` is None once the session is no longer open. Sessions of other applications may have no status, amount or
+    currency: these are empty and 0 then. A session that takes no payment has no metadata (`stripe_parsing`).
     """
 
     id: str
