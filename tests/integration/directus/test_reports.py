@@ -79,6 +79,14 @@ def test_the_service_user_stores_a_report_once(directus: RunningDirectus) -> Non
     assert (file["type"], int(file["filesize"]), file["title"]) == ("text/html", len(content), row["title"])
 
 
+def test_a_report_that_comes_again_after_another_one_is_the_newest_again(directus: RunningDirectus) -> None:
+    first, second = report(), report()
+    published = [reports(directus).publish(one) for one in (first, second, first)]
+    assert None not in published
+    assert len(set(published)) == 3
+    assert reports(directus).publish(first) is None
+
+
 def test_a_crash_between_file_and_document_is_continued(directus: RunningDirectus) -> None:
     found = report()
     document = reports(directus).publish(found)

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from billing.adapters.directus import Row
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
 from billing.core.reconciliation_report import PrintableReport, identity_of, page_of
@@ -24,6 +25,24 @@ EVERYTHING = ["put object", "create directus_files", "create documents"]
 
 
 @dataclass
+class Documents(FakeDirectus):
+    """Directus with the dates of its rows: each was created after those before it."""
+
+    def read_many(
+        self,
+        collection: str,
+        *,
+        filter: Mapping[str, object],  # noqa: A002  # Directus's own word
+        fields: Sequence[str],
+        sort: Sequence[str] = (),
+        limit: int = -1,
+    ) -> list[Row]:
+        rows = super().read_many(collection, filter=filter, fields=fields)
+        assert tuple(sort) == ("-date_created",)
+        return rows[::-1][:limit]
+
+
+@dataclass
 class Firm:
     """Directus and the bucket."""
 
@@ -31,7 +50,7 @@ class Firm:
     before_create: Callable[[str], object] = str
 
     def __post_init__(self) -> None:
-        self.directus = FakeDirectus({}, {}, self.effects, self.before_create)
+        self.directus = Documents({}, {}, self.effects, self.before_create)
         self.store = FakeStore(self.effects)
         self.reports = DirectusReports(
             self.directus, self.store, storage="s3", deployment="main", data_studio="https://directus.example"
@@ -89,6 +108,17 @@ def test_other_differences_are() -> None:
     }
     assert published == set(firm.directus.collections["documents"])
     assert len(published) == 2
+
+
+def test_whatever_differs_from_the_newest_report_becomes_the_newest() -> None:
+    """X, both, Y, both again: whoever opens the newest one reads what is so now."""
+    firm = Firm()
+    other = {**MISSING, "detail": "Another."}
+    for found in ([MISSING], [MISSING, other], [other], [MISSING, other], [other, MISSING]):
+        firm.reports.publish(replace(REPORT, differences=found))
+        (*_, newest) = firm.rows("documents")
+        assert newest["content_hash"] == identity_of(replace(REPORT, differences=found), "main").content_hash
+    assert len(firm.rows("documents")) == len(firm.rows("directus_files")) == len(firm.store.objects) == 4
 
 
 def test_a_report_of_nothing_is_no_document() -> None:

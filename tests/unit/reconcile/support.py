@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from billing.core.reconciliation import DocumentRow, Redriven
 from billing.core.stripe_objects import CheckoutSession, PaymentIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from billing.core.reconciliation import Difference
     from billing.core.reconciliation_report import PrintableReport
@@ -152,7 +153,7 @@ class FakeDeadLetters:
 
 @dataclass
 class FakeReports:
-    """`Reports` in memory; the same differences are stored once."""
+    """`Reports` in memory; what the newest one says is not stored again."""
 
     stored: list[PrintableReport] = field(default_factory=list)
     error: Exception | None = None
@@ -160,7 +161,7 @@ class FakeReports:
     def publish(self, report: PrintableReport) -> str | None:
         if self.error is not None:
             raise self.error
-        if any(list(known.differences) == list(report.differences) for known in self.stored):
+        if self.stored and list(self.stored[-1].differences) == list(report.differences):
             return None
         self.stored.append(report)
         return f"report-{len(self.stored)}"
@@ -182,3 +183,24 @@ class FakeContinuation:
         """The events so far, each once."""
         taken, self.events = self.events, []
         return taken
+
+
+@dataclass
+class FakeNotes:
+    """`RunNotes` in memory, as JSON: what comes back is what S3 would give."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def keep(self, notes: Mapping[str, Collection[str]]) -> str:
+        if self.error is not None:
+            raise self.error
+        name = f"notes-{len(self.kept) + 1}"
+        self.kept[name] = json.dumps({kind: sorted(ids) for kind, ids in notes.items()})
+        return name
+
+    def recall(self, name: str) -> Mapping[str, Collection[str]]:
+        if self.error is not None:
+            raise self.error
+        notes: dict[str, list[str]] = json.loads(self.kept[name])
+        return notes

@@ -264,14 +264,15 @@ def test_the_same_differences_are_the_same_document_whatever_else_changed() -> N
     assert len({first.file_id, first.document_id, first.content_hash}) == 3
 
 
-def test_other_differences_and_other_deployments_are_other_documents() -> None:
+def test_other_differences_other_deployments_and_another_report_before_are_other_documents() -> None:
     found = [
         identity_of(REPORT, "main"),
         identity_of(REPORT, "test"),
+        identity_of(REPORT, "main", "the report before"),
         identity_of(replace(REPORT, differences=[MISSING]), "main"),
         identity_of(replace(REPORT, differences=[MISSING, MISSING]), "main"),
         identity_of(
             replace(REPORT, differences=[{**MISSING, "detail": "USD 100.01 is missing."}, UNAPPLIED]), "main"
         ),
     ]
-    assert len({identity.document_id for identity in found}) == len({i.file_id for i in found}) == 5
+    assert len({identity.document_id for identity in found}) == len({i.file_id for i in found}) == 6

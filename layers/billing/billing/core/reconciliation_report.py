@@ -102,14 +102,20 @@ class ReportIdentity:
         return f"{self.file_id}.html"
 
 
-def identity_of(report: PrintableReport, deployment: str) -> ReportIdentity:
-    """The ids that follow from the deployment and the differences alone, in whatever order these were found.
-
-    The same differences hour after hour are one document, not twenty-four a day.
-    """
+def hash_of(report: PrintableReport) -> str:
+    """What two reports of the same differences have in common, in whatever order these were found."""
     differences = sorted(json.dumps(dict(one), sort_keys=True) for one in report.differences)
-    content_hash = hashlib.sha256(json.dumps(differences).encode()).hexdigest()
-    file_id = uuid.uuid5(_NAMESPACE, json.dumps([deployment, "report", content_hash]))
+    return hashlib.sha256(json.dumps(differences).encode()).hexdigest()
+
+
+def identity_of(report: PrintableReport, deployment: str, previous: str | None = None) -> ReportIdentity:
+    """The ids that follow from the deployment, the differences and the report before it (the id of its document).
+
+    So a report that comes again after another one is the newest document again; after a crash it is the same one.
+    """
+    content_hash = hash_of(report)
+    names = [deployment, "report", content_hash, *([previous] if previous is not None else [])]
+    file_id = uuid.uuid5(_NAMESPACE, json.dumps(names))
     return ReportIdentity(content_hash, str(file_id), str(uuid.uuid5(file_id, "documents")))
 
 
