@@ -10,49 +10,93 @@ and its sentence (`FunctionError`, `errorType`, `errorMessage`).
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 
 from billing import composition
 from billing.adapters.dead_letters import SqsDeadLetters
 from billing.adapters.document_store import S3DocumentStore
+from billing.adapters.queues import SqsInvoiceQueue, SqsWorkQueue
 from billing.adapters.reconcile_rows import DirectusReconcileRows
 from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
+from billing.adapters.run_notes import S3RunNotes
 from billing.adapters.self_invocation import SelfInvocation
 from billing.adapters.stripe_gateway import StripeGateway
 from billing.adapters.stripe_records import StripeAccount
-from billing.application.reconcile import KEPT_IN_ANSWER, Reconcile, ReconcileRequest
+from billing.application.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
 from billing.observability import count, logger, metrics
 from billing.settings import ReconcileSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+#: What the hand-over alone may need at its worst: notes and invocation, each at `_SHORT`'s end.
+HAND_OVER_SECONDS = 25.0
+#: AWS's own services answer at once or are away; boto3's own limit is five minutes.
+_SHORT = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+class Invocation:
+    """The invocation that is under way: what is built once asks it how much time is left."""
+
+    def __init__(self) -> None:
+        """Without end, until one begins."""
+        self._remaining_seconds: Callable[[], float] = lambda: math.inf
+
+    def begin(self, remaining_seconds: Callable[[], float]) -> None:
+        """`remaining_seconds`: how long the function may still run."""
+        self._remaining_seconds = remaining_seconds
+
+    def seconds_before(self, end: float) -> Callable[[], float]:
+        """How long something may still take that must leave so many seconds."""
+        return lambda: self._remaining_seconds() - end
+
+
+invocation = Invocation()
 
 
 @cache
 def build(function_name: str) -> Reconcile:
     """The composition root."""
     settings = ReconcileSettings.from_environment(os.environ)
-    directus = composition.directus(settings.directus, read_timeout=composition.LONG_ANSWER_SECONDS)
-    gateway = StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret))
+    gateway = StripeGateway(
+        settings.stripe.api_base,
+        composition.secret(settings.stripe.key_secret),
+        remaining_seconds=invocation.seconds_before(CLOSING_SECONDS),
+    )
+    compared = composition.directus(
+        settings.directus,
+        read_timeout=composition.LONG_ANSWER_SECONDS,
+        remaining_seconds=invocation.seconds_before(CLOSING_SECONDS),
+    )
+    reported = composition.directus(
+        settings.directus, remaining_seconds=invocation.seconds_before(HAND_OVER_SECONDS)
+    )
+    sqs, s3 = boto3.client("sqs", config=_SHORT), boto3.client("s3", config=_SHORT)
     return Reconcile(
-        rows=DirectusReconcileRows(directus),
+        rows=DirectusReconcileRows(compared),
         stripe=StripeAccount(gateway, clock),
-        dead_letters=SqsDeadLetters(boto3.client("sqs"), settings.dead_letter_queues),
-        invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
-        render_queue=composition.work_queue(settings.render_queue_url),
+        dead_letters=SqsDeadLetters(sqs, settings.dead_letter_queues),
+        invoice_queue=SqsInvoiceQueue(sqs, settings.invoice_queue_url),
+        render_queue=SqsWorkQueue(sqs, settings.render_queue_url),
         reports=DirectusReports(
-            directus,
-            S3DocumentStore(boto3.client("s3"), settings.documents_bucket, content_type=CONTENT_TYPE),
+            reported,
+            S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE),
             storage=settings.directus_storage,
             deployment=settings.stripe.deployment,
             data_studio=settings.directus.url,
         ),
-        continuation=SelfInvocation(boto3.client("lambda"), function_name),
+        continuation=SelfInvocation(boto3.client("lambda", config=_SHORT), function_name),
+        notes=S3RunNotes(s3, settings.documents_bucket),
         deployment=settings.stripe.deployment,
         clock=clock,
     )
@@ -68,9 +112,12 @@ def clock() -> datetime:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Compare once, or go on with a run that had no time left."""
     request = ReconcileRequest.from_event(event)
-    report = build(context.function_name)(
-        request, remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000
-    )
+
+    def remaining_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    invocation.begin(remaining_seconds)
+    report = build(context.function_name)(request, remaining_seconds=remaining_seconds)
     if not request.dry_run:  # a look by hand raises no alarm
         count("ReconcileDifferences", report.differences_total)
         count("ReconcileRepaired", report.repaired_total)

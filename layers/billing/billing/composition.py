@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,6 +14,8 @@ from billing.adapters.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQ
 from billing.adapters.secrets import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billing.settings import DirectusSettings
 
 #: Seconds to wait for an answer of Directus: of one invoice's rows, and of many invoices' rows.
@@ -25,9 +28,14 @@ def secret(arn: str) -> Secret:
     return Secret(boto3.client("secretsmanager"), arn)
 
 
-def directus(settings: DirectusSettings, *, read_timeout: float = ANSWER_SECONDS) -> DirectusClient:
-    """Directus as the functions' service user; `read_timeout` in seconds."""
-    transport = Urllib3Transport(read_timeout=read_timeout)
+def directus(
+    settings: DirectusSettings,
+    *,
+    read_timeout: float = ANSWER_SECONDS,
+    remaining_seconds: Callable[[], float] = lambda: math.inf,
+) -> DirectusClient:
+    """Directus as the functions' service user; `read_timeout` in seconds, cut to what remains of the invocation."""
+    transport = Urllib3Transport(read_timeout=read_timeout, remaining_seconds=remaining_seconds)
     return DirectusClient(settings.url, secret(settings.token_secret), transport)
 
 

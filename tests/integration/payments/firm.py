@@ -43,7 +43,7 @@ from tests.integration.stripe_simulator.support import SECRET_KEY, WEBHOOK_SECRE
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.queues import FakeWorkQueue
 from tests.unit.fakes.steps import Happening, Steps
-from tests.unit.reconcile.support import FakeContinuation, FakeReports
+from tests.unit.reconcile.support import FakeContinuation, FakeNotes, FakeReports
 
 FLOW_SECRET = "flow-secret"
 ORIGIN = "https://portal.example"
@@ -266,6 +266,7 @@ class Firm:
             render_queue=self.rendering,
             reports=self.reports,
             continuation=self.continuation,
+            notes=FakeNotes(),
             deployment=self.deployment,
             clock=_now,
         )

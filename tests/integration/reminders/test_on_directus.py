@@ -23,7 +23,7 @@ from billing.errors import MailPostponed, UpstreamUnavailable
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.unit.fakes.stripe import FakeStripe
-from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeReports
+from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
 from tests.unit.reminders.support import Outbox, Queues
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
         render_queue=FakeWorkQueue(),
         reports=FakeReports(),
         continuation=FakeContinuation(),
+        notes=FakeNotes(),
         deployment="main",
         clock=lambda: datetime.now(UTC) + timedelta(hours=1),
     )

@@ -25,7 +25,7 @@ from billing.queue_worker import Retry, disposition
 from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.unit.fakes.steps import Crash, Steps, crash
 from tests.unit.fakes.stripe import FakeStripe
-from tests.unit.reconcile.support import FakeContinuation, FakeReports
+from tests.unit.reconcile.support import FakeContinuation, FakeNotes, FakeReports
 
 type Row = dict[str, Any]
 
@@ -160,6 +160,7 @@ class Office:
             render_queue=self.rendering,
             reports=self.reports,
             continuation=self.continuation,
+            notes=FakeNotes(),
             deployment=DEPLOYMENT,
             clock=self.now,
         )

@@ -13,7 +13,7 @@ from billing.core.webhook import StripeEvent
 from billing.errors import BillingError
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.world import INVOICE, World
-from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeReports
+from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ class House(World):
     dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     reports: FakeReports = field(default_factory=FakeReports)
     continuation: FakeContinuation = field(default_factory=FakeContinuation)
+    notes: FakeNotes = field(default_factory=FakeNotes)
     #: Stripe as reconciliation sees it, if that is another than the use cases'.
     records: StripeRecords | None = None
     #: Messages that the worker gave up.
@@ -48,6 +49,7 @@ class House(World):
             render_queue=self.rendering,
             reports=self.reports,
             continuation=self.continuation,
+            notes=self.notes,
             deployment="test",
             clock=self.now,
         )

@@ -4,13 +4,14 @@ urllib3 is on every Lambda already (the SDK's own client), keeps connections ope
 and takes both timeouts. A test passes its own `Transport` in. An answer is read no further than the caller allows.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import urllib3
 
-from billing.errors import AnswerTooLarge, ConnectionFailed
+from billing.errors import AnswerTooLarge, ConnectionFailed, UpstreamUnavailable
 
 #: The lines of 200 long invoices are a tenth of this, a function's memory more than ten times as much.
 MAXIMUM_ANSWER_BYTES = 32 * 1024 * 1024
@@ -47,11 +48,18 @@ class Transport(Protocol):
 class Urllib3Transport:
     """Keeps a pool per process; never retries and never follows redirects by itself."""
 
-    def __init__(self, *, connect_timeout: float = 3.0, read_timeout: float = 10.0) -> None:
-        """Timeouts in seconds."""
-        self._pool = urllib3.PoolManager(
-            maxsize=4, retries=False, timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout)
-        )
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 3.0,
+        read_timeout: float = 10.0,
+        remaining_seconds: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        """Timeouts in seconds; none is longer than what remains, and with nothing left nothing is sent."""
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._remaining_seconds = remaining_seconds
+        self._pool = urllib3.PoolManager(maxsize=4, retries=False)
 
     def send(
         self,
@@ -62,10 +70,23 @@ class Urllib3Transport:
         body: bytes | None = None,
         maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
     ) -> HttpResponse:
-        """Send one request."""
+        """Send one request; `UpstreamUnavailable` (`out_of_time`) if there is no time for it."""
+        left = self._remaining_seconds()
+        if left <= 0:
+            message = f"There is no time left to ask {_origin(url)}; ask again."
+            raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
+        timeout = urllib3.Timeout(
+            connect=min(self._connect_timeout, left), read=min(self._read_timeout, left)
+        )
         try:
             answer = self._pool.request(
-                method, url, headers=dict(headers), body=body, redirect=False, preload_content=False
+                method,
+                url,
+                headers=dict(headers),
+                body=body,
+                redirect=False,
+                preload_content=False,
+                timeout=timeout,
             )
             content = _read(answer, maximum_bytes)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:

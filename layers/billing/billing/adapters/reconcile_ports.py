@@ -1,7 +1,7 @@
 """What reconciliation asks of the world beside the rows of Directus (`reconcile_rows`): its ports, and who keeps them.
 
 `StripeRecords` is kept by `stripe_records`, `DeadLetters` by `dead_letters`, `Reports` by `report_documents`,
-`Continuation` by `self_invocation`.
+`Continuation` by `self_invocation`, `RunNotes` by `run_notes`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from billing.core.reconciliation import Redriven
+    from billing.core.reconciliation import Redriven, UnreadableRow
     from billing.core.reconciliation_report import PrintableReport
     from billing.core.stripe_objects import (
         BalanceTransaction,
@@ -69,6 +69,10 @@ class StripeRecords(Protocol):
         """Every event that an endpoint has not accepted, at most 30 days back (Stripe keeps them no longer)."""
         ...
 
+    def unreadable(self) -> list[UnreadableRow]:
+        """What the lists have passed over since this was asked last, because it cannot be read; by Stripe's id."""
+        ...
+
 
 class DeadLetters(Protocol):
     """The dead-letter queues, by the names people know the queues by."""
@@ -95,4 +99,16 @@ class Continuation(Protocol):
 
     def hand_over(self, event: Mapping[str, object]) -> None:
         """Start the function again with `event`; `UpstreamUnavailable` if it cannot be started."""
+        ...
+
+
+class RunNotes(Protocol):
+    """What one part of a run tells the next: ids by what was noted of them. Both raise when it cannot be done."""
+
+    def keep(self, notes: Mapping[str, Collection[str]]) -> str:
+        """Store them; gives the name to recall them by."""
+        ...
+
+    def recall(self, name: str) -> Mapping[str, Collection[str]]:
+        """What was stored under that name."""
         ...
