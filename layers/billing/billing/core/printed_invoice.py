@@ -9,7 +9,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -223,7 +223,7 @@ def print_invoice(
         number=ledger.invoice_number,
         firm=firm,
         client=client,
-        language=_language(invoice.language, client.language, firm.language),
+        language=language_of(invoice.language, client.language, firm.language),
         paper=paper_of(firm),
         issue_date=invoice.issue_date or local_date(sent_at, firm.timezone),
         due_date=ledger.due_date,
@@ -256,17 +256,32 @@ def lines_with_own_amount(lines: Sequence[PrintedLine]) -> list[str]:
 
 def identity_of(printed: PrintedInvoice, *, template_version: str, layer_version: str) -> DocumentIdentity:
     """The ids that follow from the content, the template and the layer that draws it (contract §5)."""
+    versions = {"template": template_version, "layer": layer_version}
+    return content_identity("invoice", printed.id, {"printed": printed, **versions})
+
+
+def content_identity(document_type: str, invoice: str, content: Mapping[str, object]) -> DocumentIdentity:
+    """The ids of a document of an invoice (contract §5); `content` is all that decides how it looks."""
     canonical = json.dumps(
-        {"printed": _plain(printed), "template": template_version, "layer": layer_version},
+        {name: _plain(value) for name, value in content.items()},
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=True,
     )
     content_hash = hashlib.sha256(canonical.encode()).hexdigest()
-    file_id = uuid5(UUID(printed.id), f"invoice:{content_hash}")
+    file_id = uuid5(UUID(invoice), f"{document_type}:{content_hash}")
     return DocumentIdentity(
         content_hash=content_hash, file_id=str(file_id), document_id=str(uuid5(file_id, "documents"))
     )
+
+
+def language_of(*wishes: str) -> str:
+    """The first wish we have labels for, with its territory kept (`de-CH` prints German with Swiss numbers)."""
+    for wish in wishes:
+        tag = wish.strip().replace("_", "-")
+        if tag.split("-")[0].lower() in LANGUAGES:
+            return tag
+    return LANGUAGES[0]
 
 
 def paper_of(firm: Letterhead) -> str:
@@ -313,15 +328,6 @@ def _grouped(lines: Sequence[PrintedLine], currency: str) -> tuple[LineGroup, ..
 def _reading_order(line: PrintedLine) -> tuple[bool, int, dt.date, str]:
     """Staff's own order first, then by date; the id makes it the same every time."""
     return (line.sort is None, line.sort or 0, line.date or dt.date.max, line.id)
-
-
-def _language(*wishes: str) -> str:
-    """The first wish we have labels for, with its territory kept (`de-CH` prints German with Swiss numbers)."""
-    for wish in wishes:
-        tag = wish.strip().replace("_", "-")
-        if tag.split("-")[0].lower() in LANGUAGES:
-            return tag
-    return LANGUAGES[0]
 
 
 def _territory(tag: str) -> str:
