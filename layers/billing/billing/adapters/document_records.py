@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
     from billing.adapters.directus import Row
 
-_INVOICE = (*INVOICE_FIELDS, "issue_date", "matter_number", "matter_name", "language", "client_message")
+_INVOICE = (
+    *INVOICE_FIELDS, "issue_date", "matter_number", "matter_name", "language", "client_message", "tax_category",
+    "tax_exemption_reason",
+)  # fmt: skip
 _CLIENT = ("id", "name", "address", "tax_id", "language")
 _FIRM = (
     "name", "legal_name", "address", "tax_id", "email", "phone", "logo", "bank_details", "timezone", "currency",
-    "language", "footer",
+    "language", "footer", "country", "electronic_invoice",
 )  # fmt: skip
 _LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")

@@ -56,6 +56,8 @@ class _FactsRow(RowModel):
     matter_name: Text = ""
     language: Text = ""
     client_message: Text = ""
+    tax_category: Text = ""
+    tax_exemption_reason: Text = ""
 
 
 class _AddressParts(RowModel):
@@ -87,6 +89,8 @@ class _FirmRow(RowModel):
     currency: str
     language: str
     footer: Text = ""
+    country: Text = ""
+    electronic_invoice: Text = ""
 
 
 class _LineRow(RowModel):
@@ -137,12 +141,15 @@ def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
         for name in ("legal_name", "tax_id", "email", "phone", "bank_details", "footer")
     }
     accepted_currency(parsed.currency)
+    electronic = parsed.electronic_invoice == "factur-x"
     letterhead = Letterhead(
         name=_clean(parsed.name),
         currency=parsed.currency.upper(),
         timezone=parsed.timezone,
         language=parsed.language,
         address=_address(parsed.address, "firm"),
+        country_code=parsed.country if electronic else "",
+        electronic_invoice=electronic,
         **texts,
     )
     return letterhead, parsed.logo

@@ -42,11 +42,26 @@ class LineKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class AddressParts:
+    """The parts of an address by their names, as electronic invoices want them; any may be empty."""
+
+    line1: str = ""
+    line2: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+
+
+@dataclass(frozen=True)
 class PostalAddress:
-    """Lines as they stand on an envelope; `country` is an ISO 3166 code or a name, and may be empty."""
+    """Lines as they stand on an envelope; `country` is an ISO 3166 code or a name, and may be empty.
+
+    `parts` says the same as `lines` where the parts are known; None where only the lines are.
+    """
 
     lines: tuple[str, ...] = ()
     country: str = ""
+    parts: AddressParts | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,11 @@ class Logo:
 
 @dataclass(frozen=True)
 class Letterhead:
-    """The firm, as its own paper shows it. `timezone` and `currency` decide dates and paper, and are not printed."""
+    """The firm, as its own paper shows it. `timezone` and `currency` decide dates and paper, and are not printed.
+
+    `electronic_invoice` says that documents carry the invoice as data, too; only then `country_code` (ISO 3166, two
+    capitals) is known here: it is not on the paper, and must not name another document where nothing holds it.
+    """
 
     name: str
     currency: str
@@ -72,6 +91,8 @@ class Letterhead:
     phone: str = ""
     bank_details: str = ""
     footer: str = ""
+    country_code: str = ""
+    electronic_invoice: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +133,10 @@ class PrintedPayment:
 
 @dataclass(frozen=True)
 class InvoiceFacts:
-    """The invoice row: what its ledger decides, and what is only printed. `language` is a BCP 47 tag or empty."""
+    """The invoice row: what its ledger decides, and what is only printed. `language` is a BCP 47 tag or empty.
+
+    `tax_category` is a choice of `invoices.tax_category` or empty; `tax_exemption_reason` is printed.
+    """
 
     ledger: Invoice
     issue_date: dt.date | None = None
@@ -120,6 +144,8 @@ class InvoiceFacts:
     matter_name: str = ""
     language: str = ""
     client_message: str = ""
+    tax_category: str = ""
+    tax_exemption_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,10 @@ class LineGroup:
 
 @dataclass(frozen=True)
 class PrintedInvoice:
-    """Everything on the page. `balance_due` is what was open at sending; negative is a credit."""
+    """Everything in the document. `balance_due` is what was open at sending; negative is a credit.
+
+    `tax_category` is empty unless the document carries the invoice as data: nothing else shows it.
+    """
 
     id: str
     number: str
@@ -165,6 +194,8 @@ class PrintedInvoice:
     subtotal: Money
     tax_rate: Decimal
     tax: Money
+    tax_category: str
+    tax_exemption_reason: str
     total: Money
     payments: tuple[PrintedPayment, ...]
     balance_due: Money
@@ -233,6 +264,8 @@ def print_invoice(
         subtotal=totals.subtotal,
         tax_rate=ledger.tax_rate,
         tax=totals.tax,
+        tax_category=invoice.tax_category if firm.electronic_invoice else "",
+        tax_exemption_reason=invoice.tax_exemption_reason,
         total=totals.total,
         payments=tuple(payments),
         balance_due=totals.total - paid,
@@ -310,7 +343,8 @@ def envelope_lines(
         lines: tuple[str, ...] = (line1, line2, town)
     else:
         lines = (line1, line2, " ".join(part for part in (postal_code, city) if part), state)
-    return PostalAddress(tuple(line for line in lines if line), country)
+    parts = AddressParts(line1, line2, city, state, postal_code)
+    return PostalAddress(tuple(line for line in lines if line), country, parts)
 
 
 def _grouped(lines: Sequence[PrintedLine], currency: str) -> tuple[LineGroup, ...]:
