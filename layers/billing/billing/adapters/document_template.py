@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from billing.core.money import Money, exponent_of
 from billing.core.printed_invoice import PrintedInvoice
+from billing.core.printed_receipt import PrintedReceipt
 
 #: In minor units: amounts from here on (ten million dollars) need the wider number columns.
 _WIDE = 1_000_000_000
@@ -31,13 +32,13 @@ class DocumentTemplate:
     """Draws documents as HTML. Compiled templates and labels are kept for the life of the process."""
 
     def __init__(self, directory: Path = TEMPLATES) -> None:
-        """`directory` holds `invoice.html`, `invoice.css` and `labels/<language>.toml`."""
+        """`directory` holds `invoice.html`, `invoice.css` and `labels/<language>.toml`, and the receipts' beside them."""
         self._directory = directory
 
     @property
     def version(self) -> str:
-        """The hash of every file a document is drawn from."""
-        return _version(self._directory)
+        """The hash of every file an invoice is drawn from."""
+        return _version(self._directory, "invoice.*", "labels/*.toml")
 
     @property
     def style(self) -> str:
@@ -65,6 +66,40 @@ class DocumentTemplate:
             balance_label=label["credit_balance" if credit else "balance_due"],
             balance_shown=-printed.balance_due if credit else printed.balance_due,
         )
+
+    @property
+    def receipt_version(self) -> str:
+        """The hash of every file a receipt is drawn from."""
+        return _version(self._directory, "receipt.*", "receipt_labels/*.toml", "labels/*.toml")
+
+    @property
+    def receipt_style(self) -> str:
+        """The text of the receipts' style sheet."""
+        return (self._directory / "receipt.css").read_text(encoding="utf-8")
+
+    def receipt_title(self, printed: PrintedReceipt) -> str:
+        """The document's title, in its own language: `Receipt 2026-0147-1A2B3C4D`."""
+        return f"{self._receipt_labels(printed)['receipt']} {printed.number}"
+
+    def receipt_html(self, printed: PrintedReceipt) -> str:
+        """The receipt as one HTML document; the logo, if there is one, is referred to as `app:logo`."""
+        locale = locale_of(printed.language)
+        return (
+            _environment(self._directory, locale)
+            .get_template("receipt.html")
+            .render(
+                receipt=printed,
+                label=self._receipt_labels(printed),
+                language=str(locale).replace("_", "-"),
+                title=self.receipt_title(printed),
+                has_logo=printed.logo_sha256 is not None,
+            )
+        )
+
+    def _receipt_labels(self, printed: PrintedReceipt) -> Mapping[str, Any]:
+        language = locale_of(printed.language).language
+        own = _labels(self._directory, language, "receipt_labels")
+        return {**_labels(self._directory, language), **own}
 
 
 def locale_of(tag: str) -> Locale:
@@ -140,15 +175,15 @@ def _environment(directory: Path, locale: Locale) -> Environment:
 
 
 @cache
-def _labels(directory: Path, language: str) -> Mapping[str, Any]:
-    return tomllib.loads((directory / "labels" / f"{language}.toml").read_text(encoding="utf-8"))
+def _labels(directory: Path, language: str, folder: str = "labels") -> Mapping[str, Any]:
+    return tomllib.loads((directory / folder / f"{language}.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def _version(directory: Path) -> str:
-    """Of what invoices are drawn from: other templates beside it (reminders) must not change an invoice's hash."""
+def _version(directory: Path, *patterns: str) -> str:
+    """Of what a document is drawn from: other templates beside it (reminders) must not change its hash."""
     digest = hashlib.sha256()
-    parts = [*directory.glob("invoice.*"), *directory.glob("labels/*.toml")]
+    parts = [path for pattern in patterns for path in directory.glob(pattern)]
     for path in sorted(parts):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(directory).as_posix()}\0{len(content)}\0".encode())

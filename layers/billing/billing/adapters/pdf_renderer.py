@@ -16,6 +16,7 @@ from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.logo_check import checked_logo
 from billing.adapters.weasyprint_start import import_weasyprint
 from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import NotDrawn
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
@@ -57,6 +58,19 @@ class PdfRenderer(Protocol):
         """Raise `NotDrawn`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
         ...
 
+    @property
+    def receipt_version(self) -> str:
+        """The hash of the receipts' template files."""
+        ...
+
+    def receipt_title(self, printed: PrintedReceipt) -> str:
+        """What the receipt is called, in its own language."""
+        ...
+
+    def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
+        """As `render_invoice`."""
+        ...
+
 
 class WeasyPrintRenderer:
     """Keeps what is costly between documents: the library, the fonts and the parsed style sheet."""
@@ -82,7 +96,7 @@ class WeasyPrintRenderer:
     def warm_up(self) -> None:
         """Import WeasyPrint and read the fonts and the style now, so that the first document does not wait."""
         if self._engine is None:
-            self._engine = _Engine(self._template.style)
+            self._engine = _Engine(self._template.style, receipt=self._template.receipt_style)
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of."""
@@ -92,11 +106,28 @@ class WeasyPrintRenderer:
         assert self._engine is not None
         return self._engine.draw(html, assets, invoice=printed.id)
 
+    @property
+    def receipt_version(self) -> str:
+        """The hash of the receipts' template files."""
+        return self._template.receipt_version
+
+    def receipt_title(self, printed: PrintedReceipt) -> str:
+        """What the receipt is called, in its own language."""
+        return self._template.receipt_title(printed)
+
+    def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
+        """Draw a receipt, to the same standards as an invoice."""
+        assets = {"logo": checked_logo(logo)} if logo else {}
+        html = self._template.receipt_html(printed)
+        self.warm_up()
+        assert self._engine is not None
+        return self._engine.draw(html, assets, invoice=printed.invoice, receipt=True)
+
 
 class _Engine:
     """WeasyPrint behind its seal."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, *, receipt: str) -> None:
         self._weasyprint: Any = import_weasyprint()
         from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415  # only the worker has WeasyPrint
 
@@ -104,17 +135,21 @@ class _Engine:
 
         self._fetcher = SealedFetcher()
         self._fonts = FontConfiguration()
-        self._style = self._weasyprint.CSS(string=style, url_fetcher=self._fetcher, font_config=self._fonts)
+        self._style, self._receipt_style = (
+            self._weasyprint.CSS(string=text, url_fetcher=self._fetcher, font_config=self._fonts)
+            for text in (style, receipt)
+        )
 
-    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str) -> RenderedPdf:
+    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str, receipt: bool = False) -> RenderedPdf:
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         self._fetcher.open_for(assets)
+        style = self._receipt_style if receipt else self._style
         content, failure, quote = b"", "", ""
         with _complaints() as complaints:
             try:
                 document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
-                content = document.write_pdf(stylesheets=[self._style], font_config=self._fonts, **_OPTIONS)
+                content = document.write_pdf(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
