@@ -200,6 +200,22 @@ def test_voiding_an_invoice_expires_its_open_session(firm: Firm) -> None:
     assert (answer.status, answer.error_code) == (409, "NOT_PAYABLE")
 
 
+def test_staff_cancel_an_open_attempt_and_its_session_expires(firm: Firm) -> None:
+    """The guard writes the cancellation; the Billing changed flow still tells the one writer, who asks Stripe."""
+    invoice = sent(firm)
+    started = pressed_pay(firm, invoice)
+    (attempt,) = steps.payments_of(firm, invoice)
+    firm.staff[0].update("payments", attempt["id"], {"status": "canceled"})
+    wait_for("the session to expire", lambda: pay_on_the_page_is_gone(started["url"]))
+    (ended,) = wait_for(
+        "the attempt to end",
+        lambda: [row for row in steps.payments_of(firm, invoice) if row["open_claim"] is None],
+    )
+    assert ended["status"] == "canceled"
+    again = pressed_pay(firm, invoice)
+    assert again["checkout_session"] != started["checkout_session"]
+
+
 def test_staff_records_a_check_and_the_invoice_follows(firm: Firm) -> None:
     invoice = sent(firm)
     firm.staff[0].create(
