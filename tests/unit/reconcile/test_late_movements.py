@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -81,6 +82,55 @@ def test_a_bank_debit_on_the_balance_is_no_difference_from_its_first_day_to_its_
     moved = [one.type for one in house.stripe.balance_transactions_since(house.now() - timedelta(days=3))]
     assert moved == (["payment"] if succeeds else ["payment_failure_refund", "payment"])
     assert settled(house) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["re", "pyr", "du", "dp"])
+def test_whatever_stripe_calls_what_came_back(kind: str) -> None:
+    """A debit's refund and an older dispute have other ids."""
+    what, name = "refund" if kind in {"re", "pyr"} else "dispute", f"{kind}_9"
+    house, before = went_back(what)
+    (row,) = house.directus.table("refunds" if what == "refund" else "payment_disputes").values()
+    row[f"stripe_{what}"] = name
+    if what == "refund":
+        house.stripe.refunds[name] = replace(house.stripe.refunds.pop(before), id=name)
+        house.stripe.refund_becomes(name, "failed")
+    else:
+        house.stripe.disputes[name] = replace(house.stripe.disputes.pop(before), id=name)
+        house.stripe.dispute_becomes(name, "won")
+    house.drop_webhooks()
+    assert kinds(settled(house)[0]) == [f"{what}_differs"]
+
+
+def test_what_moves_on_payments_of_others_is_not_asked_for() -> None:
+    house, session = paid()
+    found = house.stripe.sessions[session]
+    house.stripe.refunds_payment(session, 2500)
+    house.drop_webhooks()
+    house.directus.tables.clear()  # a Directus that never had any of it
+    house.stripe.sessions[session] = replace(found, metadata={})
+    house.passes(days=4)
+    house.steps.names.clear()
+    house.run()
+    assert "retrieve refund" not in house.steps.names
+
+
+@pytest.mark.parametrize("type_", ["charge", "payment"])
+def test_money_received_on_the_balance_is_booked_though_no_list_has_its_session(type_: str) -> None:
+    house, session = opened()
+    if type_ == "charge":
+        house.stripe.pays(session)
+    else:
+        house.stripe.debits(session)
+        house.stripe.settles(session, succeeds=True)
+    house.stripe.learns_fee(session, 80)
+    house.drop_webhooks()
+    house.directus.table("payments").clear()
+    house.stripe.created[session] -= timedelta(days=5)
+    assert {one.type for one in house.stripe.balance_transactions_since(house.now() - timedelta(days=1))} == {
+        type_
+    }
+    repaired, differences = settled(house)
+    assert (kinds(repaired), differences, balance_of(house)) == (["payment_missing"], [], Decimal(0))
 
 
 def test_a_refund_of_a_bank_debit_is_booked() -> None:
