@@ -83,6 +83,11 @@ class SteppedGateway:
     steps: Steps
     answered: Callable[[str], None]
 
+    @property
+    def livemode(self) -> bool | None:
+        """No question to Stripe: the key tells."""
+        return self.inner.livemode
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self.inner, name)
 
