@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -184,27 +183,6 @@ class FakeContinuation:
         """The events so far, each once."""
         taken, self.events = self.events, []
         return taken
-
-
-@dataclass
-class FakeNotes:
-    """`RunNotes` in memory, as JSON: what comes back is what S3 would give."""
-
-    kept: dict[str, str] = field(default_factory=dict)
-    error: Exception | None = None
-
-    def keep(self, notes: Mapping[str, Collection[str]]) -> str:
-        if self.error is not None:
-            raise self.error
-        name = f"notes-{len(self.kept) + 1}"
-        self.kept[name] = json.dumps({kind: sorted(ids) for kind, ids in notes.items()})
-        return name
-
-    def recall(self, name: str) -> Mapping[str, Collection[str]]:
-        if self.error is not None:
-            raise self.error
-        notes: dict[str, list[str]] = json.loads(self.kept[name])
-        return notes
 
 
 @dataclass

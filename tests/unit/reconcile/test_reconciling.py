@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -44,13 +43,17 @@ def crowded(invoices: int) -> House:
 
 
 class Clock:
-    """Time that runs out: so many questions are answered with plenty, then none is left."""
+    """Time that runs out after so many requests to Directus and Stripe."""
 
-    def __init__(self, pages: int) -> None:
-        self._left = itertools.chain(itertools.repeat(900.0, pages), itertools.repeat(RESERVE_SECONDS - 1))
+    def __init__(self, house: House, requests: int) -> None:
+        self._house = house
+        self._end = self._requests() + requests
+
+    def _requests(self) -> int:
+        return sum(not name.startswith("queue") for name in self._house.steps.names)
 
     def __call__(self) -> float:
-        return next(self._left)
+        return 900.0 if self._requests() < self._end else RESERVE_SECONDS - 1
 
 
 # ---- what it is asked for -------------------------------------------------------------------------------
@@ -229,14 +232,14 @@ def test_only_money_in_the_books_counts_as_money_repaired() -> None:
 # ---- going on later -------------------------------------------------------------------------------------
 
 
-def finished(house: House, pages: int, **event: Any) -> list[Report]:
-    """The parts of a run each of which has time for so many pages, until none hands over."""
-    parts = [house.run(remaining_seconds=Clock(pages), **event)]
+def finished(house: House, requests: int, **event: Any) -> list[Report]:
+    """The parts of a run each of which has time for so many requests, until none hands over."""
+    parts = [house.run(remaining_seconds=Clock(house, requests), **event)]
     while parts[-1].continued:
         assert len(parts) < 200, "a run that never ends"
         (handed_over,) = house.continuation.events
         house.continuation.events.clear()
-        parts.append(house.run(remaining_seconds=Clock(pages), **handed_over))
+        parts.append(house.run(remaining_seconds=Clock(house, requests), **handed_over))
     assert all(event["widened"] and "resume" not in event for event in house.continuation.taken())
     return parts
 
@@ -244,8 +247,8 @@ def finished(house: House, pages: int, **event: Any) -> list[Report]:
 def everything() -> House:
     """A firm in which every phase has more than a page of something."""
     house = crowded(PAGE + 5)
-    metadata = {"deployment": "test"}
     for number in range(PAGE + 3):
+        metadata = {"deployment": "test", "directus_payment": f"c1000000-0000-4000-8000-{number:012}"}
         session = house.stripe.makes_session(10000, "USD", metadata)
         house.stripe.pays(session)
         house.stripe.learns_fee(session, 320)
@@ -264,21 +267,19 @@ def _event(house: House, number: int) -> Row:
     )
 
 
-@pytest.mark.parametrize("pages", [0, 1, 3])
-def test_a_run_in_parts_finds_and_queues_what_one_run_does(pages: int) -> None:
+@pytest.mark.parametrize("requests", [16, 24, 32])
+def test_a_run_in_parts_finds_and_queues_what_one_run_does(requests: int) -> None:
     whole = everything()
     expected = whole.run()
     assert not expected.continued
     parted = everything()
-    parts = finished(parted, pages)
+    parts = finished(parted, requests)
     assert len(parts) > 2
     found = Counter(_found(entry) for part in parts for entry in part.repaired)
-    assert found.keys() == Counter(map(_found, expected.repaired)).keys()
+    assert found == Counter(map(_found, expected.repaired))
     left = Counter(_found(difference.as_json()) for part in parts for difference in part.differences)
-    assert left.keys() == Counter(_found(difference.as_json()) for difference in expected.differences).keys()
-    assert {str(message) for message in parted.queue.messages()} == {
-        str(message) for message in whole.queue.messages()
-    }
+    assert left == Counter(_found(difference.as_json()) for difference in expected.differences)
+    assert Counter(map(str, parted.queue.messages())) == Counter(map(str, whole.queue.messages()))
     assert parts[-1].checked == expected.checked
 
 
@@ -296,7 +297,9 @@ def test_every_part_looks_at_a_page_whatever_time_is_left() -> None:
     resume = event["resume"]
     assert (resume["phase"], resume["checked"]["sessions"]) == ("sessions", PAGE)
     assert event["since"] == (house.now() - timedelta(days=3)).isoformat()
-    assert ReconcileRequest.from_event(event).resume == Resume("sessions", resume["after"], resume["checked"])
+    assert ReconcileRequest.from_event(event).resume == Resume(
+        "sessions", resume["after"], resume["checked"], began=house.now(), parts=1, notes="notes-1"
+    )
 
 
 def test_a_run_that_goes_on_says_so_in_its_answer() -> None:
@@ -307,7 +310,7 @@ def test_a_run_that_goes_on_says_so_in_its_answer() -> None:
 
 def test_a_dry_run_stays_one_when_it_goes_on() -> None:
     house = everything()
-    parts = finished(house, 2, dry_run=True)
+    parts = finished(house, 20, dry_run=True)
     assert len(parts) > 2
     assert (house.queue.sent, sum(part.repaired_total for part in parts)) == ([], 0)
 

@@ -56,11 +56,19 @@ def pieces[Record](
     compare: Callable[[Record], list[Difference]],
     hurry: Callable[[], bool],
 ) -> Iterator[tuple[list[Record], list[Difference]]]:
-    """Records in their order with what was found in them: all at once, or as far as one came when time was short."""
+    """Records in their order with what was found in them: all at once, or as far as one came when time was short.
+
+    What was found before a failure is handed out before it is raised.
+    """
     seen: list[Record] = []
     differences: list[Difference] = []
     for record in records:
-        differences += compare(record)
+        try:
+            differences += compare(record)
+        except Exception:
+            if seen:
+                yield seen, differences
+            raise
         seen.append(record)
         if hurry():
             yield seen, differences
