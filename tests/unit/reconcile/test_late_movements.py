@@ -35,6 +35,9 @@ def test_money_that_came_back_is_booked_within_the_hour(what: str) -> None:
     else:
         house.stripe.dispute_becomes(name, "won")
     house.drop_webhooks()
+    assert house.run(dry_run=True).money_repaired == 0
+    assert house.run().money_repaired == 1
+    house.queue.sent.clear()
     repaired, differences = settled(house)
     assert (kinds(repaired), differences) == ([f"{what}_differs"], [])
     assert (balance_of(house), house.stored()["status"]) == (Decimal(0), "paid")
@@ -102,15 +105,13 @@ def test_whatever_stripe_calls_what_came_back(kind: str) -> None:
 
 
 def test_what_moves_on_payments_of_others_is_not_asked_for() -> None:
-    house, session = paid()
-    found = house.stripe.sessions[session]
-    house.stripe.refunds_payment(session, 2500)
-    house.drop_webhooks()
+    house, name = went_back("refund")
     house.directus.tables.clear()  # a Directus that never had any of it
-    house.stripe.sessions[session] = replace(found, metadata={})
-    house.passes(days=4)
+    house.stripe.refund_becomes(name, "failed")
+    house.drop_webhooks()
     house.steps.names.clear()
-    house.run()
+    answer = house.run().as_json()
+    assert (answer["checked"]["balance_transactions"], answer["differences"]) == (1, [])
     assert "retrieve refund" not in house.steps.names
 
 

@@ -424,3 +424,11 @@ def test_the_balance_finds_a_payment_that_no_list_of_sessions_reaches() -> None:
     repaired, differences = settled(house, since=(house.now() - timedelta(days=8)).isoformat())
     assert (kinds(repaired), differences) == (["payment_missing"], [])
     assert house.stored()["status"] == "paid"
+
+
+def test_a_voided_draft_whose_status_was_overwritten_is_void_again() -> None:
+    """It was never sent: only the day on which it was voided tells that it is no draft."""
+    house = House()
+    house.invoice("100.00", sent=False, status="draft", voided_at=house.now().isoformat())
+    repaired, differences = settled(house)
+    assert (kinds(repaired), differences, house.stored()["status"]) == (["invoice_differs"], [], "void")
