@@ -1,4 +1,4 @@
-"""From a printed document to the bytes of a tagged PDF/A-3b, by WeasyPrint, with no way out of the process.
+"""From a printed document to the bytes of a PDF/A-3b that is PDF/UA-1, too, by WeasyPrint, with no way out of here.
 
 WeasyPrint is imported by the constructor's first caller, not by this module: only the worker pays for it.
 The same document gives the same bytes: nothing here reads a clock.
@@ -9,24 +9,34 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.electronic_invoice_xml import electronic_invoice_xml
 from billing.adapters.logo_check import checked_logo
+from billing.adapters.pdf_metadata import FACTUR_X_FILE, claim
 from billing.adapters.weasyprint_start import import_weasyprint
+from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
 from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import NotDrawn
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200
+#: Counts what this project's own code has changed in the bytes of the same document.
+_REVISION = 2
 _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
 
 
 @dataclass(frozen=True)
 class RenderedPdf:
-    """The finished file. `missing_glyphs` counts the different characters that no font has: they are printed as boxes."""
+    """The finished file.
+
+    `missing_glyphs` counts the different characters that no font has: they are printed as boxes, and the file does not
+    claim to be PDF/A or PDF/UA, which want every glyph.
+    """
 
     content: bytes
     missing_glyphs: int = 0
@@ -86,8 +96,8 @@ class WeasyPrintRenderer:
 
     @property
     def layer_version(self) -> str:
-        """WeasyPrint's version, known without importing it."""
-        return f"weasyprint-{version('weasyprint')}"
+        """WeasyPrint's version, known without importing it, and what we make of its PDF."""
+        return f"weasyprint-{version('weasyprint')}-{_REVISION}"
 
     def title(self, printed: PrintedInvoice) -> str:
         """What the document is called, in its own language."""
@@ -99,12 +109,15 @@ class WeasyPrintRenderer:
             self._engine = _Engine(self._template.style, receipt=self._template.receipt_style)
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of."""
+        """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of.
+
+        It carries itself as data where the firm wants that and the data suffice (`core.electronic_invoice`).
+        """
         assets = {"logo": checked_logo(logo)} if logo else {}
         html = self._template.invoice_html(printed)
         self.warm_up()
         assert self._engine is not None
-        return self._engine.draw(html, assets, invoice=printed.id)
+        return self._engine.draw(html, assets, invoice=printed.id, attached=_attached(printed))
 
     @property
     def receipt_version(self) -> str:
@@ -124,6 +137,21 @@ class WeasyPrintRenderer:
         return self._engine.draw(html, assets, invoice=printed.invoice, receipt=True)
 
 
+@dataclass(frozen=True)
+class _AttachedInvoice:
+    """The invoice as data; `written` is when, in UTC: the document's own moment, no clock's."""
+
+    xml: str
+    written: datetime
+
+
+def _attached(printed: PrintedInvoice) -> _AttachedInvoice | None:
+    electronic = electronic_invoice(printed) if printed.firm.electronic_invoice else None
+    if not isinstance(electronic, ElectronicInvoice):
+        return None
+    return _AttachedInvoice(electronic_invoice_xml(electronic).decode(), printed.sent_at.astimezone(UTC))
+
+
 class _Engine:
     """WeasyPrint behind its seal."""
 
@@ -131,8 +159,10 @@ class _Engine:
         self._weasyprint: Any = import_weasyprint()
         from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415  # only the worker has WeasyPrint
 
+        from billing.adapters.pdf_conformance import finish  # noqa: PLC0415  # it imports WeasyPrint's PDF library
         from billing.adapters.sealed_fetcher import SealedFetcher  # noqa: PLC0415  # it imports WeasyPrint
 
+        self._finish = finish
         self._fetcher = SealedFetcher()
         self._fonts = FontConfiguration()
         self._style, self._receipt_style = (
@@ -140,7 +170,15 @@ class _Engine:
             for text in (style, receipt)
         )
 
-    def draw(self, html: str, assets: dict[str, Logo], *, invoice: str, receipt: bool = False) -> RenderedPdf:
+    def draw(
+        self,
+        html: str,
+        assets: dict[str, Logo],
+        *,
+        invoice: str,
+        receipt: bool = False,
+        attached: _AttachedInvoice | None = None,
+    ) -> RenderedPdf:
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         self._fetcher.open_for(assets)
@@ -148,8 +186,15 @@ class _Engine:
         content, failure, quote = b"", "", ""
         with _complaints() as complaints:
             try:
-                document = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
-                content = document.write_pdf(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
+                source = self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
+                document = source.render(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
+                claim(
+                    document.metadata,
+                    electronic=attached is not None,
+                    holds=lambda: not complaints.missing_glyphs,
+                )
+                attachments = [self._attachment(attached)] if attached else []
+                content = document.write_pdf(finisher=self._finish, attachments=attachments, **_OPTIONS)
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
@@ -159,6 +204,17 @@ class _Engine:
         if failure:
             raise NotDrawn(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
         return RenderedPdf(content, complaints.missing_glyphs)
+
+    def _attachment(self, attached: _AttachedInvoice) -> Any:
+        return self._weasyprint.Attachment(
+            string=attached.xml,
+            url_fetcher=self._fetcher,
+            name=FACTUR_X_FILE,
+            description="Factur-X (EN 16931)",
+            created=attached.written,
+            modified=attached.written,
+            relationship="Alternative",
+        )
 
 
 class _Complaints(logging.Handler):
