@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -26,6 +27,7 @@ from typing import Any, Final
 from local import aws_account, directus_content, programs
 from local.adapter.build import built, claim
 from local.adapter.deploy import Emulator, deploy, is_deployed
+from local.adapter.pdf_layer import LAMBDA_NAMES
 from local.adapter.sandbox import Mode, available_mode
 from local.credentials import Credentials, write_private
 from local.directus_server import DirectusServer, Storage
@@ -167,7 +169,7 @@ class Stack:
         choose_ports(ports, self._ports_file, running=listening)
         Credentials.load_or_new(self._credentials_file)
         with ThreadPoolExecutor(max_workers=2) as threads:
-            building = threads.submit(self._timed, "sam build", lambda: built(self._source))
+            building = threads.submit(self._timed, "sam build", lambda: built(self._source, self._say))
             foundations = threads.submit(
                 self._timed, "emulator, mail catcher, first database", self._start_foundations
             )
@@ -308,6 +310,7 @@ class Stack:
         return {
             "AllowedPaymentMethodTypes": "card,us_bank_account",
             "AlarmTopicArn": "",
+            "Architecture": LAMBDA_NAMES.get(platform.machine(), platform.machine()),
             "Deployment": DEPLOYMENT,
             "DirectusStorage": "s3",
             "DirectusUrl": self._url("directus"),
@@ -320,6 +323,7 @@ class Stack:
             "ScheduleState": "DISABLED",
             "SenderEmail": SENDER_EMAIL,
             "StripeApiBase": simulator,
+            "WeasyPrintLayerArn": "",
         }
 
     def resources(self) -> dict[str, str]:

@@ -5,10 +5,11 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from local.adapter.pdf_layer import PdfLayer, prepare
 from local.setup.commands import run
 from local.setup.paths import CACHE, digest, lock_file, python_environment
 
@@ -39,19 +40,23 @@ def source_digest(root: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def built(root: Path) -> Path:
+def built(root: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     """Return the directory that holds the built `template.yaml` and its artifacts, building when needed.
 
+    `say` is told when the PDF layer cannot be built here; the functions then use this machine's Pango and fonts.
     Raises `Problem` with the last lines of SAM's output when the build fails.
     """
     builds = CACHE / "builds"
     builds.mkdir(parents=True, exist_ok=True)
-    final = builds / source_digest(root)
     # One build at a time: SAM's own cache of layers is shared and not made for two.
     with (builds / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        layer = prepare(root)
+        if layer.reason:
+            say(f"  PDFs are drawn with this machine's Pango and fonts. {layer.reason}")
+        final = builds / f"{source_digest(root)}-{layer.key}"
         if not final.exists():
-            _build(root, final)
+            _build(root, final, layer)
         os.utime(final)
         prune(builds)
     return final / "build"
@@ -72,7 +77,7 @@ def sam_environment() -> dict[str, str]:
     }
 
 
-def _build(root: Path, final: Path) -> None:
+def _build(root: Path, final: Path, layer: PdfLayer) -> None:
     building = final.with_name(f"{final.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
@@ -80,10 +85,11 @@ def _build(root: Path, final: Path) -> None:
         [
             *("sam", "build", "--cached", "--parallel"),
             *("--template-file", str(root / "template.yaml"), "--base-dir", str(root)),
-            *("--build-dir", str(building / "build"), "--cache-dir", str(CACHE / "sam")),
+            *("--build-dir", str(building / "build"), "--cache-dir", str(CACHE / "sam" / layer.key)),
+            *("--parameter-overrides", f"Architecture={layer.architecture}"),
         ],
         cwd=building,
-        environment=sam_environment(),
+        environment={**sam_environment(), **layer.variables},
         log="sam-build",
         sentence="sam build failed.",
     )

@@ -30,6 +30,12 @@ class _NoManagedPolicies:
         return {}
 
 
+def layer_name(entry: dict[str, Any]) -> str:
+    """Return the logical id of a layer that the template builds; of a choice, the one that is built is listed first."""
+    reference = entry if "Ref" in entry else entry["Fn::If"][1]
+    return str(reference["Ref"])
+
+
 def describe(template: dict[str, Any], built: Path, code_bucket: str) -> dict[str, Any]:
     """Return what the sandbox must know of each function, and put placeholders where its code was."""
     shared = template.get("Globals", {}).get("Function", {})
@@ -42,7 +48,7 @@ def describe(template: dict[str, Any], built: Path, code_bucket: str) -> dict[st
         if resource["Type"] != "AWS::Serverless::Function":
             continue
         # SAM concatenates the layers of Globals with the function's own.
-        layers = [layer["Ref"] for layer in [*shared.get("Layers", []), *properties.get("Layers", [])]]
+        layers = [layer_name(entry) for entry in [*shared.get("Layers", []), *properties.get("Layers", [])]]
         variables = {**shared_variables, **properties.get("Environment", {}).get("Variables", {})}
         logging_config = properties.get("LoggingConfig", shared.get("LoggingConfig", {}))
         functions[name] = {

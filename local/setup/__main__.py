@@ -132,7 +132,7 @@ def build_functions(progress: Progress) -> None:
     """Build the functions while Directus is still compiled; otherwise the start of the stack does it."""
     if not directus_tree().exists():
         with progress.step("sam build"):
-            built(ROOT)
+            built(ROOT, progress.say)
 
 
 def _environment_step(name: str) -> Step:

@@ -40,6 +40,7 @@ class SystemPackage:
 
 STACK: Final = (
     SystemPackage("make", _command("make"), "sam build of the layer `billing`"),
+    SystemPackage("binutils", _command("readelf"), "the PDF layer's gates", required=False),
     SystemPackage("util-linux", _command("setpriv"), "functions that end with the emulator"),
     SystemPackage("bubblewrap", _command("bwrap"), "the functions' sandbox", required=False),
     SystemPackage("libpango-1.0-0", _library("libpango-1.0.so"), "PDF rendering"),

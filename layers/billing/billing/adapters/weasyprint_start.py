@@ -12,9 +12,11 @@ import contextlib
 import ctypes.util
 import http.client
 import importlib
-import ssl
+import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,12 +29,26 @@ _LAZY = {
 def import_weasyprint() -> ModuleType:
     """Import WeasyPrint the fast way, once; later calls return the module."""
     if "weasyprint" not in sys.modules:
+        _use_the_layers_fonts()
         for name, attributes in _LAZY.items():
             if name not in sys.modules:
                 sys.modules[name] = _lazy_module(name, attributes)
         with _no_library_search(), _no_tls_context():
             importlib.import_module("weasyprint")
     return sys.modules["weasyprint"]
+
+
+def _use_the_layers_fonts() -> None:
+    """Point fontconfig to the layer that WeasyPrint lies in, if it brings fonts; the machine's are used otherwise.
+
+    Here rather than in the template: the same then holds wherever the layer is mounted, and whoever built it.
+    """
+    found = importlib.util.find_spec("weasyprint")
+    if found is None or found.origin is None:
+        return
+    configuration = Path(found.origin).parents[2] / "etc" / "fonts" / "fonts.conf"
+    if configuration.is_file():
+        os.environ.setdefault("FONTCONFIG_FILE", str(configuration))
 
 
 @contextlib.contextmanager
@@ -51,13 +67,13 @@ def _no_library_search() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_tls_context() -> Iterator[None]:
-    """A context that trusts nobody stands in: were it ever used, the connection would fail, not pass."""
+    """What stands in is no context: were it ever used, the connection would fail, not pass."""
     original = http.client._create_https_context  # type: ignore[attr-defined]  # noqa: SLF001  # the one hook urllib has
 
-    def trusts_nobody(http_version: object) -> ssl.SSLContext:  # noqa: ARG001  # the signature of what it stands in for
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    def no_context(http_version: object) -> object:  # noqa: ARG001  # the signature of what it stands in for
+        return object()
 
-    http.client._create_https_context = trusts_nobody  # type: ignore[attr-defined]  # noqa: SLF001  # the same hook
+    http.client._create_https_context = no_context  # type: ignore[attr-defined]  # noqa: SLF001  # the same hook
     try:
         yield
     finally:
