@@ -26,6 +26,7 @@ IN_BETWEEN = "booked between the look and the write"
 BOOKING_HOOK = f"""
 export default ({{ filter }}) => {{
 	filter('payments.items.update', async (payload, {{ keys }}, {{ database }}) => {{
+		if (database.isTransaction) return payload; // the functions are somebody else, and would wait
 		await database('payments').whereIn('id', keys).where({{ note: '{IN_BETWEEN}' }}).update({{
 			status: 'succeeded', transaction_id: 'pi_' + keys[0].replaceAll('-', ''), open_claim: null, note: null,
 		}});
@@ -99,7 +100,8 @@ def test_a_payment_booked_between_the_look_and_the_write_stays_booked(
     world: World, booking_in_between: RunningDirectus, person: str, way: str
 ) -> None:
     key = an_attempt(world, note=IN_BETWEEN)
-    WAYS[way](booking_in_between.as_(person), key)
+    status, answer = WAYS[way](booking_in_between.as_(person), key)
+    assert (status, code_of(answer)) == (200, None), answer
     row = stored(world, key)
     assert row["transaction_id"] is not None, "it was not booked in between"
     assert (row["status"], row["open_claim"]) == ("succeeded", None)

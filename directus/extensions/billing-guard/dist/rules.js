@@ -160,7 +160,7 @@ function withFactsOf(invoice, payload) {
 async function paymentChanged(payload, keys, context) {
 	const rows = await paymentRows(keys, context.database);
 	if (payload.status !== undefined && !context.database.isTransaction && !rows.every(isByHand)) {
-		return writeUnderLock('payments', payload, keys, context, (locked) => paymentChanged(payload, keys, locked));
+		return writeUnderLock('payments', payload, keys, context);
 	}
 	let result = payload;
 	for (const row of rows) {
