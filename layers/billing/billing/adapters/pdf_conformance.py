@@ -1,8 +1,10 @@
-"""What PDF/UA-1 asks for and WeasyPrint 70 leaves undone, put right in the finished PDF before it is written.
+"""What PDF/UA-1 and PDF/A-3 ask for and WeasyPrint 70 leaves undone, put right before the PDF is written.
 
 - Header cells get their `Scope`, and the structure tree its `IDTree`, without which their ids lead nowhere.
 - Running heads and feet are marked as content of elements that are not in the tree; they become artifacts.
-- An attached XML file is `text/xml`, as Factur-X wants, whatever the machine's own table of types says.
+- An attached file is associated with the document twice; once is enough. An XML file is `text/xml`, as Factur-X wants,
+  whatever the machine's own table of types says.
+- Pictures are marked to be interpolated, which PDF/A forbids.
 - A figure's bounding box is given in CSS pixels from the top; it becomes points from the bottom, as all of PDF is.
 
 `finish` works on the objects of the PDF (`write_pdf(finisher=…)`), not on WeasyPrint's own code.
@@ -25,7 +27,8 @@ def finish(_document: object, pdf: Any) -> None:
     _add_id_tree(pdf, root, elements)
     _move_boxes(pdf, elements)
     _make_artifacts(pdf, root, elements)
-    _set_types_of_files(pdf)
+    _settle_attachments(pdf)
+    _leave_pictures_alone(pdf)
 
 
 def _object(pdf: Any, reference: bytes) -> Any:
@@ -103,7 +106,15 @@ def _mark_as_artifacts(stream: list[Any], numbers: set[int]) -> None:
             stream[index - 1] = pydyf.Dictionary({"Type": "/Pagination"})
 
 
-def _set_types_of_files(pdf: Any) -> None:
+def _settle_attachments(pdf: Any) -> None:
+    if "AF" in pdf.catalog:
+        pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))
     for item in pdf.objects:
         if isinstance(item, dict) and item.get("Type") == "/Filespec" and item["UF"].string.endswith(".xml"):
             _object(pdf, item["EF"]["F"]).extra["Subtype"] = "/text#2fxml"
+
+
+def _leave_pictures_alone(pdf: Any) -> None:
+    for item in pdf.objects:
+        if isinstance(item, pydyf.Stream) and item.extra.get("Subtype") == "/Image":
+            item.extra["Interpolate"] = "false"

@@ -4,11 +4,14 @@ Imports WeasyPrint, so only the renderer imports this, and late.
 """
 
 import base64
+import io
 from urllib.parse import unquote
 from urllib.request import OpenerDirector
 
+from PIL import Image
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from billing.adapters.logo_check import MAX_PIXELS
 from billing.core.printed_invoice import Logo
 
 _CARRIED = {"data:image/png;base64": "image/png", "data:image/jpeg;base64": "image/jpeg"}
@@ -40,6 +43,7 @@ class SealedFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no ty
             self.refused.append(url)
             message = "A document may not refer to anything outside itself."
             raise FatalURLFetchingError(message)
+        asset = _in_rgb(asset)
         return URLFetcherResponse(url, asset.content, {"Content-Type": asset.media_type})
 
 
@@ -50,3 +54,18 @@ def _carried(url: str) -> Logo | None:
         return Logo(base64.b64decode(unquote(data)), media_type) if media_type else None
     except ValueError:
         return None
+
+
+def _in_rgb(asset: Logo) -> Logo:
+    """The picture without the colours of a printing press: PDF/A allows one kind, and the output intent is sRGB."""
+    if asset.media_type != "image/jpeg":
+        return asset
+    try:
+        with Image.open(io.BytesIO(asset.content), formats=("JPEG",)) as image:
+            if image.mode != "CMYK" or image.width * image.height > MAX_PIXELS:
+                return asset
+            converted = io.BytesIO()
+            image.convert("RGB").save(converted, "PNG")
+    except (OSError, ValueError, Image.DecompressionBombError):  # a picture that cannot be read is WeasyPrint's to report
+        return asset
+    return Logo(converted.getvalue(), "image/png")
