@@ -15,6 +15,7 @@ from tests.unit.fakes.steps import Crash, crash
 from tests.unit.reconcile.house import House, kinds
 from tests.unit.reconcile.run_support import LIST_PAGE, firm
 from tests.unit.reconcile.support import NOW
+from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +45,12 @@ def test_stripe_is_asked_two_lists_in_however_many_parts(available: int) -> None
 
 
 def test_a_hundred_thousand_payments_are_compared_within_two_invocations() -> None:
-    """Measured with two thousand, reckoned for fifty times as many: the reckoning of `docs/decisions/0012`."""
-    many = firm(2000)
+    """Measured with a thousand, reckoned for a hundred times as many, without their invoices: `docs/decisions/0016`."""
+    many = firm(1000)
     many.house.passes(days=30)
     (whole,) = many.parts(since=EVERYTHING)
-    assert whole.checked["payments"] == 2000
-    assert many.seconds() * 50 < 2 * 810
+    assert whole.checked["payments"] == 1000
+    assert many.seconds() * 100 < 810, "their invoices take as long again"
 
 
 def test_a_fee_that_has_no_column_is_not_asked_for_night_after_night() -> None:
@@ -97,6 +98,29 @@ def _left(report: Report) -> list[dict[str, str]]:
 def _named(entry: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Without the rows' own ids, which are random."""
     return tuple(sorted((name, value) for name, value in entry.items() if name not in {"payment", "detail"}))
+
+
+def parted(house: House) -> list[dict[str, str]]:
+    """What is repaired by a run each part of which has time for one page."""
+    return [entry for report in one_record_each(house) for entry in report.repaired]
+
+
+def test_what_two_phases_see_is_repaired_once_though_another_part_saw_it_first() -> None:
+    house, _ = opened()
+    house.passes(hours=25)
+    house.stripe.open_sessions()  # time passes at Stripe, too
+    house.drop_webhooks()
+    assert kinds(parted(house)) == ["attempt_expired"]
+    assert len(house.queue.messages()) == 1
+
+
+def test_two_repairs_of_one_session_are_one_message_though_they_are_found_in_two_parts() -> None:
+    house, session = paid()
+    house.stripe.refunds_payment(session, 1000)
+    house.stripe.disputes_payment(session, 2000)
+    house.drop_webhooks()
+    assert kinds(parted(house)) == ["refund_missing", "dispute_missing"]
+    assert len(house.queue.messages()) == 1
 
 
 def test_lost_notes_cost_questions_and_nothing_else() -> None:
