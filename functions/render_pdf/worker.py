@@ -1,4 +1,4 @@
-"""The render queue's worker: one message, one invoice, one PDF in S3 and in Directus."""
+"""The render queue's worker: one message, one invoice or payment, one PDF."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.application.deliver_document import DocumentDelivery
 from billing.application.render_document import RenderDocument
+from billing.application.render_queue import RenderQueue
+from billing.application.render_receipt import RenderReceipt
 from billing.observability import logger, metrics
 from billing.queue_worker import MessageControl, process_batch
 from billing.settings import RenderWorkerSettings
@@ -23,20 +26,24 @@ if TYPE_CHECKING:
 
 
 @cache
-def build() -> tuple[RenderDocument, MessageControl]:
+def build() -> tuple[RenderQueue, MessageControl]:
     """The composition root; it imports WeasyPrint and reads the fonts."""
     settings = RenderWorkerSettings.from_environment(os.environ)
     renderer = WeasyPrintRenderer(DocumentTemplate())
     renderer.warm_up()
-    render = RenderDocument(
-        records=DirectusDocumentRecords(composition.directus(settings.directus)),
-        store=S3DocumentStore(boto3.client("s3"), settings.documents_bucket),
+    records = DirectusDocumentRecords(composition.directus(settings.directus))
+    store = S3DocumentStore(boto3.client("s3"), settings.documents_bucket)
+    delivery = DocumentDelivery(records, store, settings.directus_storage)
+    files = composition.directus_files(settings.directus)
+    invoices = RenderDocument(
+        records=records,
+        delivery=delivery,
         renderer=renderer,
-        files=composition.directus_files(settings.directus),
+        files=files,
         invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
-        storage=settings.directus_storage,
         portal_url=settings.portal_url,
     )
+    render = RenderQueue(invoices, RenderReceipt(records, delivery, renderer, files))
     return render, composition.message_control(settings.render_queue_url, settings.render_dlq_url)
 
 

@@ -15,7 +15,9 @@ from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import StoredObject
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.application.deliver_document import DocumentDelivery
 from billing.application.render_document import RenderDocument
+from billing.application.render_receipt import RenderReceipt
 from billing.errors import DirectusRejected
 from local.seed import seed_id
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
@@ -66,6 +68,7 @@ class Worker:
 
     directus: RunningDirectus
     render: RenderDocument
+    receipts: RenderReceipt
     store: DirectoryStore
 
     def documents(self, invoice: str) -> list[dict[str, Any]]:
@@ -83,15 +86,11 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     directus = running(request.param)
     transport = Urllib3Transport()
     store = DirectoryStore(directus.directory / "uploads", {})
-    render = RenderDocument(
-        records=DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport)),
-        store=store,
-        renderer=renderer,
-        files=DirectusAssets(directus.url, ServiceToken(), transport),
-        invoice_queue=NoQueue(),
-        storage="local",
-    )
-    return Worker(directus, render, store)
+    records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport))
+    delivery = DocumentDelivery(records, store, "local")
+    files = DirectusAssets(directus.url, ServiceToken(), transport)
+    render = RenderDocument(records, delivery, renderer, files, NoQueue())
+    return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)
 
 
 def sent_invoices(worker: Worker) -> list[dict[str, Any]]:
@@ -126,8 +125,7 @@ def test_all_150_lines_come_out_of_directus(worker: Worker) -> None:
     assert int(longest["count"]) >= 150
     worker.render.render_invoice(longest["invoice"])
     (document,) = worker.documents(longest["invoice"])
-    pdf = (worker.store.directory / f"{document['file']}.pdf").read_bytes()
-    text = "".join("".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    text = pdf_text(worker, document["file"])
     path = f"/items/line_items?filter[invoice][_eq]={longest['invoice']}&fields=description&limit=-1"
     for line in worker.directus.admin.call("GET", path):
         assert "".join(line["description"].split()) in text
@@ -204,3 +202,63 @@ def test_the_firms_logo_is_read_from_directus_and_a_broken_one_is_said(worker: W
         assert len(worker.documents(invoice)) == versions
     finally:
         worker.directus.admin.call("PATCH", "/items/firm", {"logo": firm["logo"]})
+
+
+def succeeded_payment(worker: Worker, client: str) -> dict[str, Any]:
+    """Give one of the seed's on a sent invoice of that client."""
+    path = (
+        f"/items/payments?filter[status][_eq]=succeeded&filter[client][_eq]={client}&sort=id&limit=1"
+        "&filter[invoice][sent_at][_nnull]=true"
+    )
+    found: dict[str, Any] = worker.directus.admin.call("GET", path)[0]
+    return found
+
+
+def test_the_client_reads_a_payments_receipt_and_another_client_does_not(worker: Worker) -> None:
+    maria, haruka = worker.directus.as_("maria"), worker.directus.as_("haruka")
+    payment = succeeded_payment(worker, maria.call("GET", "/items/clients?fields=id")[0]["id"])["id"]
+    worker.receipts.render_receipt(payment)
+    worker.receipts.render_receipt(payment)
+    stored = worker.directus.admin.call("GET", f"/items/payments/{payment}")
+    assert (stored["receipt_error"], bool(stored["receipt"])) == (None, True)
+    path = f"/items/documents?filter[file][_eq]={stored['receipt']}"
+    (document,) = worker.directus.admin.call("GET", path)
+    assert (document["type"], document["client"], document["version"]) == ("receipt", stored["client"], 1)
+    assert document["sha256"] == worker.store.sha256[f"{stored['receipt']}.pdf"]
+
+    assert maria.call("GET", f"/items/payments/{payment}?fields=receipt") == {"receipt": stored["receipt"]}
+    assert [row["id"] for row in maria.call("GET", path)] == [document["id"]]
+    status, body = maria.answer("GET", f"/assets/{stored['receipt']}")
+    assert status == 200, body
+
+    doors = (f"/items/payments/{payment}", f"/items/documents/{document['id']}", f"/files/{stored['receipt']}",
+             f"/assets/{stored['receipt']}")  # fmt: skip
+    for door in doors:
+        assert haruka.answer("GET", door)[0] == 403, door
+        assert worker.directus.nobody.answer("GET", door)[0] in {401, 403}, door
+    assert haruka.call("GET", path) == []
+    assert haruka.call("GET", f"/items/payments?filter[receipt][_eq]={stored['receipt']}") == []
+
+
+def test_the_receipt_of_a_mended_amount_is_the_next_version(worker: Worker) -> None:
+    client = worker.directus.as_("maria").call("GET", "/items/clients?fields=id")[0]["id"]
+    payment = succeeded_payment(worker, client)
+    worker.receipts.render_receipt(payment["id"])
+    before = worker.directus.admin.call("GET", f"/items/payments/{payment['id']}")["receipt"]
+    worker.directus.admin.call("PATCH", f"/items/payments/{payment['id']}", {"amount": "1.25"})
+    try:
+        worker.receipts.render_receipt(payment["id"])
+        after = worker.directus.admin.call("GET", f"/items/payments/{payment['id']}")["receipt"]
+        path = f"/items/documents?filter[file][_in]={before},{after}&sort=version"
+        assert [row["version"] for row in worker.directus.admin.call("GET", path)] == [1, 2]
+        assert "1.25" in pdf_text(worker, after)
+    finally:
+        worker.directus.admin.call("PATCH", f"/items/payments/{payment['id']}", {"amount": payment["amount"]})
+    worker.receipts.render_receipt(payment["id"])
+    assert worker.directus.admin.call("GET", f"/items/payments/{payment['id']}")["receipt"] == before
+
+
+def pdf_text(worker: Worker, file: str) -> str:
+    """Return what the file says, without spaces."""
+    pdf = (worker.store.directory / f"{file}.pdf").read_bytes()
+    return "".join("".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)

@@ -282,6 +282,9 @@ class Office:
     def render(self) -> None:
         """The renderer draws what it was asked for, and registers it."""
         for message in self.rendering.messages:
+            if message["type"] == "receipt":
+                self.rows.change("payments", message["payment"], receipt=self.file)
+                continue
             invoice = message["invoice"]
             self.rows.change("invoices", invoice, pdf_status="ready", pdf_error=None)
             self.document(invoice)

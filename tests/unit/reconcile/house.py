@@ -109,7 +109,10 @@ class House(World):
         return self.keep_invoice.row_of(self.stripe.sessions[session]).invoice or session
 
     def _render(self, message: Json) -> None:
-        """The renderer: the newest document has a file, and there is one."""
+        """The renderer: the newest document has a file, and there is one; a payment has its receipt."""
+        if message["type"] == "receipt":
+            self.directus.table("payments")[message["payment"]]["receipt"] = str(uuid.uuid4())
+            return
         invoice = message["invoice"]
         self.stored(invoice)["pdf_status"] = "ready"
         documents = [d for d in self.directus.table("documents").values() if d["invoice"] == invoice]

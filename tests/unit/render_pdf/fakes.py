@@ -9,6 +9,7 @@ from billing.adapters.directus import Row
 from billing.adapters.document_store import StoredObject
 from billing.adapters.pdf_renderer import RenderedPdf
 from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import DirectusRejected, RecordNotUnique
 
 
@@ -122,6 +123,7 @@ class FakeRenderer:
     """Draws a line of text; `error` is raised instead, once set."""
 
     drawn: list[PrintedInvoice] = field(default_factory=list)
+    receipts: list[PrintedReceipt] = field(default_factory=list)
     logos: list[Logo | None] = field(default_factory=list)
     error: Exception | None = None
     template_version: str = "template 1"
@@ -137,6 +139,20 @@ class FakeRenderer:
         self.drawn.append(printed)
         self.logos.append(logo)
         return RenderedPdf(f"%PDF {printed.number} {printed.total} in {self.ink}".encode())
+
+    @property
+    def receipt_version(self) -> str:
+        return f"receipt {self.template_version}"
+
+    def receipt_title(self, printed: PrintedReceipt) -> str:
+        return f"Receipt {printed.number}"
+
+    def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
+        if self.error:
+            raise self.error
+        self.receipts.append(printed)
+        self.logos.append(logo)
+        return RenderedPdf(f"%PDF {printed.number} {printed.payment.amount} in {self.ink}".encode())
 
 
 @dataclass

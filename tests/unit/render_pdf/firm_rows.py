@@ -64,5 +64,5 @@ def payment(key: str, **columns: Any) -> dict[str, Any]:
     """A `payments` row."""
     return {
         "id": key, "invoice": INVOICE, "currency": "USD", "status": "succeeded", "method": "wire",
-        "payment_date": "2026-09-19",
+        "payment_date": "2026-09-19", "client": CLIENT, "receipt": None, "receipt_error": None,
     } | columns  # fmt: skip

@@ -1,14 +1,11 @@
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.application.render_document import RenderDocument
 from billing.core.printed_invoice import MAX_LOGO_BYTES
 from billing.errors import (
     BadRequest,
@@ -21,64 +18,11 @@ from billing.errors import (
 )
 from billing.observability import logger
 from billing.queue_worker import process_batch
-from tests.unit.render_pdf.fakes import (
-    Crash,
-    FakeDirectus,
-    FakeFiles,
-    FakeInvoiceQueue,
-    FakeRenderer,
-    FakeStore,
-)
-from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE, LOGO, directus, line, payment
+from tests.unit.render_pdf.fakes import Crash
+from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE, LOGO, line, payment
+from tests.unit.render_pdf.office import Office, office
 
 EVERY_STEP = ["put object", "create directus_files", "create documents", "update invoices"]
-
-
-@dataclass
-class Office:
-    """The use case with everything around it."""
-
-    directus: FakeDirectus
-    store: FakeStore
-    renderer: FakeRenderer
-    queue: FakeInvoiceQueue
-    files: FakeFiles
-    portal_url: str = ""
-
-    @property
-    def render(self) -> RenderDocument:
-        return RenderDocument(
-            records=DirectusDocumentRecords(self.directus),
-            store=self.store,
-            renderer=self.renderer,
-            files=self.files,
-            invoice_queue=self.queue,
-            storage="s3",
-            portal_url=self.portal_url,
-        )
-
-    @property
-    def invoice(self) -> dict[str, Any]:
-        return self.directus.collections["invoices"][INVOICE]
-
-    @property
-    def documents(self) -> list[dict[str, Any]]:
-        return list(self.directus.collections["documents"].values())
-
-    @property
-    def pdf_files(self) -> list[dict[str, Any]]:
-        return [
-            f for f in self.directus.collections["directus_files"].values() if f["type"] == "application/pdf"
-        ]
-
-    def state(self) -> tuple[Any, ...]:
-        status = self.invoice["pdf_status"], self.invoice["pdf_error"]
-        return status, self.documents, self.pdf_files, self.store.objects
-
-
-def office(**invoice: Any) -> Office:
-    rows = directus(**invoice)
-    return Office(rows, FakeStore(rows.effects), FakeRenderer(), FakeInvoiceQueue(), FakeFiles())
 
 
 def test_a_sent_invoice_gets_one_object_one_file_row_and_one_documents_row() -> None:
@@ -427,7 +371,7 @@ def test_the_portal_is_named_only_where_there_is_one() -> None:
 
 def test_a_message_nobody_knows_is_refused_for_good() -> None:
     with pytest.raises(BadRequest):
-        office().render.handle({"type": "receipt", "payment": "p1"})
+        office().work.handle({"type": "statement", "invoice": INVOICE})
 
 
 class Control:
@@ -452,8 +396,8 @@ def batch(body: str) -> dict[str, Any]:
 def test_the_queue_keeps_an_unbooked_invoice_for_a_few_seconds_and_parks_a_draft() -> None:
     control = Control()
     body = f'{{"type": "invoice", "invoice": "{INVOICE}", "force": false}}'
-    waiting = process_batch(batch(body), office(sent_at=None).render.handle, control)
-    parked = process_batch(batch(body), office(status="draft").render.handle, control)
+    waiting = process_batch(batch(body), office(sent_at=None).work.handle, control)
+    parked = process_batch(batch(body), office(status="draft").work.handle, control)
     assert waiting == {"batchItemFailures": [{"itemIdentifier": "m"}]}
     assert parked == {"batchItemFailures": []}
     assert (control.postponed, control.dead) == ([("r", 5)], [("m", "invoice_is_draft")])

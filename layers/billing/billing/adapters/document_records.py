@@ -14,6 +14,7 @@ from billing.adapters.document_rows import (
     firm_from_row,
     line_from_row,
     payment_from_row,
+    received_payment_from_row,
 )
 from billing.adapters.rows import (
     INVOICE_FIELDS,
@@ -23,13 +24,15 @@ from billing.adapters.rows import (
     payment_dispute_from_row,
     refund_from_row,
 )
-from billing.core.document_plan import BookedPayment, FileRow, InvoiceRecord
+from billing.core.document_plan import BookedPayment, DocumentRow, FileRow, InvoiceRecord
+from billing.core.printed_receipt import ReceiptRecord, receipts_of
 from billing.errors import DirectusRejected, RecordNotUnique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from billing.adapters.directus import Row
+    from billing.core.printed_receipt import ReceivedPayment
 
 _INVOICE = (
     *INVOICE_FIELDS, "issue_date", "matter_number", "matter_name", "language", "client_message", "tax_category",
@@ -42,6 +45,9 @@ _FIRM = (
 )  # fmt: skip
 _LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")
+_RECEIVED = (
+    *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_error",
+)  # fmt: skip
 _DOCUMENTS = ("id", "version", "file", "sha256", "content_hash", "printed_payments")
 
 
@@ -50,6 +56,18 @@ class DocumentRecords(Protocol):
 
     def invoice(self, invoice: str) -> InvoiceRecord | None:
         """Everything about one invoice; None if there is none. Raises `row_unreadable`."""
+        ...
+
+    def received_payment(self, payment: str) -> ReceivedPayment | None:
+        """The payment as its receipt shows it; None if there is none. Raises `row_unreadable`."""
+        ...
+
+    def receipt(self, payment: ReceivedPayment) -> ReceiptRecord | None:
+        """Everything about the receipt of a payment; None if it belongs to no invoice. Raises `row_unreadable`."""
+        ...
+
+    def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
+        """Write `receipt` and `receipt_error` of the payment."""
         ...
 
     def file(self, file: str) -> FileRow | None:
@@ -122,20 +140,41 @@ class DirectusDocumentRecords:
         client = self._rows.read_one("clients", facts.ledger.client, _CLIENT)
         # The child collections, not the invoice's nested lists: Directus cuts those at 100 rows.
         lines = self._of_invoice("line_items", _LINES, invoice)
-        documents = self._rows.read_many(
-            "documents",
-            filter={"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": "invoice"}}]},
-            fields=_DOCUMENTS,
-        )
         return InvoiceRecord(
             facts=facts,
             firm=firm,
             client=client_from_row(client or {}),
             lines=tuple(line_from_row(line, currency) for line in lines),
             payments=self._payments(invoice),
-            documents=tuple(document_from_row(document) for document in documents),
+            documents=self._documents(invoice, "invoice"),
             logo=logo,
         )
+
+    def received_payment(self, payment: str) -> ReceivedPayment | None:
+        """The payment as its receipt shows it."""
+        row = self._rows.read_one("payments", payment, _RECEIVED)
+        return received_payment_from_row(row) if row is not None else None
+
+    def receipt(self, payment: ReceivedPayment) -> ReceiptRecord | None:
+        """Everything about the receipt of a payment."""
+        row = self._rows.read_one("invoices", payment.invoice, _INVOICE) if payment.invoice else None
+        if row is None:
+            return None
+        facts = facts_from_row(row)
+        firm, logo = firm_from_row(self._rows.read_singleton("firm", _FIRM))
+        client = self._rows.read_one("clients", facts.ledger.client, _CLIENT)
+        return ReceiptRecord(
+            payment=payment,
+            invoice=facts,
+            firm=firm,
+            addressee=client_from_row(client or {}),
+            documents=receipts_of(payment.id, self._documents(facts.ledger.id, "receipt")),
+            logo=logo,
+        )
+
+    def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
+        """Write `receipt` and `receipt_error` of the payment."""
+        self._rows.update("payments", payment, changes)
 
     def file(self, file: str) -> FileRow | None:
         """A `directus_files` row."""
@@ -183,6 +222,15 @@ class DirectusDocumentRecords:
             )
         ]
         return tuple(payment_from_row(row, refunds, disputes) for row in rows)
+
+    def _documents(self, invoice: str, document_type: str) -> tuple[DocumentRow, ...]:
+        """Of one type, of the invoice; a receipt cannot be told from another by Directus's filters."""
+        rows = self._rows.read_many(
+            "documents",
+            filter={"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": document_type}}]},
+            fields=_DOCUMENTS,
+        )
+        return tuple(document_from_row(row) for row in rows)
 
     def _of_invoice(self, collection: str, fields: Sequence[str], invoice: str) -> list[Row]:
         return self._rows.read_many(

@@ -35,6 +35,7 @@ from billing.core.printed_invoice import (
     PrintedLine,
     envelope_lines,
 )
+from billing.core.printed_receipt import ReceivedPayment
 
 #: C0 and C1 controls but tab and line feed, lone surrogates, and the marks that reverse the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -111,6 +112,14 @@ class _PaymentDatesRow(RowModel):
     date_created: Timestamp
 
 
+class _ReceivedRow(_PaymentDatesRow):
+    brand: Text = ""
+    bank_name: Text = ""
+    last4: Text = ""
+    receipt: Key | None = None
+    receipt_error: Text = ""
+
+
 class _DocumentRow(RowModel):
     id: str
     version: int | None = None
@@ -182,14 +191,39 @@ def payment_from_row(
         id=payment.id,
         kept=amount_kept(payment, refunds, payment_disputes),
         succeeded=payment.status is PaymentStatus.SUCCEEDED,
-        method=payment.method if payment.method in METHODS else "other",
+        method=_method(payment.method),
         date=parsed.payment_date,
         booked_at=parsed.date_created,
     )
 
 
+def received_payment_from_row(row: Row) -> ReceivedPayment:
+    """Parse a `payments` row read for its receipt."""
+    payment = ledger_payment_from_row(row)
+    parsed = parse(_ReceivedRow, row, "payments")
+    return ReceivedPayment(
+        id=payment.id,
+        amount=payment.amount,
+        succeeded=payment.status is PaymentStatus.SUCCEEDED,
+        method=_method(payment.method),
+        booked_at=parsed.date_created,
+        invoice=payment.invoice,
+        client=payment.client,
+        date=parsed.payment_date,
+        brand=parsed.brand,
+        bank_name=parsed.bank_name,
+        last4=parsed.last4,
+        receipt=parsed.receipt,
+        receipt_error=parsed.receipt_error,
+    )
+
+
+def _method(method: str) -> str:
+    return method if method in METHODS else "other"
+
+
 def document_from_row(row: Row) -> DocumentRow:
-    """Parse a `documents` row of an invoice."""
+    """Parse a `documents` row that the renderer made."""
     parsed = parse(_DocumentRow, row, "documents")
     try:
         printed = None if parsed.printed_payments is None else printed_form(parsed.printed_payments)

@@ -37,7 +37,7 @@ INVOICE_FIELDS = (
 LINE_ITEM_FIELDS = ("id", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
-    "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note",
+    "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
 )  # fmt: skip
 REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
 PAYMENT_DISPUTE_FIELDS = (
@@ -138,6 +138,7 @@ class _PaymentRow(RowModel):
     fee: Decimal | None = None
     client: Key | None = None
     note: str | None = None
+    receipt: Key | None = None
 
 
 class _ReversalRow(RowModel):
@@ -211,6 +212,7 @@ def payment_from_row(row: Row) -> Payment:
         fee=_money(parsed.fee, currency),
         client=parsed.client,
         note=parsed.note,
+        receipt=parsed.receipt,
     )
 
 

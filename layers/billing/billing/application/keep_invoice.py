@@ -38,6 +38,7 @@ from billing.core.ledger import (
     amount_refunded,
     state_of,
 )
+from billing.core.receipts_due import perhaps_edited, without_receipt
 from billing.errors import (
     BillingError,
     DirectusRejected,
@@ -335,10 +336,25 @@ class KeepInvoice:
         if draw and changes:
             # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
             changes |= {"pdf_status": "pending", "pdf_error": None}
+        if "amount_paid" in changes:
+            self._ask_for_receipts(perhaps_edited(ledger.payments))  # once written, nothing tells of an edit
         if changes or updated or booking.created:
             self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
         if draw:
             self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
+        if invoice.sent_at is not None or "sent_at" in changes:
+            self._acknowledge(after, booking)
+
+    def _acknowledge(self, after: Ledger, booking: Booking) -> None:
+        """Ask for the receipts that are missing: by the rows, so that whoever dies before is made good by the next."""
+        payments = self._ledger(after.invoice.id).payments if booking.created else after.payments
+        self._ask_for_receipts(without_receipt(payments))
+
+    def _ask_for_receipts(self, payments: Sequence[str]) -> None:
+        if payments:
+            self.render_queue.send_many(
+                [{"type": "receipt", "payment": payment, "force": False} for payment in payments]
+            )
 
     def _book_only(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
         """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
@@ -352,6 +368,8 @@ class KeepInvoice:
         if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
             changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
         self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
+        if ledger.invoice.sent_at is not None:
+            self._acknowledge(ledger_after(ledger, booking), booking)
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:

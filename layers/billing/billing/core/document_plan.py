@@ -5,12 +5,22 @@ later one, forced or after a discount, prints the same, whatever was paid or ref
 """
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from billing.core.ledger import local_date
 from billing.core.money import Money
-from billing.core.printed_invoice import Addressee, InvoiceFacts, Letterhead, PrintedLine, PrintedPayment
+from billing.core.printed_invoice import (
+    Addressee,
+    DocumentIdentity,
+    InvoiceFacts,
+    Letterhead,
+    PrintedLine,
+    PrintedPayment,
+)
+
+_NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class BookedPayment:
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A `documents` row of type `invoice`. `printed_payments` is None on a row that does not say."""
+    """A `documents` row that the renderer made. `printed_payments` is None on a row that does not say."""
 
     id: str
     version: int
@@ -57,6 +67,51 @@ class InvoiceRecord:
     payments: tuple[BookedPayment, ...] = ()
     documents: tuple[DocumentRow, ...] = ()
     logo: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedDocument:
+    """A document with the rows it will have: all of them follow from its content, but for the bytes and `version`.
+
+    `name` is what the file is called when it is downloaded, without its ending.
+    """
+
+    identity: DocumentIdentity
+    type: str
+    client: str
+    invoice: str
+    title: str
+    name: str
+    version: int
+    printed_payments: tuple[PrintedPayment, ...]
+
+    def file_row(self, storage: str, size: int) -> dict[str, object]:
+        """The `directus_files` row; `storage` is the name of Directus's storage location, `size` in bytes."""
+        return {
+            "id": self.identity.file_id,
+            "storage": storage,
+            "filename_disk": self.identity.object_key,
+            "filename_download": f"{_NOT_IN_A_FILE_NAME.sub('-', self.name)}.pdf",
+            "type": "application/pdf",
+            "filesize": size,
+            "title": self.title,
+        }
+
+    def document_row(self, sha256: str) -> dict[str, object]:
+        """The `documents` row; `sha256` is that of the bytes."""
+        return {
+            "id": self.identity.document_id,
+            "client": self.client,
+            "invoice": self.invoice,
+            "type": self.type,
+            "title": self.title,
+            "file": self.identity.file_id,
+            "sha256": sha256,
+            "content_hash": self.identity.content_hash,
+            "version": self.version,
+            "visible_to_client": True,
+            "printed_payments": stored_form(self.printed_payments),
+        }
 
 
 def payments_to_print(record: InvoiceRecord, sent_at: dt.datetime) -> tuple[PrintedPayment, ...]:

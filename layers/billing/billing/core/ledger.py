@@ -114,6 +114,7 @@ class Payment:
     fee: Money | None = None
     client: str | None = None
     note: str | None = None
+    receipt: str | None = None
 
 
 @dataclass(frozen=True)

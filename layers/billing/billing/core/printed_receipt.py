@@ -49,6 +49,8 @@ BRANDS = {
 class ReceivedPayment:
     """A payment row. `amount` is what was received, whatever was given back later; `booked_at` is in UTC.
 
+    `receipt` is the file of its receipt, `receipt_error` says why there is none.
+
     Not the firm's own `reference` and `note`, nor Stripe's ids: the client may not read these, so no client's paper
     shows them.
     """
@@ -65,6 +67,7 @@ class ReceivedPayment:
     bank_name: str = ""
     last4: str = ""
     receipt: str | None = None
+    receipt_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""The rendering worker with everything around it, on fakes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from billing.adapters.document_records import DirectusDocumentRecords
+from billing.application.deliver_document import DocumentDelivery
+from billing.application.render_document import RenderDocument
+from billing.application.render_queue import RenderQueue
+from billing.application.render_receipt import RenderReceipt
+from tests.unit.render_pdf.fakes import FakeDirectus, FakeFiles, FakeInvoiceQueue, FakeRenderer, FakeStore
+from tests.unit.render_pdf.firm_rows import INVOICE, directus
+
+
+@dataclass
+class Office:
+    """The use case with everything around it."""
+
+    directus: FakeDirectus
+    store: FakeStore
+    renderer: FakeRenderer
+    queue: FakeInvoiceQueue
+    files: FakeFiles
+    portal_url: str = ""
+
+    @property
+    def delivery(self) -> DocumentDelivery:
+        return DocumentDelivery(DirectusDocumentRecords(self.directus), self.store, "s3")
+
+    @property
+    def render(self) -> RenderDocument:
+        return RenderDocument(
+            records=DirectusDocumentRecords(self.directus),
+            delivery=self.delivery,
+            renderer=self.renderer,
+            files=self.files,
+            invoice_queue=self.queue,
+            portal_url=self.portal_url,
+        )
+
+    @property
+    def receipts(self) -> RenderReceipt:
+        return RenderReceipt(DirectusDocumentRecords(self.directus), self.delivery, self.renderer, self.files)
+
+    @property
+    def work(self) -> RenderQueue:
+        return RenderQueue(self.render, self.receipts)
+
+    @property
+    def invoice(self) -> dict[str, Any]:
+        return self.directus.collections["invoices"][INVOICE]
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        return list(self.directus.collections["documents"].values())
+
+    @property
+    def pdf_files(self) -> list[dict[str, Any]]:
+        return [
+            f for f in self.directus.collections["directus_files"].values() if f["type"] == "application/pdf"
+        ]
+
+    def state(self) -> tuple[Any, ...]:
+        status = self.invoice["pdf_status"], self.invoice["pdf_error"]
+        return status, self.documents, self.pdf_files, self.store.objects
+
+
+def office(**invoice: Any) -> Office:
+    rows = directus(**invoice)
+    return Office(rows, FakeStore(rows.effects), FakeRenderer(), FakeInvoiceQueue(), FakeFiles())
