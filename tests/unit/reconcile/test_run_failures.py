@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from billing.application.reconcile import RESERVE_SECONDS
 from billing.application.reconcile_care import MOST_FAILING
 from billing.core.reconciliation import UnreadableRow
 from billing.errors import StripeUnreadable, UpstreamUnavailable
@@ -218,3 +219,28 @@ def test_a_queue_that_fails_in_an_unknown_way_loses_nothing_that_was_found(error
     report = house.run()
     assert [one.ids["queue"] for one in report.differences] == ["render", "work"]
     assert kinds(report.repaired) == ["invoice_differs"]
+
+
+class AwayForSessions(CountedStripe):
+    """Stripe that answers lists and refunds, and is away when it is asked for the session of a payment."""
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        message = f"Stripe cannot be reached ({payment_intent})."
+        raise UpstreamUnavailable(message, code="stripe_unavailable")
+
+
+def test_refunds_that_a_list_named_and_nobody_compared_are_not_noted_as_compared() -> None:
+    """Else the next part would not ask about their rows either."""
+    stripe = AwayForSessions()
+    house = House(records=stripe)
+    stripe.account = house.stripe
+    house.invoice("100.00")
+    session = house.pay().checkout_session
+    house.stripe.pays(session)
+    house.deliver()
+    refund = house.stripe.refunds_payment(session, 100)
+    house.drop_webhooks()
+    house.invoice("100.00", id=OTHER, invoice_number="other")
+    report = house.run(remaining_seconds=lambda: RESERVE_SECONDS - 1, resume={"phase": "refunds"})
+    assert {"phase": "refunds"} in [one.ids for one in report.differences]
+    assert all(refund not in kept for kept in house.notes.kept.values())

@@ -176,9 +176,9 @@ class Comparisons:
                 continue
             of = self._reversals[kind]
             stored, unreadable = readable(of.named(sources))
-            scope.reversals |= set(sources)
             found = [one for one in map(of.retrieve, sorted(set(sources))) if one is not None]
             differences += [*unreadable, *self.reversals(found, stored, scope)]
+            scope.reversals |= set(sources)
         return differences
 
     def reversals(

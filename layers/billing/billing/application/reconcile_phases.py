@@ -130,7 +130,6 @@ class Phases:
     def _listed_reversals(self, of: ReversalQuestions, scope: Scope, after: str | None) -> Iterator[Page]:
         care = Care(of.checked)
         for some in batched(of.created_since(scope.since, after=after), PAGE, strict=False):
-            scope.reversals |= {found.id for found in some}
             stored, unreadable = readable(
                 of.named([one.id for one in some if one.payment_intent is not None])
             )
@@ -139,9 +138,11 @@ class Phases:
                 few: Sequence[StripeRefund | StripeDispute], stored: Sequence[ReversalRow] = tuple(stored)
             ) -> list[Difference]:
                 found = [one for one in few if one.payment_intent is not None]
-                return care.compare(
+                differences = care.compare(
                     found, _id_of, lambda these: self._compare.reversals(these, stored, scope)
                 )
+                scope.reversals |= {one.id for one in few}  # not before: what failed is asked for row by row
+                return differences
 
             for seen, differences in pieces(batched(some, FEW, strict=False), compare, scope.hurry):
                 intents = [one.payment_intent for few in seen for one in few]
