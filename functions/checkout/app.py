@@ -8,9 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from billing.adapters.time_limit import TimeLimit
-from billing.errors import TooManyAttempts
-from billing.http_api import answer, json_object, problem, require_flow_secret, respond
-from billing.observability import count, log_refusal, logger, metrics
+from billing.http_api import answer, json_object, require_flow_secret, respond
+from billing.observability import count, logger, metrics
 from billing.request_values import optional, required_uuid
 
 if TYPE_CHECKING:
@@ -105,10 +104,7 @@ def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
         return_url=optional(body, "return_url"),
     )
     logger.append_keys(invoice=request.invoice)
-    try:
-        started = function.start_checkout(request)
-    except TooManyAttempts as error:
-        return _asked_too_often(event, error)
+    started = function.start_checkout(request)
     count("CheckoutStarted")
     logger.info(
         "A Checkout session is open.", checkout_session=started.checkout_session, reused=started.reused
@@ -124,13 +120,3 @@ def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
             "reused": started.reused,
         },
     )
-
-
-def _asked_too_often(event: HttpEvent, error: TooManyAttempts) -> HttpAnswer:
-    """The one refusal that passes by itself though nothing is wrong: it says when."""
-    log_refusal(error)
-    count("RequestRefused")
-    instance = f"urn:request:{(event.get('requestContext') or {}).get('requestId', 'unknown')}"
-    refused = problem(error, instance)
-    refused["headers"]["Retry-After"] = str(error.retry_after)
-    return refused

@@ -10,7 +10,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from billing.errors import BadRequest, BillingError, PayloadTooLarge, Unauthenticated, UpstreamUnavailable
+from billing.errors import (
+    BadRequest,
+    BillingError,
+    PayloadTooLarge,
+    TooManyAttempts,
+    Unauthenticated,
+    UpstreamUnavailable,
+)
 from billing.observability import count, log_refusal, logger
 
 type HttpEvent = Mapping[str, Any]
@@ -90,8 +97,10 @@ def answer(status: int, body: Mapping[str, object], headers: Mapping[str, str] |
 def problem(error: BillingError, instance: str) -> HttpAnswer:
     """The error as RFC 9457 problem+json; `Retry-After` where repeating can help."""
     headers = {"Content-Type": "application/problem+json"}
-    if error.retryable or error.status == 502:  # noqa: PLR2004  # HTTP's own number
-        headers["Retry-After"] = str(error.retry_after if isinstance(error, UpstreamUnavailable) else 60)
+    if isinstance(error, UpstreamUnavailable | TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    elif error.retryable or error.status == 502:  # noqa: PLR2004  # HTTP's own number
+        headers["Retry-After"] = "60"
     body = {
         "type": f"urn:legal-billing:{error.code.replace('_', '-')}",
         "title": error.title,

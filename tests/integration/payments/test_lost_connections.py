@@ -103,7 +103,7 @@ def test_a_read_that_is_cut_is_asked_again_and_nobody_notices(
     invoice = firm.invoice("500.00")
     proxy.cut("GET", "/items/firm", moment)
     if moment != "answered too late":  # each of which takes as long as one waits
-        proxy.cut("SEARCH", "/items/payments", moment)
+        proxy.cut("SEARCH", "/users", moment)
         proxy.cut("SEARCH", "/items/invoices", moment)
     assert firm.checkout(invoice)[0] == 200
     assert proxy.left == []

@@ -12,6 +12,7 @@ from billing.errors import (
     Conflict,
     NotFound,
     PayloadTooLarge,
+    TooManyAttempts,
     Unauthenticated,
     UpstreamFailed,
     UpstreamUnavailable,
@@ -188,9 +189,10 @@ def test_every_error_of_the_tree_makes_a_problem() -> None:
     for kind in every_error():
         error = kind.__new__(kind)
         BillingError.__init__(error, "A sentence.", invoice=ID)
-        if isinstance(error, UpstreamUnavailable):
-            error.retry_after = 1
+        if isinstance(error, UpstreamUnavailable | TooManyAttempts):
+            error.retry_after = 7
         given = problem(error, "urn:request:x")
+        assert (given["headers"].get("Retry-After") == "7") == hasattr(error, "retry_after")
         assert given["statusCode"] == kind.status
         assert json.loads(given["body"])["code"] == kind.default_code
 

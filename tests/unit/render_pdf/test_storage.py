@@ -99,8 +99,9 @@ class RotatingToken:
 class Assets:
     """Directus's /assets: one file, for the new token."""
 
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int = 200, refusal: bytes = b"") -> None:
         self.status = status
+        self.refusal = refusal
         self.asked: list[str] = []
 
     def send(
@@ -116,7 +117,8 @@ class Assets:
         self.asked.append(f"{method} {url}")
         assert body is None
         fresh = headers["Authorization"] == "Bearer new"
-        return HttpResponse(self.status, b"logo") if fresh else HttpResponse(401)
+        content = b"logo" if self.status == 200 else self.refusal
+        return HttpResponse(self.status, content) if fresh else HttpResponse(401)
 
 
 def test_a_file_is_read_with_a_rotated_token() -> None:
@@ -125,12 +127,20 @@ def test_a_file_is_read_with_a_rotated_token() -> None:
     assert transport.asked == ["GET https://d.example/assets/a%2F..%2Fb"] * 2
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, DirectusRejected), (503, UpstreamUnavailable)])
-def test_a_file_that_is_not_there_is_final_and_a_busy_directus_is_not(
-    status: int, error: type[Exception]
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (403, b'{"errors": [{"message": "x", "extensions": {"code": "FORBIDDEN"}}]}', DirectusRejected),
+        (403, b"<html>Blocked</html>", UpstreamUnavailable),
+        (404, b"404 page not found", UpstreamUnavailable),
+        (503, b"", UpstreamUnavailable),
+    ],
+)
+def test_a_file_that_is_not_there_is_final_and_a_busy_directus_or_a_proxy_is_not(
+    status: int, body: bytes, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        DirectusAssets("https://d.example", RotatingToken(), Assets(status)).read("a")
+        DirectusAssets("https://d.example", RotatingToken(), Assets(status, body)).read("a")
 
 
 class Huge(Assets):

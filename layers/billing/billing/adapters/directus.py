@@ -199,6 +199,11 @@ def _data(answer: HttpResponse, method: str, path: str) -> Any:
     raise _refusal(extensions, answer.status, method, path)
 
 
+def is_refusal(body: bytes) -> bool:
+    """Whether the body of a refused request is Directus's own: a proxy's page refuses nothing."""
+    return _extensions(_parse(body)) is not None
+
+
 def _extensions(document: Any) -> Mapping[str, Any] | None:
     """`errors[0].extensions`; None without a `code`, which every error of Directus's has: then it is not Directus's."""
     match document:

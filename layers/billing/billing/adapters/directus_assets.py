@@ -3,7 +3,7 @@
 from typing import Protocol
 from urllib.parse import quote
 
-from billing.adapters.directus import Token
+from billing.adapters.directus import Token, is_refusal
 from billing.adapters.http import HttpResponse, Transport
 from billing.core.printed_invoice import MAX_LOGO_BYTES
 from billing.errors import AnswerTooLarge, DirectusRejected, Unprocessable, UpstreamUnavailable
@@ -37,7 +37,7 @@ class DirectusAssets:
             answer = self._get(file, self._token.refresh())
         if answer.status == 200:  # noqa: PLR2004  # HTTP's own number
             return answer.body
-        if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004  # HTTP's own number
+        if answer.status in {408, 429} or answer.status >= 500 or not is_refusal(answer.body):  # noqa: PLR2004  # HTTP's own number
             message = f"Directus answered {answer.status} when asked for a file."
             raise UpstreamUnavailable(message, file=file)
         message = f"Directus answered {answer.status} when asked for a file; look at the service user's permissions."
