@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing.application.reconcile import PARTS_OF_A_PHASE, RESERVE_SECONDS, Report
+from billing.application.reconcile_comparisons import Scope
 from billing.application.reconcile_phases import first_key
+from billing.application.reconcile_run import Run
 from billing.errors import UpstreamUnavailable
 from tests.unit.fakes.steps import Crash, crash
 from tests.unit.reconcile.house import House, kinds
@@ -121,6 +124,21 @@ def test_two_repairs_of_one_session_are_one_message_though_they_are_found_in_two
     house.drop_webhooks()
     assert kinds(parted(house)) == ["refund_missing", "dispute_missing"]
     assert len(house.queue.messages()) == 1
+
+
+def test_whatever_a_scope_remembers_is_handed_on() -> None:
+    """Also what it will remember one day."""
+    house = House()
+    scope, later = Scope(NOW, NOW), Scope(NOW, NOW)
+    remembered = [one.name for one in fields(scope) if isinstance(getattr(scope, one.name), set)]
+    assert len(remembered) >= 5
+    first = Run(scope, house.queue, house.rendering, widened=False)
+    for name in remembered:
+        getattr(scope, name).add(f"an id of {name}")
+    notes = house.notes.recall(house.notes.keep(first.notes()))
+    Run(later, house.queue, house.rendering, widened=False, notes=notes)
+    for name in remembered:
+        assert getattr(later, name) == {f"an id of {name}"}
 
 
 def test_lost_notes_cost_questions_and_nothing_else() -> None:
