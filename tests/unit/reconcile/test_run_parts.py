@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from billing.errors import UpstreamUnavailable
 from tests.unit.fakes.steps import Crash, crash
 from tests.unit.reconcile.house import House, kinds
 from tests.unit.reconcile.run_support import LIST_PAGE, firm
-from tests.unit.reconcile.support import NOW
+from tests.unit.reconcile.support import NOW, FakeContinuation, FakeReports
 from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
@@ -161,9 +161,9 @@ def test_lost_notes_cost_questions_and_nothing_else() -> None:
 # ---- what it leaves out ---------------------------------------------------------------------------------
 
 
-def without_sessions(payments: int) -> House:
+def without_sessions(payments: int, **surroundings: Any) -> House:
     """Rows that Stripe is asked about one by one, because no list explains them."""
-    house = House()
+    house = House(**surroundings)
     for number in range(payments):
         house.payment(
             "1.00", id=f"{number:08x}-0000-4000-8000-000000000000", invoice=None, client=None, method="card",
@@ -236,37 +236,49 @@ def test_a_run_begins_elsewhere_each_time_and_stays_with_it_in_all_its_parts() -
 # ---- what becomes of a part that dies -------------------------------------------------------------------
 
 
+@dataclass
+class Dying(FakeReports):
+    """Reports during which the process dies, as long as `dies`."""
+
+    dies: bool = True
+
+    def publish(self, report: PrintableReport) -> str | None:
+        if self.dies:
+            crash()
+        return super().publish(report)
+
+
+@dataclass
+class Watching(FakeContinuation):
+    """A continuation that knows how many reports were stored when it was asked for."""
+
+    reports: FakeReports = field(default_factory=FakeReports)
+    stored: list[int] = field(default_factory=list)
+
+    def hand_over(self, event: Mapping[str, object]) -> None:
+        self.stored.append(len(self.reports.stored))
+        super().hand_over(event)
+
+
 def test_the_report_is_stored_before_the_next_part_is_started() -> None:
     """A part that dies while it reports has started nothing: no repetition of it can make two runs of one."""
-    house = without_sessions(3)
-
-    def dies(_: PrintableReport) -> str | None:
-        crash()
-        return None
-
-    publish, house.reports.publish = house.reports.publish, dies  # type: ignore[method-assign]  # a fake that dies
+    reports = Dying()
+    house = without_sessions(3, reports=reports)
     with pytest.raises(Crash):
         house.run(remaining_seconds=lambda: RESERVE_SECONDS - 1)
     assert house.continuation.events == []
-    house.reports.publish = publish  # type: ignore[method-assign]  # as it was
+    reports.dies = False
     assert house.run(remaining_seconds=lambda: RESERVE_SECONDS - 1).continued
-    assert [report.continued for report in house.reports.stored] == [True]
+    assert [report.continued for report in reports.stored] == [True]
     assert len(house.continuation.events) == 1
 
 
 def test_a_run_that_looks_further_back_is_started_after_the_report_too() -> None:
-    house = without_sessions(1)
+    watching = Watching()
+    house = without_sessions(1, reports=watching.reports, continuation=watching)
     house.invoice("100.00", amount_paid="9.00", sent_at="2026-04-01T10:00:00+00:00")
-    started: list[int] = []
-    hand_over = house.continuation.hand_over
-
-    def counted(event: Mapping[str, object]) -> None:
-        started.append(len(house.reports.stored))
-        hand_over(event)
-
-    house.continuation.hand_over = counted  # type: ignore[method-assign]  # a fake that looks around
-    house.run()
-    assert started == [1]
+    assert house.run().widened is not None
+    assert watching.stored == [1]
 
 
 def test_what_could_not_be_started_is_in_the_stored_report_too() -> None:
