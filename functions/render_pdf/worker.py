@@ -13,6 +13,7 @@ from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.adapters.warm_start import draw_once, is_init, reseed_after_restore
 from billing.application.deliver_document import DocumentDelivery
 from billing.application.render_document import RenderDocument
 from billing.application.render_queue import RenderQueue
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 @cache
 def build() -> tuple[RenderQueue, MessageControl]:
-    """The composition root; it imports WeasyPrint and reads the fonts."""
+    """The composition root; it imports WeasyPrint, reads the fonts and draws a document that nobody sees."""
     settings = RenderWorkerSettings.from_environment(os.environ)
     renderer = WeasyPrintRenderer(DocumentTemplate())
-    renderer.warm_up()
+    draw_once(renderer)
     records = DirectusDocumentRecords(composition.directus(settings.directus))
     store = S3DocumentStore(boto3.client("s3"), settings.documents_bucket)
     delivery = DocumentDelivery(records, store, settings.directus_storage)
@@ -53,3 +54,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     """Carry out the messages of one batch."""
     render, control = build()
     return process_batch(event, render.handle, control)
+
+
+if is_init(os.environ):
+    # Lambda gives init more processor than a message, and takes a snapshot after it; elsewhere an import stays cheap.
+    build()
+    reseed_after_restore()

@@ -7,11 +7,12 @@ import pytest
 
 from billing.adapters.pdf_renderer import RenderedPdf
 from billing.adapters.warm_start import draw_once, is_init, nobodys_invoice, reseed_after_restore
-from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.errors import NotDrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from billing.core.printed_invoice import Logo, PrintedInvoice
 
 
 class Renderer:
