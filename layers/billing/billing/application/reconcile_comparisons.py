@@ -115,6 +115,9 @@ class Comparisons:
                 scope.completing.add(row.id)
             if row is not None and row.transaction_id is None and compared:
                 scope.named.add(row.id)
+            scope.named |= {
+                one.ids["payment"] for one in compared if one.kind == "payment_without_transaction"
+            }
             differences += _once_tried(compared, moment_of(session), scope)
         return differences
 
