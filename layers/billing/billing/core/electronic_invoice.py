@@ -313,7 +313,7 @@ def _missing_of_the_tax(printed: PrintedInvoice, category: str) -> Iterable[str]
         )
     elif not rate and category in ("", "S"):
         yield "the invoice is not taxed, and invoices.tax_category does not say why"
-    if category in _NEED_A_REASON and not printed.tax_exemption_reason:
+    elif category in _NEED_A_REASON and not printed.tax_exemption_reason:
         yield "the reason for no tax is missing (invoices.tax_exemption_reason)"
 
 
@@ -381,3 +381,9 @@ def _project(printed: PrintedInvoice) -> tuple[str, str] | None:
     """BT-11, with its name: the matter."""
     number = printed.matter_number or printed.matter_name
     return (number, printed.matter_name or number) if number else None
+
+
+def remark_on(printed: PrintedInvoice) -> str | None:
+    """What staff must be told beside a finished document: why it carries no electronic invoice that the firm wants."""
+    electronic = electronic_invoice(printed) if printed.firm.electronic_invoice else None
+    return str(electronic) if isinstance(electronic, NotElectronic) else None
