@@ -66,6 +66,6 @@ def _in_rgb(asset: Logo) -> Logo:
                 return asset
             converted = io.BytesIO()
             image.convert("RGB").save(converted, "PNG")
-    except (OSError, ValueError, Image.DecompressionBombError):  # a picture that cannot be read is WeasyPrint's to report
-        return asset
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return asset  # a picture that cannot be read is WeasyPrint's to report
     return Logo(converted.getvalue(), "image/png")

@@ -1,7 +1,8 @@
 """Make sure an invoice's PDF exists, once (`deliver_document`), and that the invoice says so (`pdf_status`).
 
 What the invoice's own data forbids is written on the invoice (`pdf_status` `failed`, `pdf_error`) and ends the
-message; what may pass is raised.
+message; what may pass is raised. Beside `ready`, `pdf_error` says what a finished document lacks: the electronic
+invoice that the firm wants and the data do not suffice for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from billing.application.deliver_document import firm_logo, lies_in_its_rows, told_to_staff
 from billing.core.document_plan import InvoiceRecord, PlannedDocument, next_version, payments_to_print
+from billing.core.electronic_invoice import remark_on
 from billing.core.ledger import LineItem, checked_totals
 from billing.core.printed_invoice import (
     Logo,
@@ -58,7 +60,7 @@ class RenderDocument:
         """
         try:
             record = self._record(invoice)
-            self._deliver(record, force=force)
+            remark = self._deliver(record, force=force)
         except BillingError as error:
             if not lies_in_its_rows(error):
                 raise
@@ -67,7 +69,7 @@ class RenderDocument:
             self.records.set_pdf_status(invoice, "failed", told_to_staff(error))
         else:
             count("DocumentReady")
-            self.records.set_pdf_status(invoice, "ready")
+            self.records.set_pdf_status(invoice, "ready", remark)
 
     def _record(self, invoice: str) -> InvoiceRecord:
         record = self.records.invoice(invoice)
@@ -79,7 +81,8 @@ class RenderDocument:
             raise Conflict(message, code="invoice_is_draft", invoice=invoice)
         return record
 
-    def _deliver(self, record: InvoiceRecord, *, force: bool) -> None:
+    def _deliver(self, record: InvoiceRecord, *, force: bool) -> str | None:
+        """Make the document; return what staff must be told beside it."""
         printed, logo = self._printed(record)
         identity = identity_of(
             printed,
@@ -103,6 +106,11 @@ class RenderDocument:
         self.delivery.deliver(
             planned, existing, lambda: self.renderer.render_invoice(printed, logo), force=force
         )
+        remark = remark_on(printed)
+        if remark:
+            logger.warning(remark, extra={"invoice": printed.id})
+            count("ElectronicInvoiceMissing")
+        return remark
 
     def _printed(self, record: InvoiceRecord) -> tuple[PrintedInvoice, Logo | None]:
         sent_at = record.facts.ledger.sent_at
