@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
+from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.adapters.unfinished_documents import S3UnfinishedDocuments
 from billing.adapters.warm_start import draw_once, is_init, reseed_after_restore
 from billing.application.deliver_document import DocumentDelivery
 from billing.application.render_document import RenderDocument
@@ -33,8 +35,13 @@ def build() -> tuple[RenderQueue, MessageControl]:
     renderer = WeasyPrintRenderer(DocumentTemplate())
     draw_once(renderer)
     records = DirectusDocumentRecords(composition.directus(settings.directus))
-    store = S3DocumentStore(boto3.client("s3"), settings.documents_bucket)
-    delivery = DocumentDelivery(records, store, settings.directus_storage)
+    s3 = boto3.client("s3")
+    store = S3DocumentStore(s3, settings.documents_bucket)
+    delivery = DocumentDelivery(
+        records,
+        RegisteredFiles(records, store, settings.directus_storage),
+        S3UnfinishedDocuments(s3, settings.documents_bucket),
+    )
     files = composition.directus_files(settings.directus)
     invoices = RenderDocument(
         records=records,

@@ -11,6 +11,7 @@ import pytest
 
 from billing.adapters.directus import DirectusClient
 from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import StoredObject
 from billing.adapters.http import Urllib3Transport
@@ -21,6 +22,7 @@ from billing.application.render_receipt import RenderReceipt
 from billing.errors import DirectusRejected
 from local.seed import seed_id
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
+from tests.unit.render_pdf.fakes import Effects, FakeUnfinished
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
@@ -87,7 +89,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     transport = Urllib3Transport()
     store = DirectoryStore(directus.directory / "uploads", {})
     records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport))
-    delivery = DocumentDelivery(records, store, "local")
+    delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"), FakeUnfinished(Effects()))
     files = DirectusAssets(directus.url, ServiceToken(), transport)
     render = RenderDocument(records, delivery, renderer, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)

@@ -8,6 +8,7 @@ from typing import Any
 from billing.adapters.directus import Row
 from billing.adapters.document_store import StoredObject
 from billing.adapters.pdf_renderer import RenderedPdf
+from billing.core.document_plan import UnfinishedDocument
 from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import DirectusRejected, RecordNotUnique
@@ -19,10 +20,18 @@ class Crash(Exception):  # it stands for the process dying, not for an error
 
 @dataclass
 class Effects:
-    """Every change to the outside, in order; `die_after` names the one the process does not survive."""
+    """Every change to the outside, in order; `die_after` names the one the process does not survive.
+
+    `before` is told of each change before it happens, and may die or let another worker in.
+    """
 
     done: list[str] = field(default_factory=list)
     die_after: str | None = None
+    before: Callable[[str], object] = str  # told the effect's name; nothing happens by default
+
+    def begin(self, effect: str) -> None:
+        """Say that the effect is about to happen."""
+        self.before(effect)
 
     def record(self, effect: str) -> None:
         """Note the effect, which has happened, and perhaps die."""
@@ -38,7 +47,6 @@ class FakeDirectus:
     collections: dict[str, dict[str, Row]]
     firm: Row
     effects: Effects
-    before_create: Callable[[str], object] = str  # told the collection's name; nothing happens by default
 
     def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
         row = self.collections.get(collection, {}).get(key)
@@ -62,7 +70,7 @@ class FakeDirectus:
         return {name: self.firm.get(name) for name in fields}
 
     def create(self, collection: str, payload: Mapping[str, object]) -> Row:
-        self.before_create(collection)
+        self.effects.begin(f"create {collection}")
         rows = self.collections.setdefault(collection, {})
         key = str(payload["id"])
         if key in rows:
@@ -76,6 +84,7 @@ class FakeDirectus:
         return dict(payload)
 
     def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Row:
+        self.effects.begin(f"update {collection}")
         self.collections[collection][key].update(payload)
         self.effects.record(f"update {collection}")
         return self.collections[collection][key]
@@ -113,9 +122,32 @@ class FakeStore:
         return StoredObject(key, len(self.objects[key]), self.sha256.get(key, ""))
 
     def put(self, key: str, content: bytes, sha256: str) -> StoredObject:
+        self.effects.begin("put object")
         self.objects[key], self.sha256[key] = content, sha256
         self.effects.record("put object")
         return StoredObject(key, len(content), sha256)
+
+
+@dataclass
+class FakeUnfinished:
+    """What waits in the bucket, as it is stored: bytes under a key."""
+
+    effects: Effects
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def keep(self, document: UnfinishedDocument) -> None:
+        self.effects.begin("keep unfinished")
+        self.objects[f"{document.subject}/{document.planned.identity.file_id}"] = document.to_bytes()
+        self.effects.record("keep unfinished")
+
+    def of(self, subject: str) -> list[UnfinishedDocument]:
+        kept = [written for key, written in self.objects.items() if key.startswith(f"{subject}/")]
+        return [UnfinishedDocument.from_bytes(subject, written) for written in kept]
+
+    def forget(self, document: UnfinishedDocument) -> None:
+        self.effects.begin("forget unfinished")
+        self.objects.pop(f"{document.subject}/{document.planned.identity.file_id}", None)
+        self.effects.record("forget unfinished")
 
 
 @dataclass

@@ -3,12 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
+from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.application.deliver_document import DocumentDelivery
 from billing.application.render_document import RenderDocument
 from billing.application.render_queue import RenderQueue
 from billing.application.render_receipt import RenderReceipt
-from tests.unit.render_pdf.fakes import FakeDirectus, FakeFiles, FakeInvoiceQueue, FakeRenderer, FakeStore
+from tests.unit.render_pdf.fakes import (
+    FakeDirectus,
+    FakeFiles,
+    FakeInvoiceQueue,
+    FakeRenderer,
+    FakeStore,
+    FakeUnfinished,
+)
 from tests.unit.render_pdf.firm_rows import INVOICE, directus
 
 
@@ -21,11 +29,13 @@ class Office:
     renderer: FakeRenderer
     queue: FakeInvoiceQueue
     files: FakeFiles
+    unfinished: FakeUnfinished
     portal_url: str = ""
 
     @property
     def delivery(self) -> DocumentDelivery:
-        return DocumentDelivery(DirectusDocumentRecords(self.directus), self.store, "s3")
+        records = DirectusDocumentRecords(self.directus)
+        return DocumentDelivery(records, RegisteredFiles(records, self.store, "s3"), self.unfinished)
 
     @property
     def render(self) -> RenderDocument:
@@ -62,9 +72,16 @@ class Office:
 
     def state(self) -> tuple[Any, ...]:
         status = self.invoice["pdf_status"], self.invoice["pdf_error"]
-        return status, self.documents, self.pdf_files, self.store.objects
+        return status, self.documents, self.pdf_files, self.store.objects, self.unfinished.objects
 
 
 def office(**invoice: Any) -> Office:
     rows = directus(**invoice)
-    return Office(rows, FakeStore(rows.effects), FakeRenderer(), FakeInvoiceQueue(), FakeFiles())
+    return Office(
+        rows,
+        FakeStore(rows.effects),
+        FakeRenderer(),
+        FakeInvoiceQueue(),
+        FakeFiles(),
+        FakeUnfinished(rows.effects),
+    )

@@ -22,7 +22,14 @@ from tests.unit.render_pdf.fakes import Crash
 from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE, LOGO, line, payment
 from tests.unit.render_pdf.office import Office, office
 
-EVERY_STEP = ["put object", "create directus_files", "create documents", "update invoices"]
+EVERY_STEP = [
+    "keep unfinished",
+    "put object",
+    "create directus_files",
+    "create documents",
+    "forget unfinished",
+    "update invoices",
+]
 
 
 def test_a_sent_invoice_gets_one_object_one_file_row_and_one_documents_row() -> None:
@@ -71,11 +78,11 @@ def test_two_workers_at_once_end_with_one_document(collection: str) -> None:
     running: list[bool] = []
 
     def the_other_is_faster(created: str) -> None:
-        if created == collection and not running:
+        if created == f"create {collection}" and not running:
             running.append(True)
             firm.render.render_invoice(INVOICE)
 
-    firm.directus.before_create = the_other_is_faster
+    firm.directus.effects.before = the_other_is_faster
     firm.render.render_invoice(INVOICE)
     assert running
     assert (len(firm.documents), len(firm.pdf_files), len(firm.store.objects)) == (1, 1, 1)

@@ -12,7 +12,14 @@ from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE, payment
 from tests.unit.render_pdf.office import Office, office
 
 PAYMENT = "p1"
-EVERY_STEP = ["put object", "create directus_files", "create documents", "update payments"]
+EVERY_STEP = [
+    "keep unfinished",
+    "put object",
+    "create directus_files",
+    "create documents",
+    "forget unfinished",
+    "update payments",
+]
 
 
 def paid(**columns: Any) -> Office:
@@ -238,11 +245,11 @@ def test_two_workers_at_once_end_with_one_receipt(collection: str) -> None:
     running: list[bool] = []
 
     def the_other_is_faster(created: str) -> None:
-        if created == collection and not running:
+        if created == f"create {collection}" and not running:
             running.append(True)
             firm.receipts.render_receipt(PAYMENT)
 
-    firm.directus.before_create = the_other_is_faster
+    firm.directus.effects.before = the_other_is_faster
     firm.receipts.render_receipt(PAYMENT)
     assert running
     assert (len(firm.documents), len(firm.pdf_files), len(firm.store.objects)) == (1, 1, 1)

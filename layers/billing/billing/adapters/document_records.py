@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from billing.adapters.directus import Row
+    from billing.core.document_plan import PlannedDocument
     from billing.core.printed_receipt import ReceivedPayment
 
 _INVOICE = (
@@ -70,12 +71,20 @@ class DocumentRecords(Protocol):
         """Write `receipt` and `receipt_error` of the payment."""
         ...
 
+    def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
+        """The versions of the same document: the invoice's, or of a receipt the same payment's."""
+        ...
+
     def file(self, file: str) -> FileRow | None:
         """A `directus_files` row."""
         ...
 
     def register_file(self, row: Mapping[str, object]) -> None:
         """Create a `directus_files` row for an object that is already in S3; a row that is there stays."""
+        ...
+
+    def update_file(self, file: str, changes: Mapping[str, object]) -> None:
+        """Write columns of a `directus_files` row that this user has made."""
         ...
 
     def create_document(self, row: Mapping[str, object]) -> None:
@@ -189,6 +198,10 @@ class DirectusDocumentRecords:
             if self.file(str(row["id"])) is None:
                 raise
 
+    def update_file(self, file: str, changes: Mapping[str, object]) -> None:
+        """Write columns of a `directus_files` row."""
+        self._rows.update("directus_files", file, changes)
+
     def create_document(self, row: Mapping[str, object]) -> None:
         """Create a `documents` row; its id follows from its content, so a taken id is this very document."""
         try:
@@ -204,6 +217,14 @@ class DirectusDocumentRecords:
     def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:
         """Write `pdf_status` and `pdf_error` of the invoice."""
         self._rows.update("invoices", invoice, {"pdf_status": status, "pdf_error": error})
+
+    def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
+        """The versions of the same document."""
+        documents = self._documents(planned.invoice, planned.type)
+        if planned.type != "receipt":
+            return documents
+        (paid,) = planned.printed_payments
+        return receipts_of(paid.id, documents)
 
     def _payments(self, invoice: str) -> tuple[BookedPayment, ...]:
         rows = self._of_invoice("payments", _PAYMENTS, invoice)

@@ -52,9 +52,9 @@ class S3DocumentStore:
         except ClientError as error:
             if _status(error) == 404:  # noqa: PLR2004  # HTTP's own number
                 return None
-            raise _failure(error) from error
+            raise bucket_failure(error) from error
         except BotoCoreError as error:
-            raise _unreachable() from error
+            raise bucket_unreachable() from error
         return StoredObject(key, head["ContentLength"], head.get("Metadata", {}).get(_SHA256, ""))
 
     def put(self, key: str, content: bytes, sha256: str) -> StoredObject:
@@ -70,9 +70,9 @@ class S3DocumentStore:
                 Metadata={_SHA256: sha256},
             )
         except ClientError as error:
-            raise _failure(error) from error
+            raise bucket_failure(error) from error
         except BotoCoreError as error:
-            raise _unreachable() from error
+            raise bucket_unreachable() from error
         return StoredObject(key, len(content), sha256)
 
 
@@ -81,15 +81,16 @@ def _status(error: Exception) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _failure(error: Exception) -> UpstreamFailed | UpstreamUnavailable:
-    """Throttling and server faults may pass; a missing bucket or permission will not."""
+def bucket_failure(error: Exception) -> UpstreamFailed | UpstreamUnavailable:
+    """What S3's refusal means: throttling and server faults may pass; a missing bucket or permission will not."""
     status = _status(error)
     if status == 429 or status >= 500 or status == 0:  # noqa: PLR2004  # HTTP's own numbers
-        return _unreachable()
+        return bucket_unreachable()
     message = f"The documents bucket refused a request ({status}); look at the function's role and the bucket's name."
     return UpstreamFailed(message, code="documents_bucket_refused")
 
 
-def _unreachable() -> UpstreamUnavailable:
+def bucket_unreachable() -> UpstreamUnavailable:
+    """S3 gave no answer."""
     message = "The documents bucket cannot be reached now."
     return UpstreamUnavailable(message, code="documents_bucket_unavailable")

@@ -1,14 +1,19 @@
 """Make sure a document exists, once: its bytes, its `directus_files` row and its `documents` row, in this order.
 
-Every id follows from the content (contract §5), so a crash between two steps, a replayed message or a second worker
-continues the same work.
+Every id follows from the content (contract §5), so a replayed message or a second worker continues the same work.
+A crash between two steps must leave nothing behind that no row names, and the invoice may have changed by the next
+run: its ids then lead elsewhere. So what was drawn is first kept as *unfinished*, bytes and plan in one object, until
+its `documents` row is written. The next run brings whatever it finds there to its end before it does its own work.
+That is adoption, never removal: the document was true when it was drawn, and would be there had nothing crashed. Only
+the unfinished object itself is ever removed, which no row names.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from billing.core.document_plan import UnfinishedDocument, next_version
 from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
 from billing.errors import BillingError, NotDrawn, Unprocessable
 from billing.observability import count, logger
@@ -17,25 +22,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.adapters.directus_assets import FileBytes
+    from billing.adapters.document_files import DocumentFiles
     from billing.adapters.document_records import DocumentRecords
-    from billing.adapters.document_store import DocumentStore, StoredObject
     from billing.adapters.pdf_renderer import RenderedPdf
+    from billing.adapters.unfinished_documents import UnfinishedDocuments
     from billing.core.document_plan import DocumentRow, PlannedDocument
 
 
 @dataclass(frozen=True)
 class DocumentDelivery:
-    """Brings drawn documents to where they belong.
-
-    `storage` is the name of Directus's storage location on the documents bucket.
-    """
+    """Brings drawn documents to where they belong."""
 
     records: DocumentRecords
-    store: DocumentStore
-    storage: str
+    files: DocumentFiles
+    unfinished: UnfinishedDocuments
+
+    def finish(self, subject: str) -> None:
+        """Bring to its end what a run before this one has begun for an invoice, or of a receipt for a payment.
+
+        To be called before the rows are read: these documents have versions, too.
+        """
+        for document in self.unfinished.of(subject):
+            planned = document.planned
+            siblings = self.records.documents_like(planned)
+            existing = next((row for row in siblings if row.id == planned.identity.document_id), None)
+            stored = self.files.find(planned.identity.file_id)
+            if stored is None or stored.sha256 != document.sha256:
+                self.files.write(planned, document.content, document.sha256)
+            else:
+                self.files.ensure_row(planned, stored)
+            self._name(replace(planned, version=next_version(siblings)), existing, document.sha256)
+            self.unfinished.forget(document)
+            count("UnfinishedAdopted")
 
     def deliver(
         self,
+        subject: str,
         planned: PlannedDocument,
         existing: DocumentRow | None,
         draw: Callable[[], RenderedPdf],
@@ -46,31 +68,40 @@ class DocumentDelivery:
 
         `force` draws again what is there already (same content, same ids).
         """
-        stored = None if force else self.store.find(planned.identity.object_key)
-        if stored is None or not stored.sha256:
-            stored = self._stored(planned, draw())
-        if self.records.file(planned.identity.file_id) is None:
-            self.records.register_file(planned.file_row(self.storage, stored.size))
-        if existing is None:
-            self.records.create_document(planned.document_row(stored.sha256))
-        elif (existing.sha256, existing.file) != (stored.sha256, planned.identity.file_id):
-            changes = {"sha256": stored.sha256, "file": planned.identity.file_id}
-            self.records.update_document(existing.id, changes)
+        stored = None if force else self.files.find(planned.identity.file_id)
+        if stored is not None and stored.sha256:
+            self.files.ensure_row(planned, stored)
+            self._name(planned, existing, stored.sha256)
+            return
+        pdf = draw()
+        self._look_for_missing_glyphs(planned, pdf)
+        document = UnfinishedDocument(subject, planned, pdf.content, pdf.sha256)
+        self.unfinished.keep(document)
+        self.files.write(planned, pdf.content, pdf.sha256)
+        self._name(planned, existing, pdf.sha256)
+        self.unfinished.forget(document)
 
     def is_whole(self, document: DocumentRow) -> bool:
         """Whether everything is there that the row names, and the bytes are those it says."""
         if document.file is None or self.records.file(document.file) is None:
             return False
-        stored = self.store.find(f"{document.file}.pdf")
+        stored = self.files.find(document.file)
         return stored is not None and stored.sha256 == document.sha256
 
-    def _stored(self, planned: PlannedDocument, pdf: RenderedPdf) -> StoredObject:
+    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> None:
+        """Write the `documents` row, the last of the document's own."""
+        if existing is None:
+            self.records.create_document(planned.document_row(sha256))
+        elif (existing.sha256, existing.file) != (sha256, planned.identity.file_id):
+            changes = {"sha256": sha256, "file": planned.identity.file_id}
+            self.records.update_document(existing.id, changes)
+
+    def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: RenderedPdf) -> None:
         if pdf.missing_glyphs:
             message = "Characters that no font has were printed as boxes."
             extra = {"invoice": planned.invoice, "missing_glyphs": pdf.missing_glyphs}
             logger.warning(message, extra=extra)
             count("GlyphsMissing", pdf.missing_glyphs)
-        return self.store.put(planned.identity.object_key, pdf.content, pdf.sha256)
 
 
 def firm_logo(file: str | None, records: DocumentRecords, files: FileBytes) -> Logo | None:

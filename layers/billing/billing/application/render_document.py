@@ -59,6 +59,7 @@ class RenderDocument:
         writer has not seen the invoice as sent yet.
         """
         try:
+            self.delivery.finish(invoice)
             record = self._record(invoice)
             remark = self._deliver(record, force=force)
         except BillingError as error:
@@ -104,7 +105,7 @@ class RenderDocument:
             printed_payments=printed.payments,
         )
         self.delivery.deliver(
-            planned, existing, lambda: self.renderer.render_invoice(printed, logo), force=force
+            printed.id, planned, existing, lambda: self.renderer.render_invoice(printed, logo), force=force
         )
         remark = remark_on(printed)
         if remark:

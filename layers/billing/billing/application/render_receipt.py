@@ -67,6 +67,7 @@ class RenderReceipt:
 
     def _receipt_of(self, payment: ReceivedPayment, *, force: bool) -> str | None:
         """The file of the payment's receipt; None if it can have none now."""
+        self.delivery.finish(payment.id)
         record = self.records.receipt(payment) if payment.invoice is not None else None
         if record is None or not receipt_is_due(payment, record.invoice):
             return None
@@ -96,6 +97,10 @@ class RenderReceipt:
         )
         existing = next((row for row in record.documents if row.id == identity.document_id), None)
         self.delivery.deliver(
-            planned, existing, lambda: self.renderer.render_receipt(printed, logo), force=force
+            record.payment.id,
+            planned,
+            existing,
+            lambda: self.renderer.render_receipt(printed, logo),
+            force=force,
         )
         return identity.file_id

@@ -5,9 +5,12 @@ later one, forced or after a discount, prints the same, whatever was paid or ref
 """
 
 import datetime as dt
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from billing.core.ledger import local_date
 from billing.core.money import Money
@@ -165,3 +168,45 @@ def printed_form(stored: Iterable[Mapping[str, str | None]]) -> tuple[PrintedPay
         )
         for row in stored
     )
+
+
+@dataclass(frozen=True)
+class UnfinishedDocument:
+    """A drawn document on its way: whoever finds it can bring it to its end without drawing it again.
+
+    `subject` is the invoice, or of a receipt the payment; `sha256` is that of `content`.
+    """
+
+    subject: str
+    planned: PlannedDocument
+    content: bytes
+    sha256: str
+
+    def to_bytes(self) -> bytes:
+        """One line of JSON, then the document itself; `from_bytes` reads it back."""
+        planned = self.planned
+        head = {
+            "content_hash": planned.identity.content_hash,
+            "file": planned.identity.file_id,
+            "document": planned.identity.document_id,
+            "type": planned.type,
+            "client": planned.client,
+            "invoice": planned.invoice,
+            "title": planned.title,
+            "name": planned.name,
+            "version": planned.version,
+            "printed_payments": stored_form(planned.printed_payments),
+        }
+        return json.dumps(head).encode() + b"\n" + self.content
+
+    @classmethod
+    def from_bytes(cls, subject: str, written: bytes) -> Self:
+        """`KeyError`, `TypeError` or `ValueError` on anything that `to_bytes` did not write."""
+        line, _, content = written.partition(b"\n")
+        head = json.loads(line)
+        planned = PlannedDocument(
+            identity=DocumentIdentity(head["content_hash"], head["file"], head["document"]),
+            printed_payments=printed_form(head["printed_payments"]),
+            **{name: head[name] for name in ("type", "client", "invoice", "title", "name", "version")},
+        )
+        return cls(subject, planned, content, hashlib.sha256(content).hexdigest())
