@@ -1,12 +1,16 @@
 # One way to run each thing. `make` alone lists them; every target ends with exit code 0 or one plain reason.
 PYTHON := .venv/bin/python
 FRESH ?= 0
+ARCHITECTURE ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+LAYER ?= .aws-sam/pdf-layer
+PYTHON313 ?= $(shell sh local/setup/python.sh)
+IN_LAYER = $(MAKE) --no-print-directory -C layers/weasyprint/$(ARCHITECTURE) -f ../Makefile PYTHON="$(PYTHON313)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak up down plan apply doctor check bench deploy lock format
+.PHONY: help demo test soak up down plan apply doctor check bench deploy lock format layer layer-lock layer-reproducible layer-vendor clean-room
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 demo: ## set everything up and run one invoice through its whole life; leaves the stack running
 	@sh local/setup/run.sh stack
@@ -56,6 +60,24 @@ deploy: ## sam build and sam deploy to AWS
 lock: ## write the lock files anew from requirements/*.in
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m local.setup.lock
+
+layer: ## build the PDF layer into LAYER (default .aws-sam/pdf-layer) for ARCHITECTURE (x86_64 or arm64), without SAM
+	@mkdir -p "$(LAYER)"
+	@$(IN_LAYER) build-WeasyPrintLayer ARTIFACTS_DIR="$(abspath $(LAYER))"
+
+layer-lock: ## write the PDF layer's locks of Debian packages anew, for both architectures
+	@$(IN_LAYER) lock
+
+layer-reproducible: ## build the PDF layer twice and compare every byte, mode and time
+	@$(IN_LAYER) reproducible
+
+layer-vendor: ## keep the PDF layer's packages and wheels beside its sources, so that building it needs no network
+	@$(IN_LAYER) vendor
+
+clean-room: ## draw a document with the built PDF layer in a room that has what Lambda has and nothing else
+	@sh local/setup/run.sh tests
+	@reason=$$($(PYTHON) -m tests.clean_room.available) || { echo "No clean room: $$reason." >&2; exit 1; }
+	@$(PYTHON) -m pytest -q -s tests/clean_room
 
 format: ## format the sources
 	@.venv/bin/ruff format

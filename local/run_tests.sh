@@ -26,5 +26,10 @@ trap 'exit 143' TERM HUP
 
 "$python" -m local.check
 "$python" -m pytest -q -n 2 tests/unit
+if reason=$("$python" -m tests.clean_room.available); then
+    "$python" -m pytest -q tests/clean_room
+else
+    echo "The clean room's tests of the PDF layer cannot run on this machine: $reason."
+fi
 # The deployed stack's tests first: they are one group, and the longest.
 "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/security
