@@ -146,6 +146,14 @@ def build(settings: Settings, layer: Path) -> None:
         raise Refusal("the byte code needs Python 3.13 (PYTHON= names one)")
     layer.mkdir()
     python = layer / "python"
+    if settings.native:
+        with tempfile.TemporaryDirectory(dir=layer.parent) as folder:
+            root = Path(folder)
+            unpacked(settings, root)
+            _add_libraries(root, layer)
+            _add_fonts(root, layer)
+            _add_licences(root, layer)
+        (layer / "etc" / "layer-version").write_text(f"{content_version(settings.architecture)}\n")
     python_part.install(
         SOURCES / "requirements.txt",
         settings.architecture,
@@ -154,14 +162,6 @@ def build(settings: Settings, layer: Path) -> None:
         python_part.wheels_folder(settings.cache, SOURCES / "requirements.txt", settings.architecture),
     )
     python_part.trim(python, lambda path: read(path).needed)
-    with tempfile.TemporaryDirectory(dir=layer.parent) as folder:
-        if settings.native:
-            root = Path(folder)
-            unpacked(settings, root)
-            _add_libraries(root, layer)
-            _add_fonts(root, layer)
-            _add_licences(root, layer)
-            (layer / "etc" / "layer-version").write_text(f"{content_version(settings.architecture)}\n")
     compile_python(python, "/opt/python")
     hold_to_gates(layer, settings)
     settle(layer)
