@@ -191,3 +191,30 @@ def test_an_event_of_the_other_mode_is_parked_without_a_look(*, live_key: bool, 
         [replace(event, id="evt_right", livemode=live_key), replace(event, id="evt_old", livemode=None)]
     )
     assert ended(world)[1:] == ["done", "done"]
+
+
+@pytest.mark.parametrize("where", ["on no invoice", "on an invoice of another currency"])
+def test_a_booked_payment_that_lost_its_transaction_gets_it_back_wherever_it_is(where: str) -> None:
+    world, session = paid()
+    row = booked(world)
+    transaction, row["transaction_id"] = row["transaction_id"], None
+    if where == "on no invoice":
+        row |= {"invoice": None, "client": None}
+        found = world.stripe.sessions[session]
+        unknown = {**found.metadata, "directus_invoice": "a9000000-0000-4000-8000-00000000dead"}
+        world.stripe.sessions[session] = replace(found, metadata=unknown)
+    else:
+        world.stored()["currency"] = "EUR"
+    assert world.keep_invoice.sync_session(session)
+    assert booked(world)["transaction_id"] == transaction
+
+
+def test_a_wire_that_an_administrator_made_of_an_open_attempt_stays_received() -> None:
+    world, session = opened()
+    (row,) = world.payments()
+    row |= {"method": "wire", "status": "succeeded"}
+    world.recompute()
+    (after,) = world.payments()
+    assert (after["status"], after["open_claim"]) == ("succeeded", None)
+    assert not world.stripe.sessions[session].is_open
+    assert totals(world) == ("paid", "100.00", "0.00")

@@ -25,7 +25,7 @@ from billing.core.booking import (
     with_surplus,
     without_session,
 )
-from billing.core.checkout import ended, must_end
+from billing.core.checkout import ended, must_end, time_is_over
 from billing.core.ledger import (
     Invoice,
     InvoiceStatus,
@@ -279,12 +279,15 @@ class KeepInvoice:
                 return self._ledger(ledger.invoice.id)
             except StripeRejected as error:
                 # Opened with another account's or mode's key: past its time nobody can pay in it any more.
-                over = attempt.expires_at is not None and attempt.expires_at <= self.now()
-                if error.stripe_code != "resource_missing" or not over:
+                if error.stripe_code != "resource_missing" or not time_is_over(attempt, self.now()):
                     raise
-        self.store.update_payment(
-            attempt.id, ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
-        )
+        if attempt.status is PaymentStatus.SUCCEEDED:
+            over: Changes = {
+                "open_claim": None
+            }  # an administrator made money of the firm's own of it: that stays
+        else:
+            over = ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
+        self.store.update_payment(attempt.id, over)
         return self._ledger(ledger.invoice.id)
 
     def _look_again(self, ledger: Ledger, booking: Booking, session: CheckoutSession) -> None:

@@ -291,6 +291,10 @@ def _unapplied(
     The attempt keeps the session (unique), the new row holds the transaction: the functions' user may neither change
     a row's currency nor take its client away.
     """
+    if attempt is not None and _is_booked(attempt) and not holds_another(attempt, session):
+        # It counts already and only lost its transaction: a second row would double it.
+        facts = {name: value for name, value in columns.items() if name != "currency"}
+        return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **facts}])
     row = {**columns, "invoice": None, "client": None, "note": note}
     if attempt is None or holds_another(attempt, session):
         return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
