@@ -195,7 +195,7 @@ def _report_processor_time(figures: Figures) -> None:
         each, most = f"{of_directus * 1000:.0f} ms each", f"{1 / of_directus:.0f} /s"
         row("  Directus alone, for a delivery; so one processor", each, most)
     remark(
-        "Most of it is Directus: an event that is applied asks it a dozen times or more (`python -m bench own` counts).",
+        "Most of it is Directus: an event that is applied asks it five times or more (`python -m bench own` counts).",
         "The emulator works one message of a FIFO queue at a time, whatever the group; AWS works up to five groups at",
         "once here (MaximumConcurrency), each with its share of a processor. This machine shares its processors among",
         "Stripe, AWS, the functions and Directus: the seconds are this machine's, the zeros are the product's.",
