@@ -112,6 +112,15 @@ def test_any_other_line_is_one_of_its_amount_and_a_minus_is_the_quantitys() -> N
     )
 
 
+def test_no_hours_are_no_quantity() -> None:
+    """An expense may hold 0 hours at 0: the paper does not show them either."""
+    line = replace(fee(0, "EUR"), hours=Decimal(0), rate=euros("0"), amount=euros("402"))
+    free = replace(fee(1, "EUR"), hours=Decimal(0), amount=euros("0"))
+    first, second = made(invoice([line, free], [])).lines
+    assert (first.quantity, first.unit, first.price, first.note) == (Decimal(1), ONE, euros("402"), "")
+    assert (second.quantity, second.unit, second.price, second.note) == (Decimal(1), ONE, euros("0"), "")
+
+
 def test_what_adds_among_the_discounts_is_a_charge_and_nothing_is_nothing() -> None:
     electronic = made(courtesy())
     assert [(item.amount, item.is_charge) for item in electronic.adjustments] == [

@@ -213,7 +213,7 @@ def _has_right_check_digits(iban: str) -> bool:
 
 def _line(number: int, line: PrintedLine) -> InvoiceLine:
     quantity, unit, price, note = Decimal(1), ONE, line.amount, ""
-    if line.hours is not None and line.rate is not None:
+    if line.hours and line.rate is not None:
         if line.rate.percent(line.hours * 100) == line.amount and line.rate.minor >= 0:
             quantity, unit, price = line.hours, HOUR, line.rate
         else:  # a flat fee or a courtesy: the paper shows hours and rate all the same
