@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
+from billing.adapters.directus_uploads import UploadedFiles
 from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
@@ -27,6 +28,8 @@ from billing.settings import RenderWorkerSettings
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from billing.adapters.document_files import DocumentFiles
+
 
 @cache
 def build() -> tuple[RenderQueue, MessageControl]:
@@ -36,11 +39,8 @@ def build() -> tuple[RenderQueue, MessageControl]:
     draw_once(renderer)
     records = DirectusDocumentRecords(composition.directus(settings.directus))
     s3 = boto3.client("s3")
-    store = S3DocumentStore(s3, settings.documents_bucket)
     delivery = DocumentDelivery(
-        records,
-        RegisteredFiles(records, store, settings.directus_storage),
-        S3UnfinishedDocuments(s3, settings.documents_bucket),
+        records, document_files(settings, records), S3UnfinishedDocuments(s3, settings.documents_bucket)
     )
     files = composition.directus_files(settings.directus)
     invoices = RenderDocument(
@@ -53,6 +53,15 @@ def build() -> tuple[RenderQueue, MessageControl]:
     )
     render = RenderQueue(invoices, RenderReceipt(records, delivery, renderer, files))
     return render, composition.message_control(settings.render_queue_url, settings.render_dlq_url)
+
+
+def document_files(settings: RenderWorkerSettings, records: DirectusDocumentRecords) -> DocumentFiles:
+    """Where documents go, as the deployment says."""
+    if settings.document_delivery == "upload":
+        assets = composition.directus_documents(settings.directus)
+        return UploadedFiles(records, composition.directus(settings.directus), assets)
+    store = S3DocumentStore(boto3.client("s3"), settings.documents_bucket)
+    return RegisteredFiles(records, store, settings.directus_storage)
 
 
 @logger.inject_lambda_context(clear_state=True)

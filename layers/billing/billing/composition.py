@@ -9,6 +9,7 @@ import boto3
 
 from billing.adapters.directus import DirectusClient
 from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
 from billing.adapters.secrets import Secret
@@ -42,6 +43,12 @@ def directus(
 def directus_files(settings: DirectusSettings) -> DirectusAssets:
     """The bytes of files in Directus, as the functions' service user may read them."""
     return DirectusAssets(settings.url, secret(settings.token_secret), Urllib3Transport())
+
+
+def directus_documents(settings: DirectusSettings) -> DirectusAssets:
+    """The bytes of the documents in Directus, which may be longer than what staff upload to be printed."""
+    token = secret(settings.token_secret)
+    return DirectusAssets(settings.url, token, Urllib3Transport(), maximum_bytes=MAX_DOCUMENT_BYTES)
 
 
 def invoice_queue(url: str) -> SqsInvoiceQueue:

@@ -140,7 +140,10 @@ class RenderAcceptorSettings(_Settings):
 
 @dataclass(frozen=True)
 class RenderWorkerSettings(_Settings):
-    """`RenderPdfWorkerFunction`. `portal_url` is empty while there is no portal."""
+    """`RenderPdfWorkerFunction`. `portal_url` is empty while there is no portal.
+
+    `document_delivery` is `register` or `upload` (where the bucket is not Directus's).
+    """
 
     directus: DirectusSettings
     documents_bucket: str
@@ -148,6 +151,7 @@ class RenderWorkerSettings(_Settings):
     invoice_queue_url: str
     render_queue_url: str
     render_dlq_url: str
+    document_delivery: str = "register"
     portal_url: str = _optional_address("PORTAL_URL")
 
 

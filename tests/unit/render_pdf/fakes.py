@@ -47,6 +47,7 @@ class FakeDirectus:
     collections: dict[str, dict[str, Row]]
     firm: Row
     effects: Effects
+    before_create: Callable[[str], object] = str  # told the collection's name; nothing happens by default
 
     def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
         row = self.collections.get(collection, {}).get(key)
@@ -70,6 +71,7 @@ class FakeDirectus:
         return {name: self.firm.get(name) for name in fields}
 
     def create(self, collection: str, payload: Mapping[str, object]) -> Row:
+        self.before_create(collection)
         self.effects.begin(f"create {collection}")
         rows = self.collections.setdefault(collection, {})
         key = str(payload["id"])
@@ -140,9 +142,14 @@ class FakeUnfinished:
         self.objects[f"{document.subject}/{document.planned.identity.file_id}"] = document.to_bytes()
         self.effects.record("keep unfinished")
 
-    def of(self, subject: str) -> list[UnfinishedDocument]:
-        kept = [written for key, written in self.objects.items() if key.startswith(f"{subject}/")]
-        return [UnfinishedDocument.from_bytes(subject, written) for written in kept]
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
+        kept = {key: written for key, written in self.objects.items() if key.startswith(f"{subject}/")}
+        unreadable = [key for key, written in kept.items() if written == b"?"]
+        return [
+            UnfinishedDocument.from_bytes(subject, written)
+            for key, written in kept.items()
+            if key not in unreadable
+        ], unreadable
 
     def forget(self, document: UnfinishedDocument) -> None:
         self.effects.begin("forget unfinished")

@@ -218,6 +218,13 @@ def test_a_receipt_begun_is_no_matter_of_the_invoices_messages() -> None:
     assert {document["client"] for document in firm.documents} == {CLIENT}
 
 
+def test_what_cannot_be_read_stays_and_keeps_nothing_from_being_drawn() -> None:
+    firm = new_office()
+    firm.unfinished.objects[f"{INVOICE}/x"] = b"?"
+    STORIES["invoice"].told(firm)
+    assert (len(firm.documents), list(firm.unfinished.objects)) == (1, [f"{INVOICE}/x"])
+
+
 @pytest.mark.parametrize("written", [b"", b"{}\n", b"[]\n%PDF", b"\xff\xfe\n", b'{"content_hash": 1}\n'])
 def test_what_nobody_of_ours_has_written_is_none(written: bytes) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):

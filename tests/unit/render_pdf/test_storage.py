@@ -202,7 +202,7 @@ def test_a_drawn_document_waits_under_its_subject_and_is_read_back_whole(
     stubber.add_response("get_object", {"Body": body}, WAITING_KEY)
     stubber.add_response("delete_object", {}, WAITING_KEY)
     unfinished.keep(WAITING)
-    assert unfinished.of("invoice-1") == [WAITING]
+    assert unfinished.of("invoice-1") == ([WAITING], [])
     unfinished.forget(WAITING)
 
 
@@ -212,16 +212,16 @@ def test_what_another_worker_has_finished_since_it_was_listed_is_nothing(
     unfinished, stubber = waiting
     listed(stubber)
     stubber.add_client_error("get_object", "NoSuchKey", http_status_code=404)
-    assert unfinished.of("invoice-1") == []
+    assert unfinished.of("invoice-1") == ([], [])
 
 
-def test_what_cannot_be_read_is_told_and_stays_and_keeps_nothing_from_being_drawn(
+def test_what_cannot_be_read_is_told_and_stays(
     waiting: tuple[S3UnfinishedDocuments, Stubber],
 ) -> None:
     unfinished, stubber = waiting
     listed(stubber)
     stubber.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"?"), 1)}, WAITING_KEY)
-    assert unfinished.of("invoice-1") == []
+    assert unfinished.of("invoice-1") == ([], [WAITING_KEY["Key"]])
 
 
 @pytest.mark.parametrize(("status", "error"), [(403, UpstreamFailed), (503, UpstreamUnavailable)])

@@ -115,7 +115,7 @@ def test_mail_may_only_be_sent_from_the_firms_address() -> None:
     assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderEmail"}}}
 
 
-def test_nothing_may_be_deleted_but_dead_letters_that_went_back() -> None:
+def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_that_went_back() -> None:
     deleting = [
         (name, action, resource)
         for name in FUNCTIONS
@@ -124,7 +124,8 @@ def test_nothing_may_be_deleted_but_dead_letters_that_went_back() -> None:
         if "Delete" in action or "Purge" in action
         for resource in as_list(entry["Resource"])
     ]
-    assert deleting == [
+    unfinished = {"Sub": "${DocumentsBucket.Arn}/unfinished/*"}
+    assert deleting == [("RenderPdfWorkerFunction", "s3:DeleteObject", unfinished)] + [
         ("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn"))
         for queue in ("StripeEventsDlq", "RenderDlq", "RemindersDlq")
     ]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from billing.adapters.document_store import bucket_failure, bucket_unreachable
 from billing.core.document_plan import UnfinishedDocument
-from billing.observability import count, logger
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -25,8 +24,11 @@ class UnfinishedDocuments(Protocol):
         """Store it whole or not at all."""
         ...
 
-    def of(self, subject: str) -> list[UnfinishedDocument]:
-        """What somebody began for this invoice (of a receipt: this payment) and did not finish, or not yet."""
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
+        """What somebody began for this invoice (of a receipt: this payment) and did not finish, or not yet.
+
+        And the keys of what cannot be read.
+        """
         ...
 
     def forget(self, document: UnfinishedDocument) -> None:
@@ -53,19 +55,27 @@ class S3UnfinishedDocuments:
         except BotoCoreError as error:
             raise bucket_unreachable() from error
 
-    def of(self, subject: str) -> list[UnfinishedDocument]:
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
         """There are hardly ever any, and never many: each crash leaves one, and the next run takes it along."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # large, and only needed here
 
         try:
             page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=f"{FOLDER}{subject}/")
             keys = [entry["Key"] for entry in page.get("Contents", [])]
-            found = [self._read(subject, key) for key in keys]
+            written = {key: self._read(key) for key in keys}
         except ClientError as error:
             raise bucket_failure(error) from error
         except BotoCoreError as error:
             raise bucket_unreachable() from error
-        return [document for document in found if document is not None]
+        found: list[UnfinishedDocument] = []
+        unreadable: list[str] = []
+        for key, content in written.items():
+            if content is not None:
+                try:
+                    found.append(UnfinishedDocument.from_bytes(subject, content))
+                except (KeyError, TypeError, ValueError):
+                    unreadable.append(key)
+        return found, unreadable
 
     def forget(self, document: UnfinishedDocument) -> None:
         """Remove it; S3 takes the removal of what is gone for done."""
@@ -78,18 +88,11 @@ class S3UnfinishedDocuments:
         except BotoCoreError as error:
             raise bucket_unreachable() from error
 
-    def _read(self, subject: str, key: str) -> UnfinishedDocument | None:
-        """None if another worker has finished it since it was listed, or if it cannot be read."""
+    def _read(self, key: str) -> bytes | None:
+        """None if another worker has finished it since it was listed."""
         try:
-            written = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._client.exceptions.NoSuchKey:
-            return None
-        try:
-            return UnfinishedDocument.from_bytes(subject, written)
-        except (KeyError, TypeError, ValueError):
-            # It must not keep the invoice's next document from being drawn: it stays, and somebody is told.
-            count("UnfinishedUnreadable")
-            logger.warning("An unfinished document in the bucket cannot be read.", extra={"key": key})
             return None
 
 

@@ -42,7 +42,13 @@ class DocumentDelivery:
 
         To be called before the rows are read: these documents have versions, too.
         """
-        for document in self.unfinished.of(subject):
+        begun, unreadable = self.unfinished.of(subject)
+        if unreadable:
+            # They must not keep the next document from being drawn: they stay, and somebody is told.
+            count("UnfinishedUnreadable", len(unreadable))
+            message = "Unfinished documents in the bucket cannot be read."
+            logger.warning(message, extra={"keys": unreadable})
+        for document in begun:
             planned = document.planned
             siblings = self.records.documents_like(planned)
             existing = next((row for row in siblings if row.id == planned.identity.document_id), None)
@@ -69,7 +75,8 @@ class DocumentDelivery:
         `force` draws again what is there already (same content, same ids).
         """
         stored = None if force else self.files.find(planned.identity.file_id)
-        if stored is not None and stored.sha256:
+        # Bytes that are not those the row says are nobody's work any more: what a crash has left was finished before.
+        if stored is not None and stored.sha256 and _says(existing, stored.sha256):
             self.files.ensure_row(planned, stored)
             self._name(planned, existing, stored.sha256)
             return
@@ -126,3 +133,8 @@ def lies_in_its_rows(error: BillingError) -> bool:
 def told_to_staff(error: BillingError) -> str:
     """The reason as it is written on the row; the log is told less (`NotDrawn`)."""
     return error.for_staff if isinstance(error, NotDrawn) else error.detail
+
+
+def _says(existing: DocumentRow | None, sha256: str) -> bool:
+    """Whether the `documents` row, if there is one, speaks of these bytes."""
+    return existing is None or existing.sha256 == sha256

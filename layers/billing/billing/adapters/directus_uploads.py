@@ -1,0 +1,84 @@
+"""Documents where the bucket is not Directus's (Directus Cloud): uploaded through `/files`, with the same ids.
+
+Measured on 11.17.4: `POST /files` takes an `id` from the form, writes the row, then the bytes, and last the row's
+`filesize`; an id that is there is refused with 403 (`filename_disk` is) before a byte is read, and the row and the bytes
+stay as they were. So a row does not prove that its bytes are there, and the bytes themselves are read and hashed.
+`PATCH /files/<id>` puts bytes in the place of what was there, or was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from billing.adapters.document_store import StoredObject
+from billing.errors import DirectusRejected, UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from billing.adapters.directus_assets import FileBytes
+    from billing.adapters.document_records import DocumentRecords
+    from billing.core.document_plan import PlannedDocument
+
+#: Far more than the longest document; beyond it Directus is not asked for the bytes, and the document is drawn again.
+MAX_DOCUMENT_BYTES = 64_000_000
+_ANOTHER_MAY_NEED_SECONDS = 10
+
+
+class Uploads(Protocol):
+    """The part of `DirectusClient` that is used here."""
+
+    def upload(
+        self, method: str, path: str, *, fields: Mapping[str, str], content: bytes, content_type: str
+    ) -> Any:
+        """Send a file as a form."""
+        ...
+
+
+@dataclass(frozen=True)
+class UploadedFiles:
+    """`DocumentFiles` in Directus's own storage. `assets` reads up to `MAX_DOCUMENT_BYTES`."""
+
+    records: DocumentRecords
+    uploads: Uploads
+    assets: FileBytes
+
+    def find(self, file: str) -> StoredObject | None:
+        """The bytes as Directus has them, None if it has no row or no bytes."""
+        if self.records.file(file) is None:
+            return None
+        try:
+            content = self.assets.read(file)
+        except DirectusRejected:
+            return None  # a row without bytes: its upload was cut off
+        return StoredObject(f"{file}.pdf", len(content), hashlib.sha256(content).hexdigest())
+
+    def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
+        """Upload the bytes, or put them in the place of others."""
+        file = planned.identity.file_id
+        if self.records.file(file) is not None:
+            self._send("PATCH", f"/files/{quote(file, safe='')}", planned, content)
+            return
+        try:
+            self._send("POST", "/files", planned, content)
+        except DirectusRejected:
+            if self.records.file(file) is None:
+                raise
+            found = self.find(file)
+            if found is None or found.sha256 != sha256:
+                message = "Another worker is uploading the same document."
+                raise UpstreamUnavailable(message, retry_after=_ANOTHER_MAY_NEED_SECONDS, file=file) from None
+
+    def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
+        """Nothing: bytes are only found by their row."""
+
+    def _send(self, method: str, path: str, planned: PlannedDocument, content: bytes) -> None:
+        row = planned.file_row("", len(content))
+        names = ("filename_disk", "filename_download", "title")
+        fields = {name: str(row[name]) for name in names}
+        if method == "POST":
+            fields = {"id": planned.identity.file_id, **fields}
+        self.uploads.upload(method, path, fields=fields, content=content, content_type="application/pdf")

@@ -1,0 +1,270 @@
+"""Documents where the bucket is not Directus's: uploaded through `/files` to the real Directus with local storage."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing.adapters.directus import DirectusClient
+from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES, UploadedFiles
+from billing.adapters.document_records import DirectusDocumentRecords
+from billing.adapters.http import Urllib3Transport
+from billing.application.deliver_document import DocumentDelivery
+from billing.core.document_plan import PlannedDocument, UnfinishedDocument
+from billing.core.printed_invoice import DocumentIdentity
+from billing.errors import DirectusRejected, UpstreamUnavailable
+from local.seed import seed_id
+from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
+from tests.unit.render_pdf.fakes import Crash, Effects, FakeUnfinished
+
+PDF = b"%PDF-1.7\n" + bytes(range(256)) * 300
+OTHER = PDF + b"drawn again"
+
+
+class ServiceToken:
+    """The service user's token, which nobody rotates here."""
+
+    def current(self) -> str:
+        return SERVICE_TOKEN
+
+    refresh = current
+
+
+@dataclass
+class Cloud:
+    """A Directus that shares no bucket with us."""
+
+    directus: RunningDirectus
+    client: DirectusClient
+    files: UploadedFiles
+    unfinished: FakeUnfinished
+    planned: PlannedDocument
+
+    @property
+    def file(self) -> str:
+        return self.planned.identity.file_id
+
+    @property
+    def stored(self) -> list[Path]:
+        """What Directus keeps of it on disk."""
+        return sorted((self.directus.directory / "uploads").glob(f"*{self.file}*"))
+
+    def row(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.directus.admin.call("GET", f"/files/{self.file}")
+        return found
+
+    def deliver(self, content: bytes = PDF, *, force: bool = False) -> None:
+        """As the worker does: first what was left behind, then the document."""
+        delivery = DocumentDelivery(self.files.records, self.files, self.unfinished)
+        delivery.finish(self.planned.invoice)
+        existing = next(
+            (row for row in self.files.records.documents_like(self.planned) if row.file == self.file), None
+        )
+        delivery.deliver(self.planned.invoice, self.planned, existing, lambda: Drawn(content), force=force)  # type: ignore[arg-type, return-value]  # what is used of a drawing
+
+    def is_whole(self, content: bytes = PDF) -> None:
+        """One file row, one documents row, one file with these bytes."""
+        assert [path.read_bytes() for path in self.stored] == [content]
+        assert int(self.row()["filesize"]) == len(content)
+        path = f"/items/documents?filter[file][_eq]={self.file}"
+        (document,) = self.directus.admin.call("GET", path)
+        assert document["sha256"] == hashlib.sha256(content).hexdigest()
+        assert document["id"] == self.planned.identity.document_id
+        assert self.unfinished.objects == {}
+
+
+@dataclass
+class Drawn:
+    """A drawn document."""
+
+    content: bytes
+    missing_glyphs: int = 0
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    directus = running(request.param)
+    transport = Urllib3Transport()
+    client = DirectusClient(directus.url, ServiceToken(), transport, sleep=lambda _: None)
+    assets = DirectusAssets(directus.url, ServiceToken(), transport, maximum_bytes=MAX_DOCUMENT_BYTES)
+    invoice = directus.admin.call(
+        "GET", "/items/invoices?filter[sent_at][_nnull]=true&filter[status][_neq]=void&limit=1&sort=id"
+    )[0]
+    name = request.node.name
+    planned = PlannedDocument(
+        identity=DocumentIdentity("hash", seed_id("file", name), seed_id("document", name)),
+        type="other",
+        client=invoice["client"],
+        invoice=invoice["id"],
+        title=f"Rechnung Nº 7 für “Zoë” \\ {name}",
+        name=f"N/7 {name[:20]}",
+        version=1,
+        printed_payments=(),
+    )
+    files = UploadedFiles(DirectusDocumentRecords(client), client, assets)
+    return Cloud(directus, client, files, FakeUnfinished(Effects()), planned)
+
+
+def test_an_upload_has_our_ids_our_names_and_directus_own_storage(cloud: Cloud) -> None:
+    cloud.deliver()
+    row = cloud.row()
+    assert (row["title"], row["type"]) == (cloud.planned.title, "application/pdf")
+    assert row["filename_disk"] == f"{cloud.file}.pdf"
+    assert row["filename_download"] == cloud.planned.file_row("", 0)["filename_download"]
+    assert row["storage"] == "local"
+    assert row["uploaded_by"] is not None
+    cloud.is_whole()
+
+
+def test_a_replayed_message_uploads_nothing(cloud: Cloud) -> None:
+    cloud.deliver()
+    before = (cloud.row(), cloud.stored[0].stat().st_mtime_ns)
+    cloud.deliver()
+    assert (cloud.row(), cloud.stored[0].stat().st_mtime_ns) == before
+
+
+def test_an_id_that_is_there_is_refused_and_nothing_of_it_changes(cloud: Cloud) -> None:
+    cloud.deliver()
+    before = cloud.row()
+    fields = {
+        "id": cloud.file,
+        "filename_disk": f"{cloud.file}.pdf",
+        "filename_download": "x.pdf",
+        "title": "x",
+    }
+    for names in (fields, {name: fields[name] for name in ("id", "filename_download", "title")}):
+        with pytest.raises(DirectusRejected):
+            cloud.client.upload("POST", "/files", fields=names, content=OTHER, content_type="application/pdf")
+    assert cloud.row() == before
+    cloud.is_whole()
+
+
+def test_force_puts_other_bytes_in_their_place(cloud: Cloud) -> None:
+    cloud.deliver()
+    cloud.deliver(OTHER, force=True)
+    cloud.is_whole(OTHER)
+
+
+@pytest.mark.parametrize("effect", ["keep unfinished", "POST /files", "create documents"])
+def test_a_crash_in_the_middle_is_continued(cloud: Cloud, effect: str) -> None:
+    dying = replace(cloud, files=Dying(cloud, effect).files)
+    with pytest.raises(Crash):
+        dying.deliver()
+    cloud.deliver(b"%PDF never drawn")  # adopted: the same content need not be drawn again
+    cloud.is_whole()
+
+
+class Dying:
+    """The worker dies right after one effect."""
+
+    def __init__(self, cloud: Cloud, effect: str) -> None:
+        self._cloud, self._effect = cloud, effect
+        if effect == "keep unfinished":
+            cloud.unfinished.effects.die_after = effect
+
+    @property
+    def files(self) -> UploadedFiles:
+        """With a `POST /files` that arrives and is not answered."""
+        return replace(self._cloud.files, uploads=self, records=Forgetful(self._cloud.client, self._effect))
+
+    def upload(self, method: str, path: str, **given: Any) -> Any:
+        self._cloud.client.upload(method, path, **given)
+        if self._effect == f"{method} {path}":
+            raise Crash(self._effect)
+
+
+class Forgetful(DirectusDocumentRecords):
+    """Dies after the `documents` row."""
+
+    def __init__(self, client: DirectusClient, effect: str) -> None:
+        super().__init__(client)
+        self._effect = effect
+
+    def create_document(self, row: Mapping[str, object]) -> None:
+        super().create_document(row)
+        if self._effect == "create documents":
+            raise Crash(self._effect)
+
+
+def lose_the_bytes(cloud: Cloud) -> None:
+    for path in cloud.stored:
+        path.unlink()
+
+
+def cut_the_bytes(cloud: Cloud) -> None:
+    cloud.stored[0].write_bytes(PDF[:100])
+
+
+def lose_the_file(cloud: Cloud) -> None:
+    cloud.directus.admin.call("DELETE", f"/files/{cloud.file}")
+
+
+@pytest.mark.parametrize("lose", [lose_the_bytes, lose_the_file])
+def test_what_is_lost_is_uploaded_again(cloud: Cloud, lose: Callable[[Cloud], None]) -> None:
+    cloud.deliver()
+    lose(cloud)
+    (cloud.directus.admin.call("DELETE", f"/items/documents/{cloud.planned.identity.document_id}"))
+    cloud.deliver()
+    cloud.is_whole()
+
+
+def test_bytes_that_were_cut_off_are_no_document(cloud: Cloud) -> None:
+    cloud.deliver()
+    (document,) = [row for row in cloud.files.records.documents_like(cloud.planned) if row.file == cloud.file]
+    delivery = DocumentDelivery(cloud.files.records, cloud.files, cloud.unfinished)
+    assert delivery.is_whole(document)
+    cut_the_bytes(cloud)
+    assert not delivery.is_whole(document)
+    cloud.deliver()
+    cloud.is_whole()
+
+
+def test_an_upload_that_directus_was_killed_in_leaves_a_row_that_is_filled(cloud: Cloud) -> None:
+    """Directus writes the row first: this is what it leaves, as the service user would have made it."""
+    row = {
+        "id": cloud.file, "storage": "local", "type": "application/pdf", "title": "begun",
+        "filename_disk": f"{cloud.file}.pdf", "filename_download": "begun.pdf",
+    }  # fmt: skip
+    cloud.directus.service.call("POST", "/files", row)
+    assert cloud.files.find(cloud.file) is None
+    cloud.deliver()
+    cloud.is_whole()
+    assert cloud.row()["title"] == cloud.planned.title
+
+
+def test_two_workers_at_once_upload_it_once(cloud: Cloud) -> None:
+    """The second one does everything between the first one's look and its upload."""
+    other = cloud.files
+
+    class Late:
+        def upload(self, method: str, path: str, **given: Any) -> Any:
+            other.write(cloud.planned, PDF, hashlib.sha256(PDF).hexdigest())
+            return cloud.client.upload(method, path, **given)
+
+    replace(cloud, files=replace(other, uploads=Late())).deliver()
+    cloud.is_whole()
+    late = replace(other, uploads=Late())
+    lose_the_file(cloud)
+    with pytest.raises(UpstreamUnavailable):
+        late.write(cloud.planned, OTHER, hashlib.sha256(OTHER).hexdigest())
+
+
+def test_a_file_of_somebody_else_is_never_written_over(cloud: Cloud) -> None:
+    row = {
+        "id": cloud.file, "storage": "local", "type": "text/plain", "title": "staff's", "filename_disk": f"{cloud.file}.txt",
+        "filename_download": "staff.txt",
+    }  # fmt: skip
+    cloud.directus.admin.call("POST", "/files", row)
+    with pytest.raises(DirectusRejected):
+        cloud.deliver()
+    assert cloud.row()["title"] == "staff's"
+    document = UnfinishedDocument(cloud.planned.invoice, cloud.planned, PDF, "")
+    cloud.unfinished.forget(document)
