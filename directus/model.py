@@ -21,6 +21,7 @@ MODEL = Path(__file__).parent / "model"
 PATTERNS = {
     "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
     "phone": r"^\+[1-9][0-9]{6,14}$",
+    "color": r"^#[0-9A-Fa-f]{6}$",
     "language": r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
     "timezone": r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$",
 }
@@ -28,6 +29,7 @@ _STRINGS = {
     "string": 255,
     "email": 255,
     "phone": 20,
+    "color": 7,
     "language": 35,
     "timezone": 64,
     "choice": 40,
@@ -38,7 +40,7 @@ _PLAIN = ("text", "json", "date", "timestamp", "boolean", "integer")
 _INTERFACES = {
     "text": "input-multiline", "json": "input-code", "date": "datetime", "timestamp": "datetime",
     "boolean": "boolean", "choice": "select-dropdown", "currency": "select-dropdown",
-    "link": "select-dropdown-m2o", "file": "file", "many": "list-o2m",
+    "color": "select-color", "link": "select-dropdown-m2o", "file": "file", "many": "list-o2m",
 }  # fmt: skip
 _SPECIALS = {
     "link": ["m2o"],

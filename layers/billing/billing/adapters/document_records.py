@@ -42,7 +42,7 @@ _INVOICE = (
 _CLIENT = ("id", "name", "address", "tax_id", "language")
 _FIRM = (
     "name", "legal_name", "address", "tax_id", "email", "phone", "logo", "bank_details", "timezone", "currency",
-    "language", "footer", "country", "electronic_invoice",
+    "language", "footer", "country", "electronic_invoice", "accent_color",
 )  # fmt: skip
 _LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")

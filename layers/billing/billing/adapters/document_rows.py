@@ -23,6 +23,7 @@ from billing.adapters.rows import (
     unreadable,
 )
 from billing.adapters.rows import payment_from_row as ledger_payment_from_row
+from billing.core.accent_color import accent_color
 from billing.core.document_plan import BookedPayment, DocumentRow, printed_form
 from billing.core.ledger import PaymentDispute, PaymentStatus, Refund, amount_kept
 from billing.core.money import Money, accepted_currency
@@ -92,6 +93,7 @@ class _FirmRow(RowModel):
     footer: Text = ""
     country: Text = ""
     electronic_invoice: Text = ""
+    accent_color: Text = ""
 
 
 class _LineRow(RowModel):
@@ -159,6 +161,7 @@ def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
         address=_address(parsed.address, "firm"),
         country_code=parsed.country if electronic else "",
         electronic_invoice=electronic,
+        accent_color=accent_color(parsed.accent_color),
         **texts,
     )
     return letterhead, parsed.logo

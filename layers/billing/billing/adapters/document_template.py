@@ -5,7 +5,10 @@ No user text is ever marked safe, and none reaches the style sheet.
 """
 
 import hashlib
+import math
+import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,12 +21,17 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from billing.adapters.qr_code import qr_code
 from billing.core.money import Money, exponent_of
 from billing.core.printed_invoice import PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
 
 #: In minor units: amounts from here on (ten million dollars) need the wider number columns.
 _WIDE = 1_000_000_000
+#: Letters that surely fit on a line of the page's foot.
+_FOOT_COLUMNS = 90
+#: Lines that the style sheet has a foot for.
+_FOOT_ROOMS = (2, 5, 8)
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -63,7 +71,9 @@ class DocumentTemplate:
             title=self.title(printed),
             wide=_widest(printed) >= _WIDE,
             has_logo=printed.logo_sha256 is not None,
+            foot_lines=foot_lines(printed.firm.footer),
             balance_label=label["credit_balance" if credit else "balance_due"],
+            qr=qr_code(printed.portal_link) if printed.can_be_paid_online else None,
             balance_shown=-printed.balance_due if credit else printed.balance_due,
         )
 
@@ -135,17 +145,37 @@ def formats_of(locale: Locale) -> dict[str, Callable[..., str]]:
     def short_date(day: date) -> str:
         return format_date(day, "medium", locale=locale)
 
-    def instant(moment: datetime) -> str:
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
     def country(name: str) -> str:
         return str(locale.territories.get(name.upper(), name))
 
-    def address(url: str) -> str:
-        return url.partition("://")[2].rstrip("/")
-
     filters = (money, plain_money, hours, percent, long_date, short_date, instant, country, address)
     return {function.__name__: function for function in filters}
+
+
+def instant(moment: datetime) -> str:
+    """In UTC, as PDF's metadata want it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def address(url: str) -> str:
+    """What a reader types of a URL."""
+    return url.partition("://")[2].rstrip("/")
+
+
+def paragraphs(text: str) -> list[str]:
+    """The parts that empty lines separate."""
+    return [part.strip("\n") for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
+
+
+def foot_lines(footer: str) -> int:
+    """For how many lines each page's foot must have room: 2, 5 or 8; 0 where it has none for so much text."""
+    lines = sum(max(1, math.ceil(_columns(line) / _FOOT_COLUMNS)) for line in footer.splitlines())
+    return next((room for room in _FOOT_ROOMS if lines <= room), 0)
+
+
+def _columns(text: str) -> int:
+    """Width in letters; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _widest(printed: PrintedInvoice) -> int:
@@ -170,7 +200,7 @@ def _environment(directory: Path, locale: Locale) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(formats_of(locale))
+    environment.filters.update(formats_of(locale), paragraphs=paragraphs)
     return environment
 
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+from billing.core.accent_color import DEFAULT_ACCENT, AccentColor
 from billing.core.ledger import Invoice, LineItem, checked_totals, local_date
 from billing.core.money import Money
 from billing.errors import Unprocessable
@@ -93,6 +94,7 @@ class Letterhead:
     footer: str = ""
     country_code: str = ""
     electronic_invoice: bool = False
+    accent_color: AccentColor = DEFAULT_ACCENT
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,11 @@ class PrintedLine:
     hours: Decimal | None = None
     rate: Money | None = None
     sort: int | None = None
+
+    @property
+    def is_by_the_hour(self) -> bool:
+        """Whether time was recorded or charged: an expense with 0 hours has no time."""
+        return bool(self.hours) or bool(self.rate and self.rate.minor)
 
 
 @dataclass(frozen=True)
@@ -170,7 +177,7 @@ class LineGroup:
     @property
     def has_hours(self) -> bool:
         """Whether any line was charged by the hour."""
-        return any(line.hours is not None or line.rate is not None for line in self.lines)
+        return any(line.is_by_the_hour for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,11 @@ class PrintedInvoice:
     portal_url: str
     sent_at: dt.datetime
     logo_sha256: str | None
+
+    @property
+    def can_be_paid_online(self) -> bool:
+        """Whether there is a portal, and anything to pay in it."""
+        return bool(self.portal_url) and self.balance_due.minor > 0
 
     @property
     def portal_link(self) -> str:
