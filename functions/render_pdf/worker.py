@@ -14,6 +14,7 @@ from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.limited_renderer import LimitedRenderer, limits_in
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.adapters.unfinished_documents import S3UnfinishedDocuments
 from billing.adapters.warm_start import draw_once, is_init, reseed_after_restore
@@ -32,11 +33,18 @@ if TYPE_CHECKING:
 
 
 @cache
+def limited_renderer() -> LimitedRenderer:
+    """Warm: every document is drawn by a copy of this process, which starts from what has been read here."""
+    renderer = WeasyPrintRenderer(DocumentTemplate())
+    draw_once(renderer)
+    return LimitedRenderer(renderer, limits_in(os.environ))
+
+
+@cache
 def build() -> tuple[RenderQueue, MessageControl]:
     """The composition root; it imports WeasyPrint, reads the fonts and draws a document that nobody sees."""
     settings = RenderWorkerSettings.from_environment(os.environ)
-    renderer = WeasyPrintRenderer(DocumentTemplate())
-    draw_once(renderer)
+    renderer = limited_renderer()
     records = DirectusDocumentRecords(composition.directus(settings.directus))
     s3 = boto3.client("s3")
     delivery = DocumentDelivery(
@@ -66,9 +74,13 @@ def document_files(settings: RenderWorkerSettings, records: DirectusDocumentReco
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  # Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Carry out the messages of one batch."""
     render, control = build()
+    limited_renderer().begins(
+        seconds=context.get_remaining_time_in_millis() / 1000,
+        attempt=max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"]),
+    )
     return process_batch(event, render.handle, control)
 
 
