@@ -110,7 +110,7 @@ ARCHIVE: list[tuple[str, Callable[[Any], None], str]] = [
     ("no output intent", lambda pdf: drop("/OutputIntents")(pdf.Root), "6.2.3: not one output intent"),
     ("an action", lambda pdf: pdf.Root.__setitem__("/OpenAction", pikepdf.Dictionary(S=pikepdf.Name("/JavaScript"))),
      "6.5: the catalog holds /OpenAction"),
-    ("no claim", in_metadata(b'pdfaid:conformance="B"', b'pdfaid:conformance="Q"'), "6.6.4"),
+    ("no claim", in_metadata(b"<pdfaid:conformance>B<", b"<pdfaid:conformance>Q<"), "6.6.4"),
     ("two lists of schemas", in_metadata(b"</rdf:RDF>", b'<rdf:Description rdf:about="" xmlns:e="http://www.aiim.org/'
      b'pdfa/ns/extension/"><e:schemas/></rdf:Description></rdf:RDF>'), "6.6.2.3: more than one list"),
     ("a property without description", in_metadata(b"<pdfaProperty:name>Version<", b"<pdfaProperty:name>Vision<"),

@@ -1,6 +1,7 @@
 """What a PDF claims to be, in its XMP metadata: PDF/UA-1 beside PDF/A-3b, and Factur-X where it carries an invoice.
 
-WeasyPrint writes one variant's claim. The others go into the same `rdf:RDF`: a second one beside it is not read by
+WeasyPrint writes one variant's claim, as attributes, which is right, but not every reader looks for it there: here it is
+written as elements. The others go into the same `rdf:RDF`: a second one beside it is not read by
 XMP parsers. PDF/A wants every schema that it does not know described in the file, all of them in one list.
 """
 
@@ -12,6 +13,10 @@ from typing import Any
 FACTUR_X_FILE = "factur-x.xml"
 
 _END = b"</rdf:RDF>"
+_ARCHIVE = (
+    '<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/">'
+    "<pdfaid:part>{part}</pdfaid:part><pdfaid:conformance>{conformance}</pdfaid:conformance></rdf:Description>"
+)
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,12 @@ def claim(metadata: Any, *, electronic: bool, holds: Callable[[], bool]) -> None
     def generate_all(variant: str, version: int | None, conformance: str | None) -> bytes:
         conforms = holds()
         schemas = [*([_UNIVERSAL_ACCESS] if conforms else []), *([_FACTUR_X] if electronic else [])]
-        rdf: bytes = generate(variant, version if conforms else None, conformance if conforms else None)
+        rdf: bytes = generate(variant, None, None)
         if not rdf.endswith(_END):
             message = "WeasyPrint's metadata does not end as it used to."
             raise ValueError(message)
-        return rdf.removesuffix(_END) + "".join(_descriptions(schemas)).encode() + _END
+        archive = _ARCHIVE.format(part=version, conformance=conformance) if conforms else ""
+        return rdf.removesuffix(_END) + "".join([archive, *_descriptions(schemas)]).encode() + _END
 
     metadata.generate_rdf_metadata = generate_all
 
