@@ -23,7 +23,7 @@ def _rules() -> Path:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many rules looked at the invoice, and which assertions it failed, by their ids."""
+    """How many rules looked at the invoice, and which assertions it failed (or reports it earned), by their ids."""
 
     fired: int
     failed: frozenset[str]
@@ -56,7 +56,7 @@ def verdict(xml: bytes) -> Verdict:
     report = etree.fromstring(rules.transform_to_string(xdm_node=node).encode())
     svrl = "{http://purl.oclc.org/dsdl/svrl}"
     failed = set()
-    for assertion in report.iter(f"{svrl}failed-assert"):
+    for assertion in report.iter(f"{svrl}failed-assert", f"{svrl}successful-report"):
         text = " ".join(" ".join(assertion.itertext()).split())
         named = re.search(r"\[([A-Z0-9-]+)\]", text)
         failed.add(assertion.get("id") or (named[1] if named else text))
