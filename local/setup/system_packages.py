@@ -51,7 +51,7 @@ STACK: Final = (
     SystemPackage(
         "fonts-droid-fallback",
         _file("/usr/share/fonts/*/droid/DroidSansFallbackFull.ttf"),
-        "names in Chinese, Japanese and Korean",
+        "names in Chinese and Japanese",
     ),
     SystemPackage("fonts-dejavu-core", _file("/usr/share/fonts/*/dejavu/DejaVuSans.ttf"), "PDF rendering"),
 )
