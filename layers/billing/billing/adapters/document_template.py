@@ -19,7 +19,7 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from billing.adapters.qr_code import qr_code
 from billing.core.money import Money, exponent_of
@@ -55,16 +55,23 @@ class DocumentTemplate:
 
     def title(self, printed: PrintedInvoice) -> str:
         """The document's title, in its own language: `Invoice 2026-0147`."""
-        label = _labels(self._directory, locale_of(printed.language).language)
+        label = self.invoice_labels(locale_of(printed.language).language)
         return f"{label['invoice']} {printed.number}"
+
+    def invoice_labels(self, language: str) -> Mapping[str, Any]:
+        """What an invoice says in a language of `LANGUAGES`."""
+        return _labels(self._directory, language)
+
+    def invoice_template(self, locale: Locale) -> Template:
+        """The compiled template with the filters of that locale."""
+        return _environment(self._directory, locale).get_template("invoice.html")
 
     def invoice_html(self, printed: PrintedInvoice) -> str:
         """The invoice as one HTML document; the logo, if there is one, is referred to as `app:logo`."""
         locale = locale_of(printed.language)
-        label = _labels(self._directory, locale.language)
+        label = self.invoice_labels(locale.language)
         credit = printed.balance_due.minor < 0
-        template = _environment(self._directory, locale).get_template("invoice.html")
-        return template.render(
+        return self.invoice_template(locale).render(
             invoice=printed,
             label=label,
             language=str(locale).replace("_", "-"),
@@ -178,6 +185,11 @@ def _columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
+def filters_of(locale: Locale) -> dict[str, Callable[..., Any]]:
+    """Every filter of ours that an invoice's template may use."""
+    return {**formats_of(locale), "paragraphs": paragraphs}
+
+
 def _widest(printed: PrintedInvoice) -> int:
     amounts = [group.subtotal for group in printed.groups]
     amounts += [
@@ -200,7 +212,7 @@ def _environment(directory: Path, locale: Locale) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(formats_of(locale), paragraphs=paragraphs)
+    environment.filters.update(filters_of(locale))
     return environment
 
 
