@@ -339,8 +339,9 @@ class KeepInvoice:
         if draw and changes:
             # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
             changes |= {"pdf_status": "pending", "pdf_error": None}
-        if "amount_paid" in changes:
-            self._ask_for_receipts(perhaps_edited(ledger.payments))  # once written, nothing tells of an edit
+        if not (booking.updated or booking.created):
+            # Rows have changed: whether what a receipt says is among them only the receipt itself can tell.
+            self._ask_for_receipts(perhaps_edited(ledger.payments))
         if changes or updated or booking.created:
             self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
         if draw:

@@ -20,7 +20,7 @@ def without_receipt(payments: Sequence[Payment]) -> list[str]:
 
 
 def perhaps_edited(payments: Sequence[Payment]) -> list[str]:
-    """Ids of those whose receipt may say another amount by now: only what the firm entered itself is ever edited."""
+    """Ids of those whose receipt may say another amount or day by now: only what the firm entered is ever edited."""
     return [
         payment.id
         for payment in payments
