@@ -6,18 +6,19 @@
 #   sh local/run_soak.sh properties     Hypothesis: state machines and properties, thousands of examples
 #   sh local/run_soak.sh concurrency    the money path on a real Directus: 50 at once, every crash point
 #   sh local/run_soak.sh killed         Directus and others killed in the middle of BILLING_SOAK_PAYMENTS (500) payments
+#   sh local/run_soak.sh bulk           BILLING_SOAK_INVOICES (1000) invoices sent at once: each gets its PDF
 #   sh local/run_soak.sh burst          five deliveries each for BILLING_BENCH_PAYMENTS (2000) payments
 #
 # Exit code 1 if any part failed. Every stack is stopped whatever happens; `.local/` is not touched.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 python=.venv/bin/python
-parts=${*:-properties concurrency killed burst}
+parts=${*:-properties concurrency killed bulk burst}
 for part in $parts; do
     case $part in
-    properties | concurrency | killed | burst) ;;
+    properties | concurrency | killed | bulk | burst) ;;
     *)
-        echo "There is no part $part; there are properties, concurrency, killed, burst." >&2
+        echo "There is no part $part; there are properties, concurrency, killed, bulk, burst." >&2
         exit 2
         ;;
     esac
@@ -29,9 +30,10 @@ mkdir "$directory/tmp" && chmod 711 "$directory/tmp"
 TMPDIR=$directory/tmp
 BILLING_SOAK=1
 BILLING_SOAK_PAYMENTS=${BILLING_SOAK_PAYMENTS:-500}
+BILLING_SOAK_INVOICES=${BILLING_SOAK_INVOICES:-1000}
 BILLING_BENCH_PAYMENTS=${BILLING_BENCH_PAYMENTS:-2000}
 HYPOTHESIS_PROFILE=soak
-export TMPDIR BILLING_SOAK BILLING_SOAK_PAYMENTS BILLING_BENCH_PAYMENTS HYPOTHESIS_PROFILE
+export TMPDIR BILLING_SOAK BILLING_SOAK_PAYMENTS BILLING_SOAK_INVOICES BILLING_BENCH_PAYMENTS HYPOTHESIS_PROFILE
 failed=0
 table=$directory/table
 : >"$table"
@@ -95,7 +97,16 @@ for part in $parts; do
             export BILLING_TEST_DIRECTORY
             mkdir -m 711 "$BILLING_TEST_DIRECTORY"
             run "programs killed amid payments, $database" "$BILLING_SOAK_PAYMENTS payments" \
-                "$python" -m pytest -q -s -k "$database" tests/soak
+                "$python" -m pytest -q -s -k "$database" tests/soak/test_directus_killed.py
+        done
+        ;;
+    bulk)
+        for database in sqlite postgresql; do
+            BILLING_TEST_DIRECTORY=$directory/bulk-$database
+            export BILLING_TEST_DIRECTORY
+            mkdir -m 711 "$BILLING_TEST_DIRECTORY"
+            run "invoices sent at once, $database" "$BILLING_SOAK_INVOICES invoices" \
+                "$python" -m pytest -q -s -k "$database" tests/soak/test_bulk_sending.py
         done
         ;;
     burst)
