@@ -35,6 +35,11 @@ def raster(kind: str, size: tuple[int, int] = (60, 30)) -> bytes:
     return stream.getvalue()
 
 
+def carried(content: bytes) -> str:
+    data = base64.b64encode(content).decode()
+    return f'<image href="data:image/png;base64,{data}" width="60" height="30"/>'
+
+
 OUTSIDE = ["http://127.0.0.1:9/x.png", "https://evil.example/x", "file:///etc/passwd", "ftp://evil.example/x",
            "//evil.example/x", "app:other"]  # fmt: skip
 
@@ -71,9 +76,7 @@ def test_a_part_of_another_file_is_not_looked_for(renderer: WeasyPrintRenderer, 
 
 
 def test_a_picture_inside_the_logo_is_drawn(renderer: WeasyPrintRenderer) -> None:
-    picture = base64.b64encode(raster("PNG")).decode()
-    logo = svg(f'<image href="data:image/png;base64,{picture}" width="60" height="30"/>')
-    pdf = renderer.render_invoice(ordinary(), logo).content
+    pdf = renderer.render_invoice(ordinary(), svg(carried(raster("PNG")))).content
     assert b"/Subtype /Image" in pdf or b"/Subtype/Image" in pdf
 
 
@@ -108,6 +111,15 @@ def test_a_font_inside_the_logo_never_reaches_the_invoice(renderer: WeasyPrintRe
         Logo('<!DOCTYPE svg [<!ENTITY a "b">]><svg>&a;</svg>'.encode("utf-16"), "image/svg+xml"),
         Logo(b"x" * (MAX_LOGO_BYTES + 1), "image/png"),
         Logo(raster("PNG", (6000, 5000)), "image/png"),
+        svg("", attributes='viewBox="a b"'),
+        svg("", attributes='viewBox="0 0 nan 9"'),
+        svg("", attributes='viewBox="0 0 0 0"'),
+        svg("", attributes='viewBox="0 0 1e300 1e300"'),
+        Logo(LOGO.content.replace(b'width="220"', b'width="-220"'), "image/svg+xml"),
+        Logo(LOGO.content.replace(b'height="60"', b'height="1e9px"'), "image/svg+xml"),
+        svg(carried(raster("PNG", (6000, 5000)))),
+        svg(carried(raster("PNG")[:-40])),
+        svg(carried(raster("JPEG"))),
     ],
 )  # fmt: skip
 def test_a_bad_logo_is_refused_with_a_reason(renderer: WeasyPrintRenderer, logo: Logo) -> None:
@@ -228,7 +240,8 @@ def test_both_handlers_are_composed_from_the_environment_without_a_network() -> 
     program = (
         "import functions.render_pdf.worker as worker, functions.render_pdf.app as app\n"
         "render, control = worker.build()\n"
-        "print(render.storage, render.portal_url, type(app.build().queue).__name__, type(control).__name__)\n"
+        "print(type(render.invoices.renderer).__name__, render.receipts.renderer is render.invoices.renderer,\n"
+        "  render.invoices.portal_url, type(app.build().queue).__name__, type(control).__name__)\n"
     )
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
     settings = {
@@ -242,9 +255,8 @@ def test_both_handlers_are_composed_from_the_environment_without_a_network() -> 
         env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin"} | settings,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert run.stdout.split() == ["s3", "https://portal.example", "SqsWorkQueue", "SqsMessageControl"], (
-        run.stderr
-    )
+    composed = ["LimitedRenderer", "True", "https://portal.example", "SqsWorkQueue", "SqsMessageControl"]
+    assert run.stdout.split() == composed, run.stderr
 
 
 def test_the_template_needs_no_outside_resource() -> None:
