@@ -58,7 +58,8 @@ def test_void_is_final(world: World) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [("currency", "EUR"), ("invoice_number", "X-1"), ("issue_date", "2026-02-01"), ("subtotal", "1.00"),
-     ("tax_rate", "5"), ("tax", "1.00"), ("total", "1.00"), ("total", None)],
+     ("tax_rate", "5"), ("tax", "1.00"), ("total", "1.00"), ("total", None), ("tax_category", "exempt"),
+     ("tax_exemption_reason", "None of our business")],
 )  # fmt: skip
 def test_a_sent_invoice_is_frozen(world: World, field: str, value: Any) -> None:
     for person in ("sofia", "ingrid"):

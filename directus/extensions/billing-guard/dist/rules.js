@@ -7,7 +7,7 @@ import { heldUntilTheEnd, writeUnderLock } from './under_lock.js';
 const BY_HAND = ['wire', 'check', 'cash', 'other'];
 
 /** From `sent_at` on these are what the client was sent. */
-const FROZEN = ['client', 'currency', 'invoice_number', 'issue_date', 'subtotal', 'tax_rate', 'tax', 'total'];
+const FROZEN = ['client', 'currency', 'invoice_number', 'issue_date', 'subtotal', 'tax_rate', 'tax', 'total', 'tax_category', 'tax_exemption_reason'];
 const FROZEN_NUMBERS = ['subtotal', 'tax_rate', 'tax', 'total'];
 
 /** Fields that hold money. */
