@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from billing.adapters.document_files import RegisteredFiles
 from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.firm_renderer import FirmRenderer
 from billing.adapters.limited_renderer import LimitedRenderer, limits_in
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.adapters.template_source import template_source
 from billing.adapters.unfinished_documents import S3UnfinishedDocuments
 from billing.adapters.warm_start import draw_once, is_init, reseed_after_restore
 from billing.application.deliver_document import DocumentDelivery
@@ -30,14 +33,29 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from billing.adapters.document_files import DocumentFiles
+    from billing.adapters.pdf_renderer import PdfRenderer
+
+#: For each of the invoices that a firm's own template is tried with; a second is usual for all of them.
+TRIAL_SECONDS = 20
 
 
 @cache
 def limited_renderer() -> LimitedRenderer:
     """Warm: every document is drawn by a copy of this process, which starts from what has been read here."""
-    renderer = WeasyPrintRenderer(DocumentTemplate())
-    draw_once(renderer)
-    return LimitedRenderer(renderer, limits_in(os.environ))
+    settings = RenderWorkerSettings.from_environment(os.environ)
+    own = WeasyPrintRenderer(DocumentTemplate())
+    draw_once(own)
+    if not settings.template_prefix:
+        return LimitedRenderer(own, limits_in(os.environ))
+    source = template_source(boto3.client("s3"), settings.documents_bucket, settings.template_prefix)
+    return LimitedRenderer(FirmRenderer(own, source, trial), limits_in(os.environ))
+
+
+def trial(renderer: PdfRenderer) -> PdfRenderer:
+    """A firm's own template is tried within limits, too: it may take for ever as well as any invoice."""
+    limited = LimitedRenderer(renderer, replace(limits_in(os.environ), processor_seconds=TRIAL_SECONDS))
+    limited.begins(seconds=TRIAL_SECONDS * 4, attempt=1)
+    return limited
 
 
 @cache

@@ -142,7 +142,8 @@ class RenderAcceptorSettings(_Settings):
 class RenderWorkerSettings(_Settings):
     """`RenderPdfWorkerFunction`. `portal_url` is empty while there is no portal.
 
-    `document_delivery` is `register` or `upload` (where the bucket is not Directus's).
+    `document_delivery` is `register` or `upload` (where the bucket is not Directus's). `template_prefix` is empty while
+    the firm has no template of its own.
     """
 
     directus: DirectusSettings
@@ -153,6 +154,7 @@ class RenderWorkerSettings(_Settings):
     render_dlq_url: str
     document_delivery: str = "register"
     portal_url: str = _optional_address("PORTAL_URL")
+    template_prefix: str = ""
 
 
 @dataclass(frozen=True)
