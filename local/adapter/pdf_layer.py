@@ -39,9 +39,12 @@ def prepare(root: Path) -> PdfLayer:
     """Build the layer of a checkout into the cache, unless it is there, and say how it went; never fails."""
     architecture = LAMBDA_NAMES.get(platform.machine(), platform.machine())
     layer = PdfLayer(architecture)
+    folder = root / "layers" / "weasyprint" / architecture
+    if not folder.is_dir():
+        return PdfLayer(architecture, reason=f"There is no PDF layer for {architecture}.")
     outcome = subprocess.run(
         ["make", "--silent", "--makefile", "../Makefile", "prepare"],
-        cwd=root / "layers" / "weasyprint" / architecture,
+        cwd=folder,
         # The interpreter itself, as SAM wants it too: the checkout's own environment has no pip.
         env={**os.environ, **layer.variables, "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
