@@ -34,6 +34,8 @@ class House(World):
     notes: FakeNotes = field(default_factory=FakeNotes)
     #: Stripe as reconciliation sees it, if that is another than the use cases'.
     records: StripeRecords | None = None
+    #: Whether payments that a test puts there as received lack their receipts.
+    without_receipts: bool = False
     #: Messages that the worker gave up.
     failed: list[tuple[Json, str]] = field(default_factory=list)
 
@@ -70,7 +72,12 @@ class House(World):
         self.queue.sent.clear()
 
     def run(self, *, remaining_seconds: Callable[[], float] = lambda: 900.0, **event: Any) -> Report:
-        """One run of the function."""
+        """One run of the function; what the tests put there as paid has its receipt, unless `without_receipts`."""
+        if not self.without_receipts:
+            for payment in self.directus.table("payments").values():
+                received = payment["status"] == "succeeded" and payment["invoice"] is not None
+                if received and payment.get("receipt") is None:
+                    payment["receipt"] = str(uuid.uuid4())
         return self.reconcile(ReconcileRequest.from_event(event), remaining_seconds=remaining_seconds)
 
     def follow(self) -> list[Json]:

@@ -38,6 +38,7 @@ LINE_ITEM_FIELDS = ("id", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
+    "date_created", "date_updated",
 )  # fmt: skip
 REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
 PAYMENT_DISPUTE_FIELDS = (
@@ -139,6 +140,8 @@ class _PaymentRow(RowModel):
     client: Key | None = None
     note: str | None = None
     receipt: Key | None = None
+    date_created: Timestamp | None = None
+    date_updated: Timestamp | None = None
 
 
 class _ReversalRow(RowModel):
@@ -213,6 +216,7 @@ def payment_from_row(row: Row) -> Payment:
         client=parsed.client,
         note=parsed.note,
         receipt=parsed.receipt,
+        changed_at=parsed.date_updated or parsed.date_created,
     )
 
 

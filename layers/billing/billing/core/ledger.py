@@ -95,6 +95,8 @@ class LineItem:
 class Payment:
     """A payment row. `amount` is in the payment's own currency, which may differ from the invoice's.
 
+    `changed_at` is when anybody wrote the row last.
+
     `open_claim` holds the invoice's id while a checkout attempt is open; `attempt` is what was (or will be)
     sent to Stripe for it.
     """
@@ -115,6 +117,7 @@ class Payment:
     client: str | None = None
     note: str | None = None
     receipt: str | None = None
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from billing.core.booking import STRIPE_METHODS
 from billing.core.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
 from billing.core.money import Money
+from billing.core.reconcile_receipts import compare_receipts
 from billing.core.reconcile_reversals import compare_entered_refunds, compare_nameless_disputes
 from billing.core.reconciliation import GRACE, Difference, Recompute, Render, ids_of
 from billing.errors import Unprocessable
@@ -62,6 +63,7 @@ def compare_invoice(
         if payment.id not in named:
             found += _compare_origin(payment, ledger)
     found += [*compare_entered_refunds(ledger), *compare_nameless_disputes(ledger)]
+    found += compare_receipts(ledger, now)
     return [*found, *_compare_documents(ledger, documents, now)]
 
 

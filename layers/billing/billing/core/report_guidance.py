@@ -154,6 +154,7 @@ GUIDANCE: dict[str, Guidance] = {
         "Open the invoice and read pdf_error; mend what it names, then use Render again.",
     ),
     "pdf_missing": Guidance("Sent invoices without a PDF", _TRIED_AGAIN),
+    "receipt_missing": Guidance("Payments without a receipt", _TRIED_AGAIN),
     "document_missing": Guidance("Invoices whose document is not registered", _TRIED_AGAIN),
     "document_without_file": Guidance(
         "Documents that have lost their file",

@@ -1,0 +1,48 @@
+"""A payment whose receipt nobody asked for, or whose renderer died, is found within the hour."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes.world import INVOICE, OTHER_CLIENT
+from tests.unit.reconcile.house import House
+
+LONG_AGO = "2026-11-01T12:00:00Z"
+
+
+def house(**columns: Any) -> House:
+    found = House()
+    found.without_receipts = True
+    found.invoice(
+        "100.00", pdf_status="ready", amount_paid="60.00", balance_due="40.00", status="partially_paid"
+    )
+    found.document(INVOICE)
+    found.payment("60.00", **{"date_created": LONG_AGO, "date_updated": None} | columns)
+    return found
+
+
+def missing(found: House) -> list[str]:
+    return [
+        entry["payment"] for entry in found.run().as_json()["repaired"] if entry["kind"] == "receipt_missing"
+    ]
+
+
+def test_a_payment_without_a_receipt_is_asked_for_and_then_has_one() -> None:
+    found = house()
+    (payment,) = found.payments()
+    assert missing(found) == [payment["id"]]
+    found.work_off()
+    assert payment["receipt"] is not None
+    assert missing(found) == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"receipt": "a file"}, {"status": "processing"}, {"invoice": None, "client": None}, {"client": OTHER_CLIENT},
+        {"date_updated": "2026-11-20T14:50:00Z"},
+    ],
+)  # fmt: skip
+def test_what_has_one_or_can_have_none_or_was_booked_just_now_is_left_alone(columns: dict[str, Any]) -> None:
+    found = house(**columns)
+    assert missing(found) == []
