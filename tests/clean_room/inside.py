@@ -164,6 +164,7 @@ def stage_worker() -> dict[str, Any]:
 
     init = time.perf_counter() - began
     hits = worker.build.cache_info().currsize
+    warm = "weasyprint" in sys.modules and Path("/tmp/fontconfig").is_dir()  # noqa: S108 - the room's
     renderer = worker.build()[0].invoices.renderer if hits else None
     seconds = []
     for number in ("first", "second", "third"):
@@ -171,7 +172,7 @@ def stage_worker() -> dict[str, Any]:
             began = time.perf_counter()
             renderer.render_invoice(invoice(number), None)
             seconds.append(time.perf_counter() - began)
-    return {"seconds": {"init": init, "draw": seconds}, "built_at_init": bool(hits)}
+    return {"seconds": {"init": init, "draw": seconds}, "built_at_init": bool(hits), "warm_at_init": warm}
 
 
 def timed(work: Any) -> float:

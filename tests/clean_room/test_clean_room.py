@@ -145,7 +145,8 @@ def test_the_same_document_is_the_same_bytes_in_another_process(room: Rooms, dra
 
 def test_the_worker_is_warm_when_lambdas_init_ends(room: Rooms) -> None:
     stock, ours, worker = (room().run(stage) for stage in ("stock", "import", "worker"))
-    assert worker["built_at_init"] is True
+    # Decided by what is there, not by seconds: other programs share this machine.
+    assert (worker["built_at_init"], worker["warm_at_init"]) == (True, True)
     lines = {
         "import, stock": stock["seconds"],
         "import, ours": ours["seconds"]["import"],
@@ -156,8 +157,6 @@ def test_the_worker_is_warm_when_lambdas_init_ends(room: Rooms) -> None:
     }
     for name, seconds in lines.items():
         print(f"  {name}: {seconds:.2f} s")  # noqa: T201 - figures for a person
-    # What a first document pays without init is more than the noise of this machine.
-    assert lines["first document after init"] < lines["first document after our import"]
 
 
 def test_outside_lambda_importing_the_worker_draws_nothing(room: Rooms) -> None:
@@ -167,4 +166,4 @@ def test_outside_lambda_importing_the_worker_draws_nothing(room: Rooms) -> None:
         bare.task,
         variables={key: value for key, value in bare.variables.items() if "INITIALIZATION" not in key},
     ).run("worker")
-    assert told["built_at_init"] is False
+    assert (told["built_at_init"], told["warm_at_init"]) == (False, False)

@@ -141,7 +141,10 @@ def copy_into(layer: Path, target: Path) -> None:
 
 
 def build(settings: Settings, layer: Path) -> None:
-    """Build the layer into a new folder and hold it to every gate."""
+    """Build the layer into a new folder and hold it to every gate.
+
+    Without its native part it is never deployed: it is neither trimmed nor held, so that it asks nothing of the machine.
+    """
     if sys.version_info[:2] != _PYTHON:
         raise Refusal("the byte code needs Python 3.13 (PYTHON= names one)")
     layer.mkdir()
@@ -161,9 +164,11 @@ def build(settings: Settings, layer: Path) -> None:
         [settings.wheels],
         python_part.wheels_folder(settings.cache, SOURCES / "requirements.txt", settings.architecture),
     )
-    python_part.trim(python, lambda path: read(path).needed)
+    if settings.native:
+        python_part.trim(python, lambda path: read(path).needed)
     compile_python(python, "/opt/python")
-    hold_to_gates(layer, settings)
+    if settings.native:
+        hold_to_gates(layer, settings.architecture)
     settle(layer)
 
 
@@ -242,7 +247,7 @@ def _add_licences(root: Path, layer: Path) -> None:
             shutil.copyfile(source, licences / source.parent.name / source.name)
 
 
-def hold_to_gates(layer: Path, settings: Settings) -> None:
+def hold_to_gates(layer: Path, architecture: str) -> None:
     """Raise `Refusal` when the finished layer would fail in Lambda."""
     libraries = {path.name: read(path) for path in sorted((layer / "lib").glob("*"))}
     python = {
@@ -251,11 +256,10 @@ def hold_to_gates(layer: Path, settings: Settings) -> None:
         if path.is_file() and (path.suffix == ".so" or ".so." in path.name)
     }
     everything = {**libraries, **python}
-    gates.refuse_other_machine(everything, settings.architecture)
+    gates.refuse_other_machine(everything, architecture)
     gates.refuse_too_new_glibc(everything)
-    if settings.native:
-        gates.refuse_unmet_needs(everything, [*libraries, *(Path(name).name for name in python)])
-        gates.refuse_without_subset(libraries)
+    gates.refuse_unmet_needs(everything, [*libraries, *(Path(name).name for name in python)])
+    gates.refuse_without_subset(libraries)
     gates.refuse_too_large(size_of(layer))
 
 
