@@ -1,0 +1,188 @@
+"""A firm's own template through the renderer, within the limits, and through the use case that says why it waits."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from billing.adapters.document_template import TEMPLATES, DocumentTemplate
+from billing.adapters.firm_renderer import FirmRenderer
+from billing.adapters.limited_child import Limits
+from billing.adapters.limited_renderer import LimitedRenderer
+from billing.adapters.pdf_renderer import PdfRenderer, WeasyPrintRenderer
+from billing.errors import Unprocessable, UpstreamUnavailable
+from tests.integration.render_pdf.page_words import pages_of
+from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
+from tests.unit.render_pdf.firm_rows import INVOICE
+from tests.unit.render_pdf.office import Office, office
+
+# WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
+
+HTML = (TEMPLATES / "invoice.html").read_bytes()
+CSS = (TEMPLATES / "invoice.css").read_bytes()
+OWN_HEADING = HTML.replace(b"<h1>", b"<h1>Letterhead ")
+
+
+@dataclass
+class FakeSource:
+    """A folder; `error` is raised instead, once set."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def read(self) -> dict[str, bytes]:
+        if self.error:
+            raise self.error
+        return self.files
+
+
+@dataclass
+class Trials:
+    """Counts how often templates were tried, without limits."""
+
+    count: int = 0
+
+    def __call__(self, renderer: PdfRenderer) -> PdfRenderer:
+        self.count += 1
+        return renderer
+
+
+def firm_renderer(renderer: WeasyPrintRenderer, **files: bytes) -> tuple[FirmRenderer, FakeSource, Trials]:
+    source, trials = (
+        FakeSource({name.replace("__", "."): content for name, content in files.items()}),
+        Trials(),
+    )
+    return FirmRenderer(renderer, source, trials), source, trials
+
+
+def words(renderer: PdfRenderer) -> str:
+    return " ".join(page.text for page in pages_of(renderer.render_invoice(ordinary(), LOGO).content))
+
+
+def refusal(renderer: PdfRenderer) -> str:
+    with pytest.raises(Unprocessable) as caught:
+        _ = renderer.template_version
+    assert caught.value.code == "bad_template"
+    return caught.value.detail
+
+
+def test_our_own_files_as_the_firms_draw_the_same_bytes_under_another_version(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    firms, _, _ = firm_renderer(renderer, invoice__html=HTML, invoice__css=CSS)
+    assert firms.template_version != renderer.template_version
+    assert firms.render_invoice(ordinary(), LOGO) == renderer.render_invoice(ordinary(), LOGO)
+    assert (firms.receipt_version, firms.layer_version) == (renderer.receipt_version, renderer.layer_version)
+
+
+def test_the_firms_template_is_tried_once_and_again_when_it_has_changed(renderer: WeasyPrintRenderer) -> None:
+    firms, source, trials = firm_renderer(renderer, invoice__html=OWN_HEADING)
+    before = firms.template_version
+    assert firms.template_version == before
+    assert "Letterhead Invoice" in words(firms)
+    assert trials.count == 1
+    source.files = {"invoice.html": HTML.replace(b"<h1>", b"<h1>Paper ")}
+    assert firms.template_version != before
+    assert "Paper Invoice" in words(firms)
+    assert trials.count == 2
+
+
+def test_an_invoice_is_drawn_with_the_files_its_identity_was_made_of(renderer: WeasyPrintRenderer) -> None:
+    firms, source, _ = firm_renderer(renderer, invoice__html=OWN_HEADING)
+    assert firms.template_version
+    source.files = {"invoice.html": HTML}
+    assert "Letterhead Invoice" in words(firms)
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"invoice__css": b"@import url(http://127.0.0.1:9/a.css);"}, "invoice.css refers to something outside itself"),
+        ({"invoice__css": b"@font-face { font-family: X; src: url(file:///etc/passwd) }"}, "invoice.css refers to something outside itself"),
+        ({"invoice__css": b"body { background: url(http://127.0.0.1:9/a.png) }"}, "http://127.0.0.1:9/a.png"),
+        ({"invoice__html": HTML.replace(b"</h1>", b"</h1><img src='file:///etc/passwd'>")}, "file:///etc/passwd"),
+        ({"invoice__html": HTML.replace(b"</head>", b"<link rel=attachment href='file:///etc/passwd'></head>")}, "file:///etc/passwd"),
+        ({"invoice__html": b"{{ invoice.number }}"}, "it does not print the client's name"),
+        ({"invoice__html": HTML + b"{{ invoice.payments[0].method }}"}, "an invoice without anything optional cannot be drawn with it"),
+    ],
+)  # fmt: skip
+def test_a_broken_template_is_refused_with_its_reason(
+    renderer: WeasyPrintRenderer, files: dict[str, bytes], reason: str
+) -> None:
+    firms, _, trials = firm_renderer(renderer, **files)
+    assert reason in refusal(firms)
+    assert reason in refusal(firms)
+    with pytest.raises(Unprocessable):
+        firms.render_invoice(ordinary(), LOGO)
+    with pytest.raises(Unprocessable):
+        firms.title(ordinary())
+    assert trials.count == 1  # a thousand invoices do not try it a thousand times
+
+
+def test_a_bucket_that_cannot_be_reached_refuses_nothing_for_good(renderer: WeasyPrintRenderer) -> None:
+    firms, source, _ = firm_renderer(renderer, invoice__html=OWN_HEADING)
+    assert firms.template_version
+    source.error = UpstreamUnavailable("The documents bucket cannot be reached now.")
+    with pytest.raises(UpstreamUnavailable):
+        _ = firms.template_version
+    source.error = None
+    assert firms.template_version
+
+
+def limited(renderer: PdfRenderer) -> LimitedRenderer:
+    return LimitedRenderer(renderer, Limits(memory_bytes=1_500_000_000, processor_seconds=2))
+
+
+def test_an_endless_template_is_stopped_and_refused(renderer: WeasyPrintRenderer) -> None:
+    endless = HTML + b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    firms = FirmRenderer(renderer, FakeSource({"invoice.html": endless}), limited)
+    assert "2 seconds of work were not enough" in refusal(limited(firms))
+
+
+def test_within_the_limits_a_sound_template_draws_and_a_bad_one_says_why(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    source = FakeSource({"invoice.html": OWN_HEADING})
+    firms = LimitedRenderer(FirmRenderer(renderer, source, limited), Limits(1_500_000_000, 20))
+    assert firms.template_version
+    assert "Letterhead Invoice" in words(firms)
+    source.files = {"invoice.css": b"@import url(http://127.0.0.1:9/a.css);"}
+    assert "invoice.css refers to something outside itself" in refusal(firms)
+
+
+@dataclass
+class WithRenderer:
+    """The rendering worker's use case around a real renderer."""
+
+    office: Office
+    renderer: PdfRenderer
+
+    def render(self) -> None:
+        replace(self.office.render, renderer=self.renderer).render_invoice(INVOICE)
+
+
+def test_invoices_wait_with_the_reason_on_them_until_the_template_is_mended(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    firms, source, _ = firm_renderer(renderer, invoice__html=b"{{ invoice.nothing }}")
+    work = WithRenderer(office(), firms)
+    work.render()
+    assert work.office.invoice["pdf_status"] == "failed"
+    assert "has no attribute 'nothing'" in work.office.invoice["pdf_error"]
+    assert "Render again" in work.office.invoice["pdf_error"]
+    assert work.office.documents == []
+    source.files = {"invoice.html": OWN_HEADING}
+    work.render()
+    assert (work.office.invoice["pdf_status"], work.office.invoice["pdf_error"]) == ("ready", None)
+    (first,) = work.office.documents
+    source.files = {"invoice.html": HTML.replace(b"<h1>", b"<h1>Paper ")}
+    work.render()
+    assert {document["version"] for document in work.office.documents} == {1, 2}
+    assert len({document["content_hash"] for document in work.office.documents}) == 2
+    assert first in work.office.documents
+
+
+def test_receipts_never_wait_for_the_template(renderer: WeasyPrintRenderer) -> None:
+    firms, _, trials = firm_renderer(renderer, invoice__html=b"broken {{")
+    assert firms.receipt_version == DocumentTemplate().receipt_version
+    assert trials.count == 0
