@@ -14,9 +14,21 @@ from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.core.accent_color import DEFAULT_ACCENT, AccentColor
 from billing.core.money import Money
 from billing.core.printed_invoice import Addressee, Logo, PostalAddress, PrintedInvoice
+from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
 from tests.integration.render_pdf.layout_samples import CONTINENTAL, drawn, lines, svg_logo
 from tests.integration.render_pdf.page_words import Page, codes_on, pages_of
-from tests.integration.render_pdf.sample_invoices import LOGO, credit, expense, fee, ordinary, unwieldy
+from tests.integration.render_pdf.sample_invoices import (
+    CLIENT,
+    FIRM,
+    LOGO,
+    SENT_AT,
+    credit,
+    expense,
+    facts,
+    fee,
+    ordinary,
+    unwieldy,
+)
 from tests.integration.render_pdf.tagged_pdf import TaggedPdf
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -114,6 +126,20 @@ def test_a_foot_that_no_page_has_room_for_is_printed_once_at_the_end(renderer: W
     assert [f"Page {number} of {len(found)}" in page.text for number, page in enumerate(found, start=1)] == [
         True
     ] * len(found)
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 30])
+def test_a_receipts_foot_loses_nothing_either(renderer: WeasyPrintRenderer, count: int) -> None:
+    footer = "\n".join(f"Footline{number}" for number in range(count))
+    payment = ReceivedPayment(
+        "p", Money(1, "USD"), True, "card", SENT_AT, facts().ledger.id, facts().ledger.client
+    )
+    printed = print_receipt(ReceiptRecord(payment, facts(), replace(FIRM, footer=footer), CLIENT))
+    (page,) = pages_of(renderer.render_receipt(printed, None).content)
+    foot = [word for word in page.words if word.text.startswith("Footline")]
+    assert [word.text for word in foot] == footer.split()
+    assert max(word.bottom for word in foot) < page.height - 5 * POINTS_PER_MM
+    assert page.find("Thank").bottom < foot[0].top
 
 
 def test_expenses_of_no_hours_have_no_column_of_hours(renderer: WeasyPrintRenderer) -> None:

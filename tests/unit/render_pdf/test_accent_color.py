@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from billing.adapters.document_rows import firm_from_row
 from billing.adapters.document_template import DocumentTemplate
 from billing.core.accent_color import DEFAULT_ACCENT, LEAST_CONTRAST, WHITE, AccentColor, accent_color
-from tests.integration.render_pdf.sample_invoices import ordinary
+from billing.core.money import Money
+from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
+from tests.integration.render_pdf.sample_invoices import CLIENT, SENT_AT, facts, ordinary
 from tests.unit.render_pdf.firm_rows import FIRM
 
 PARTS = st.integers(0, 255)
@@ -62,4 +64,15 @@ def test_the_firms_colour_is_on_its_letterhead_and_on_the_page() -> None:
 
 
 def test_no_other_colour_of_the_firms_is_left_in_the_style() -> None:
-    assert DEFAULT_ACCENT.css not in DocumentTemplate().style
+    for style in (DocumentTemplate().style, DocumentTemplate().receipt_style):
+        assert DEFAULT_ACCENT.css not in style
+        assert "var(--accent)" in style
+
+
+def test_receipts_wear_it_too() -> None:
+    letterhead, _ = firm_from_row(FIRM | {"accent_color": "#9B1C31"})
+    payment = ReceivedPayment(
+        "p", Money(1, "USD"), True, "card", SENT_AT, facts().ledger.id, facts().ledger.client
+    )
+    printed = print_receipt(ReceiptRecord(payment, facts(), letterhead, CLIENT))
+    assert "--accent: #9b1c31; --tint: #f8f0f1" in DocumentTemplate().receipt_html(printed)

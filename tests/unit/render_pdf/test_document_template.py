@@ -21,16 +21,29 @@ def keys(labels: Mapping[str, object], prefix: str = "") -> set[str]:
     return found
 
 
-def labels(language: str) -> dict[str, object]:
-    return tomllib.loads((TEMPLATES / "labels" / f"{language}.toml").read_text(encoding="utf-8"))
+def labels(language: str, folder: str = "labels") -> dict[str, object]:
+    return tomllib.loads((TEMPLATES / folder / f"{language}.toml").read_text(encoding="utf-8"))
 
 
-def test_every_language_has_the_same_labels_and_no_empty_one() -> None:
-    files = {path.stem for path in (TEMPLATES / "labels").iterdir()}
+def texts(labels: Mapping[str, object]) -> list[str]:
+    return [
+        text
+        for value in labels.values()
+        for text in (texts(value) if isinstance(value, dict) else [str(value)])
+    ]
+
+
+@pytest.mark.parametrize("folder", ["labels", "receipt_labels"])
+def test_every_language_has_the_same_labels_and_no_empty_one(folder: str) -> None:
+    files = {path.stem for path in (TEMPLATES / folder).iterdir()}
     assert files == set(LANGUAGES)
     for language in LANGUAGES:
-        assert keys(labels(language)) == keys(labels("en"))
-        assert all(str(value).strip() for value in labels(language).values())
+        assert keys(labels(language, folder)) == keys(labels("en", folder))
+        assert all(text.strip() for text in texts(labels(language, folder)))
+
+
+def test_the_receipts_labels_repeat_none_of_the_invoices() -> None:
+    assert not keys(labels("en")) & keys(labels("en", "receipt_labels"))
 
 
 def test_every_kind_and_every_method_has_a_name() -> None:

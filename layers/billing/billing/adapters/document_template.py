@@ -110,6 +110,7 @@ class DocumentTemplate:
                 language=str(locale).replace("_", "-"),
                 title=self.receipt_title(printed),
                 has_logo=printed.logo_sha256 is not None,
+                foot_lines=foot_lines(printed.firm.footer),
             )
         )
 
