@@ -312,6 +312,7 @@ class Stack:
             "AlarmTopicArn": "",
             "Architecture": LAMBDA_NAMES.get(platform.machine(), platform.machine()),
             "Deployment": DEPLOYMENT,
+            "DocumentDelivery": "register",
             "DirectusStorage": "s3",
             "DirectusUrl": self._url("directus"),
             "FirmTimezone": "America/New_York",
@@ -323,6 +324,7 @@ class Stack:
             "ScheduleState": "DISABLED",
             "SenderEmail": SENDER_EMAIL,
             "StripeApiBase": simulator,
+            "TemplatePrefix": "",
             "WeasyPrintLayerArn": "",
         }
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 from billing.adapters.document_template import DocumentTemplate
@@ -25,6 +26,8 @@ from billing.errors import NotDrawn
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200
+#: Where the layer says which libraries, wheels and fonts it is made of.
+LAYER_VERSION = Path("/opt/etc/layer-version")
 #: Counts what this project's own code has changed in the bytes of the same document.
 _REVISION = 2
 _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
@@ -85,8 +88,10 @@ class PdfRenderer(Protocol):
 class WeasyPrintRenderer:
     """Keeps what is costly between documents: the library, the fonts and the parsed style sheet."""
 
-    def __init__(self, template: DocumentTemplate) -> None:
+    def __init__(self, template: DocumentTemplate, layer_version: Path = LAYER_VERSION) -> None:
+        """`layer_version` is the file in which the layer names what it is made of; elsewhere there is none."""
         self._template = template
+        self._layer_version = layer_version
         self._engine: _Engine | None = None
 
     @property
@@ -96,8 +101,9 @@ class WeasyPrintRenderer:
 
     @property
     def layer_version(self) -> str:
-        """WeasyPrint's version, known without importing it, and what we make of its PDF."""
-        return f"weasyprint-{version('weasyprint')}-{_REVISION}"
+        """WeasyPrint's version, what we make of its PDF, and the libraries and fonts of the layer, if it is one."""
+        layer = self._layer_version.read_text("ascii").strip() if self._layer_version.exists() else ""
+        return "-".join(filter(None, ("weasyprint", version("weasyprint"), str(_REVISION), layer)))
 
     def title(self, printed: PrintedInvoice) -> str:
         """What the document is called, in its own language."""
