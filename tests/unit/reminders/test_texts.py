@@ -9,10 +9,9 @@ import pytest
 from billing.adapters.reminder_policy import read_policy
 from billing.adapters.reminder_texts import TEMPLATES, ReminderTexts
 from billing.core.money import Money
+from billing.core.printed_invoice import LANGUAGES
 from billing.core.reminders import Contact, Firm, Remind
 from tests.unit.reminders.support import DUE, FIRM, INVOICE, usd
-
-LANGUAGES = ("en", "es", "fr", "de")
 
 
 def compose(

@@ -44,6 +44,7 @@ def template_samples() -> dict[str, PrintedInvoice]:
         "an invoice that is paid": replace(full, balance_due=Money.zero("USD")),
         "an invoice with a credit": replace(full, balance_due=Money(-1, "USD")),
     }
+    samples |= {f"an invoice in {language}": full for language in LANGUAGES[len(samples) :]}
     languages = itertools.cycle(LANGUAGES)
     return {kind: replace(printed, language=next(languages)) for kind, printed in samples.items()}
 
