@@ -1,6 +1,9 @@
 """A firm's own template through the renderer, within the limits, and through the use case that says why it waits."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.unit.render_pdf.office import Office, office
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
 
+ROOT = Path(__file__).parents[3]
 HTML = (TEMPLATES / "invoice.html").read_bytes()
 CSS = (TEMPLATES / "invoice.css").read_bytes()
 OWN_HEADING = HTML.replace(b"<h1>", b"<h1>Letterhead ")
@@ -186,3 +190,31 @@ def test_receipts_never_wait_for_the_template(renderer: WeasyPrintRenderer) -> N
     firms, _, trials = firm_renderer(renderer, invoice__html=b"broken {{")
     assert firms.receipt_version == DocumentTemplate().receipt_version
     assert trials.count == 0
+
+
+def test_the_worker_is_composed_with_the_firms_template_only_where_it_has_one() -> None:
+    program = (
+        "import functions.render_pdf.worker as worker\n"
+        "renderer = worker.limited_renderer()._renderer\n"
+        "print(type(renderer).__name__, type(getattr(renderer, '_source', None)).__name__)\n"
+    )
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
+    settings = {
+        "DIRECTUS_URL": "https://directus.example", "DIRECTUS_TOKEN_SECRET": arn, "INVOICE_QUEUE_URL": "https://sqs.example/i",
+        "RENDER_QUEUE_URL": "https://sqs.example/r", "RENDER_DLQ_URL": "https://sqs.example/d", "DOCUMENTS_BUCKET": "documents",
+        "DIRECTUS_STORAGE": "s3", "DOCUMENT_DELIVERY": "register", "AWS_DEFAULT_REGION": "eu-west-1",
+        "PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin",
+    }  # fmt: skip
+    composed = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env=settings | {"TEMPLATE_PREFIX": prefix},
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for prefix in ("", "letterhead", "/opt/firm")
+    ]  # fmt: skip
+    assert composed == [
+        ["WeasyPrintRenderer", "NoneType"],
+        ["FirmRenderer", "S3TemplateFolder"],
+        ["FirmRenderer", "LayerTemplateFolder"],
+    ]
