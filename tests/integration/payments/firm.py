@@ -436,9 +436,7 @@ class Firm:
 
     def render(self) -> None:
         """The renderer draws what it was asked for."""
-        wanted = {
-            message["invoice"] for message in self.rendering.messages if message["type"] == "invoice"
-        }
+        wanted = {message["invoice"] for message in self.rendering.messages if message["type"] == "invoice"}
         self.rendering.messages.clear()
         for invoice in wanted:
             self.admin.call("PATCH", f"/items/invoices/{invoice}", {"pdf_status": "ready", "pdf_error": None})
