@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from billing.adapters.limited_child import KERNELS_SHARE_ABOVE
 from billing.adapters.limited_renderer import PROCESSOR_SECONDS, limits_in
 from tests.unit.render_pdf import limited_cases as case
 from tests.unit.render_pdf.own_process import OwnProcess, Raised, own_process
@@ -115,6 +116,6 @@ def test_beside_a_thread_that_stays_nothing_is_forked(process: OwnProcess) -> No
 def test_the_limits_lie_below_the_functions() -> None:
     worker = read_template()["Resources"]["RenderPdfWorkerFunction"]["Properties"]
     limits = limits_in({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(worker["MemorySize"])})
-    assert limits.memory_bytes * 1.15 + 200e6 < worker["MemorySize"] * 1024 * 1024
+    assert limits.memory_bytes * KERNELS_SHARE_ABOVE + 100e6 < worker["MemorySize"] * 1024 * 1024
     assert limits.processor_seconds == PROCESSOR_SECONDS < worker["Timeout"] - 60
     assert limits_in({}) == limits

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">Q")
 _PAGE_BYTES = resource.getpagesize()
-#: A child fills about 30 MB between two looks at its memory; the kernel's limit is above ours by more than that.
 _MILLISECONDS_BETWEEN_LOOKS = 20
-_KERNELS_SHARE_ABOVE = 1.15
+#: The kernel's limit of the child's own memory, which holds for what grows faster than we look, as a share of ours.
+KERNELS_SHARE_ABOVE = 1.08
 _SECONDS_FOR_THREADS_TO_END = 5.0
 _PR_SET_PDEATHSIG = 1
 _THREADS = Path("/proc/self/task")
@@ -194,7 +194,7 @@ def _shut_in(writing: int, limits: Limits) -> None:
     for inherited in [int(entry.name) for entry in _OPEN_FILES.iterdir()]:
         if inherited not in {writing, nowhere}:
             os.dup2(nowhere, inherited)
-    kernels = int(limits.memory_bytes * _KERNELS_SHARE_ABOVE)
+    kernels = int(limits.memory_bytes * KERNELS_SHARE_ABOVE)
     resource.setrlimit(resource.RLIMIT_DATA, (kernels, kernels))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.processor_seconds, limits.processor_seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
