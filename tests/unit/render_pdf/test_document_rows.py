@@ -5,6 +5,7 @@ import pytest
 from billing.adapters.document_rows import (
     client_from_row,
     document_from_row,
+    facts_from_row,
     firm_from_row,
     line_from_row,
     payment_from_row,
@@ -27,6 +28,14 @@ def test_yen_are_whole() -> None:
 def test_control_characters_and_direction_marks_never_reach_the_paper() -> None:
     text = "one\x00two\x1b\r\nthree\u202efour\ud800"
     assert line_from_row(line("a", amount="1", description=text), "USD").description == "onetwo\nthreefour"
+    invoice = {
+        "id": "i",
+        "client": "c",
+        "currency": "USD",
+        "status": "sent",
+        "invoice_number": "A\u202e\x00\ud800B",
+    }
+    assert facts_from_row(invoice).ledger.invoice_number == "AB"
 
 
 def test_an_address_may_be_parts_text_or_absent() -> None:

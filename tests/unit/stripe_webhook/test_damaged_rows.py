@@ -16,17 +16,6 @@ def ended(world: World) -> list[str]:
     return [row["status"] for row in world.directus.table("stripe_events").values()]
 
 
-def test_an_open_session_of_another_application_with_our_deployments_name_is_not_expired() -> None:
-    world, session = opened()
-    found = world.stripe.sessions[session]
-    world.stripe.sessions["cs_theirs"] = replace(
-        found, id="cs_theirs", metadata={"deployment": "test", "order": "17"}
-    )
-    assert world.keep_invoice.sync_session("cs_theirs")
-    assert world.stripe.sessions["cs_theirs"].is_open
-    assert (len(world.payments()), world.flags) == (1, [])
-
-
 def test_money_that_says_our_deployment_and_nothing_else_is_not_dropped() -> None:
     world, session = opened()
     world.stripe.pays(session)

@@ -7,6 +7,7 @@ What cannot be read is refused as in `rows`.
 import datetime as dt
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -134,6 +135,7 @@ class _DocumentRow(RowModel):
 def facts_from_row(row: Row) -> InvoiceFacts:
     """Parse an `invoices` row read with the ledger's fields and the printed ones."""
     ledger = invoice_from_row(row)
+    ledger = replace(ledger, invoice_number=_clean(ledger.invoice_number))
     parsed = parse(_FactsRow, row, "invoices")
     return InvoiceFacts(ledger=ledger, **{name: getattr(parsed, name) for name in _FactsRow.model_fields})
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: The methods of a payment row that only Stripe's payments have.
 STRIPE_METHODS = frozenset({"card", "us_bank_account"})
-#: What a checkout writes into Stripe's metadata beside `deployment`.
-_NAMES = frozenset({"directus_payment", "directus_invoice"})
 #: The states of an attempt that took nothing.
 OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 
@@ -96,7 +94,10 @@ def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
 
 
 def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
-    """Whether this deployment created the object: sessions of other applications are none of our business."""
+    """Whether this deployment created the object: sessions of other applications are none of our business.
+
+    The name must be this deployment's alone among all applications of the Stripe account.
+    """
     return metadata.get("deployment") == deployment
 
 
@@ -158,14 +159,10 @@ def without_session(booking: Booking) -> Booking:
 
 
 def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
-    """Whether an open session can be paid though no attempt of ours claims its invoice any more.
-
-    Another application may call its deployment as ours: what names no row of Directus is not ours to expire. Were it
-    paid, the money would be booked, for staff to look at.
-    """
-    if not session.is_open or _NAMES.isdisjoint(session.metadata):
-        return False
-    return attempt is None or attempt.open_claim is None or holds_another(attempt, session)
+    """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
+    return session.is_open and (
+        attempt is None or attempt.open_claim is None or holds_another(attempt, session)
+    )
 
 
 def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
