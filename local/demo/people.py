@@ -55,21 +55,39 @@ def send(
     return Answer(answer.status, answer.data, {name.lower(): value for name, value in answer.headers.items()})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Person:
-    """Somebody (or nobody, without a token) at Directus's REST interface."""
+    """Somebody (or nobody, without a token) at Directus's REST interface; a login lasts as long as the person stays."""
 
     directus_url: str
     token: str | None = None
+    #: The address and the password of somebody who logged in.
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
 
     @classmethod
     def log_in(cls, directus_url: str, email: str, password: str) -> Self:
         """Log in as a person does."""
-        answer = send("POST", f"{directus_url}/auth/login", body={"email": email, "password": password})
-        return cls(directus_url, str(answer.data["access_token"]))
+        person = cls(directus_url, credentials=(email, password))
+        person.log_in_again()
+        return person
+
+    def log_in_again(self) -> None:
+        """Get another token: Directus's last for a quarter of an hour."""
+        assert self.credentials is not None
+        email, password = self.credentials
+        answer = send("POST", f"{self.directus_url}/auth/login", body={"email": email, "password": password})
+        self.token = str(answer.data["access_token"])
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
         """Send a request with this person's rights."""
+        answer = self._send(method, path, body)
+        expired = answer.status == HTTPStatus.UNAUTHORIZED and b"TOKEN_EXPIRED" in answer.body
+        if not (expired and self.credentials):
+            return answer
+        self.log_in_again()
+        return self._send(method, path, body)
+
+    def _send(self, method: str, path: str, body: Any) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return send(method, f"{self.directus_url}{path}", body=body, headers=headers)
 

@@ -17,6 +17,7 @@ from tests.integration.render_pdf.page_words import pages_of
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 from tests.unit.render_pdf.firm_rows import INVOICE
 from tests.unit.render_pdf.office import Office, office
+from tests.unit.render_pdf.own_process import own_process
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
@@ -137,21 +138,35 @@ def limited(renderer: PdfRenderer) -> LimitedRenderer:
     return LimitedRenderer(renderer, Limits(memory_bytes=1_500_000_000, processor_seconds=2))
 
 
-def test_an_endless_template_is_stopped_and_refused(renderer: WeasyPrintRenderer) -> None:
+def endless() -> str:
+    """Runs in a process of its own: only one with a single thread may fork."""
+    renderer = WeasyPrintRenderer(DocumentTemplate())
     endless = HTML + b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     firms = FirmRenderer(renderer, FakeSource({"invoice.html": endless}), limited)
-    assert "2 seconds of work were not enough" in refusal(limited(firms))
+    return refusal(limited(firms))
 
 
-def test_within_the_limits_a_sound_template_draws_and_a_bad_one_says_why(
-    renderer: WeasyPrintRenderer,
-) -> None:
+def test_an_endless_template_is_stopped_and_refused() -> None:
+    with own_process() as process:
+        assert "2 seconds of work were not enough" in process.call(endless)
+
+
+def sound_then_bad() -> tuple[str, str]:
+    """Runs in a process of its own: what a sound template draws, why the next is refused."""
+    renderer = WeasyPrintRenderer(DocumentTemplate())
     source = FakeSource({"invoice.html": OWN_HEADING})
     firms = LimitedRenderer(FirmRenderer(renderer, source, limited), Limits(1_500_000_000, 20))
     assert firms.template_version
-    assert "Letterhead Invoice" in words(firms)
+    drawn = words(firms)
     source.files = {"invoice.css": b"@import url(http://127.0.0.1:9/a.css);"}
-    assert "invoice.css refers to something outside itself" in refusal(firms)
+    return drawn, refusal(firms)
+
+
+def test_within_the_limits_a_sound_template_draws_and_a_bad_one_says_why() -> None:
+    with own_process() as process:
+        drawn, refused = process.call(sound_then_bad)
+    assert "Letterhead Invoice" in drawn
+    assert "invoice.css refers to something outside itself" in refused
 
 
 @dataclass

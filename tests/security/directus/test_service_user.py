@@ -65,7 +65,6 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("payments", "payment", {"reference": "x"}),
         ("payments", "payment", {"attempt": {"mode": "setup"}}),
         ("payments", "payment", {"expires_at": "2026-01-05T10:00:00Z"}),
-        ("payments", "payment", {"receipt": None}),
         ("payments", "payment", {"refunds": {"create": [], "update": [{"id": "two.refund"}], "delete": []}}),
         ("payments", "payment", {"refunds": {"create": [], "update": [], "delete": ["one.refund"]}}),
         ("payments", "payment", {"refunds": []}),

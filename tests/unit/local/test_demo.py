@@ -17,7 +17,7 @@ INVOICE = "0b1f2c3d-0000-4000-8000-000000000001"
 PAYMENT = "0b1f2c3d-0000-4000-8000-000000000002"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ledger(Person):
     """An administrator who sees one payment."""
 
