@@ -11,7 +11,7 @@ from billing.adapters.directus import DirectusClient
 from billing.adapters.http import HttpResponse
 from billing.adapters.limited_transport import LimitedTransport
 from billing.adapters.time_limit import TimeLimit
-from billing.errors import ConnectionFailed
+from billing.errors import UpstreamUnavailable
 from billing.http_api import respond
 from functions.checkout import app
 from tests.unit.fakes.aws import AcceptedSecrets
@@ -61,16 +61,17 @@ def test_checkout_ends_in_time_however_slow_directus_is(clock: Clock, seconds: f
     world.invoice("100.00")
     limit = TimeLimit(clock)
 
-    def sleep(pause: float) -> None:
-        clock.seconds += pause
-
+    pauses: list[float] = []
     transport = LimitedTransport(SlowDirectus(world.directus, clock, seconds), limit, longest_seconds=10.0)
-    store = DirectusBillingStore(DirectusClient("http://directus", FixedToken(), transport, sleep=sleep))
+    store = DirectusBillingStore(
+        DirectusClient("http://directus", FixedToken(), transport, sleep=pauses.append)
+    )
     world.start_checkout = replace(world.start_checkout, store=store)
     limit.begins(28.0)
-    with pytest.raises(ConnectionFailed) as refusal:
+    with pytest.raises(UpstreamUnavailable) as refusal:
         world.pay()
-    assert (refusal.value.status, refusal.value.maybe_sent) == (503, False)
+    assert (refusal.value.status, refusal.value.code) == (503, "out_of_time")
+    assert pauses == [], "asking again would only lose time"
     assert limit.remaining() > 0
     assert len(world.payments()) <= 1
     # The next call, at an hour when Directus is quick, completes what was begun.

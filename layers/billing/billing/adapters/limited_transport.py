@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.adapters.http import MAXIMUM_ANSWER_BYTES
-from billing.errors import ConnectionFailed
+from billing.errors import UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ RESERVE_SECONDS = 1.0
 class LimitedTransport:
     """A `Transport` that refuses a request for whose answer there is no time to wait.
 
-    The refusal is a `ConnectionFailed` that surely did not arrive.
+    The refusal is `UpstreamUnavailable` `out_of_time`, as everywhere; asking once more would only lose time.
     """
 
     def __init__(self, transport: Transport, limit: TimeLimit, *, longest_seconds: float) -> None:
@@ -41,5 +41,5 @@ class LimitedTransport:
         """Send one request, if there is time for it."""
         if self._limit.remaining() < self._longest_seconds + RESERVE_SECONDS:
             message = f"There was no time left for the {method} that came next; ask again."
-            raise ConnectionFailed(message, maybe_sent=False)
+            raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
         return self._transport.send(method, url, headers=headers, body=body, maximum_bytes=maximum_bytes)
