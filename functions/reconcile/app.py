@@ -10,7 +10,6 @@ and its sentence (`FunctionError`, `errorType`, `errorMessage`).
 
 from __future__ import annotations
 
-import math
 import os
 from datetime import UTC, datetime
 from functools import cache
@@ -29,13 +28,12 @@ from billing.adapters.run_notes import S3RunNotes
 from billing.adapters.self_invocation import SelfInvocation
 from billing.adapters.stripe_gateway import StripeGateway
 from billing.adapters.stripe_records import StripeAccount
+from billing.adapters.time_limit import TimeLimit
 from billing.application.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
 from billing.observability import count, logger, metrics
 from billing.settings import ReconcileSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -45,23 +43,8 @@ HAND_OVER_SECONDS = 25.0
 _SHORT = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
 
 
-class Invocation:
-    """The invocation that is under way: what is built once asks it how much time is left."""
-
-    def __init__(self) -> None:
-        """Without end, until one begins."""
-        self._remaining_seconds: Callable[[], float] = lambda: math.inf
-
-    def begin(self, remaining_seconds: Callable[[], float]) -> None:
-        """`remaining_seconds`: how long the function may still run."""
-        self._remaining_seconds = remaining_seconds
-
-    def seconds_before(self, end: float) -> Callable[[], float]:
-        """How long something may still take that must leave so many seconds."""
-        return lambda: self._remaining_seconds() - end
-
-
-invocation = Invocation()
+#: The end of the invocation under way: what is built once asks it how much time is left.
+time = TimeLimit()
 
 
 @cache
@@ -71,16 +54,14 @@ def build(function_name: str) -> Reconcile:
     gateway = StripeGateway(
         settings.stripe.api_base,
         composition.secret(settings.stripe.key_secret),
-        remaining_seconds=invocation.seconds_before(CLOSING_SECONDS),
+        remaining_seconds=time.before(CLOSING_SECONDS),
     )
     compared = composition.directus(
         settings.directus,
         read_timeout=composition.LONG_ANSWER_SECONDS,
-        remaining_seconds=invocation.seconds_before(CLOSING_SECONDS),
+        remaining_seconds=time.before(CLOSING_SECONDS),
     )
-    reported = composition.directus(
-        settings.directus, remaining_seconds=invocation.seconds_before(HAND_OVER_SECONDS)
-    )
+    reported = composition.directus(settings.directus, remaining_seconds=time.before(HAND_OVER_SECONDS))
     sqs, s3 = boto3.client("sqs", config=_SHORT), boto3.client("s3", config=_SHORT)
     return Reconcile(
         rows=DirectusReconcileRows(compared),
@@ -112,12 +93,8 @@ def clock() -> datetime:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Compare once, or go on with a run that had no time left."""
     request = ReconcileRequest.from_event(event)
-
-    def remaining_seconds() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
-    invocation.begin(remaining_seconds)
-    report = build(context.function_name)(request, remaining_seconds=remaining_seconds)
+    time.begins(context.get_remaining_time_in_millis() / 1000)
+    report = build(context.function_name)(request, remaining_seconds=time.remaining)
     if not request.dry_run:  # a look by hand raises no alarm
         count("ReconcileDifferences", report.differences_total)
         count("ReconcileRepaired", report.repaired_total)

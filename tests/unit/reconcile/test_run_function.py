@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing.adapters.http import Urllib3Transport
+from billing.adapters.time_limit import TimeLimit
 from billing.application.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
 from billing.errors import ConnectionFailed, UpstreamUnavailable
 from functions.reconcile import app
@@ -20,15 +21,13 @@ if TYPE_CHECKING:
 
 
 def test_a_comparison_leaves_time_to_close_and_closing_leaves_time_to_hand_over() -> None:
-    invocation = app.Invocation()
-    assert invocation.seconds_before(CLOSING_SECONDS)() == float("inf")
-    invocation.begin(lambda: 100.0)
-    comparing, reporting = (
-        invocation.seconds_before(seconds) for seconds in (CLOSING_SECONDS, app.HAND_OVER_SECONDS)
-    )
+    time = TimeLimit(lambda: 0.0)
+    assert time.before(CLOSING_SECONDS)() == float("inf")
+    time.begins(100.0)
+    comparing, reporting = (time.before(seconds) for seconds in (CLOSING_SECONDS, app.HAND_OVER_SECONDS))
     assert (comparing(), reporting()) == (40.0, 75.0)
     assert RESERVE_SECONDS > CLOSING_SECONDS > app.HAND_OVER_SECONDS > 0
-    invocation.begin(lambda: 10.0)
+    time.begins(10.0)
     assert comparing() < 0
 
 
@@ -88,7 +87,7 @@ def test_a_run_without_time_says_so_instead_of_dying(
         answer = app.handler({}, context)
     finally:
         app.build.cache_clear()
-        app.invocation.begin(lambda: float("inf"))
+        app.time.begins(float("inf"))
     phases = [entry["phase"] for entry in answer["differences"] if entry["kind"] == "not_compared"]
     assert {"sessions", "transactions", "invoices", "dead_letter_queues"} <= set(phases)
     assert "report_not_stored" in [entry["kind"] for entry in answer["differences"]]

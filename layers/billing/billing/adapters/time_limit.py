@@ -29,3 +29,7 @@ class TimeLimit:
     def remaining(self) -> float:
         """Seconds until then."""
         return self._end - self._clock()
+
+    def before(self, seconds: float) -> Callable[[], float]:
+        """How long something may still take that must leave so many seconds."""
+        return lambda: self.remaining() - seconds
