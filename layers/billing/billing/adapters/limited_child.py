@@ -107,7 +107,7 @@ def _wait_until_alone(end: float) -> None:
         if time.monotonic() > latest:
             message = "Another thread runs in this process."
             raise NotAlone(message)
-        time.sleep(0.001)
+        time.sleep(0.001)  # the kernel tells nobody that a thread has ended: one looks again
 
 
 def _receive(received: bytearray, reading: int, child: int, limits: Limits, end: float) -> Ended | None:

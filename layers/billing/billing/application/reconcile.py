@@ -223,7 +223,7 @@ class Reconcile:
             return {}
         try:
             return self._notes.recall(resume.notes)
-        except Exception:  # noqa: BLE001  # as above
+        except Exception:  # noqa: BLE001  # without them this part only asks more
             logger.exception("What the part before has seen could not be read.")
             return {}
 
