@@ -268,10 +268,9 @@ def test_what_weasyprint_says_of_a_document_stays_out_of_the_log(
     renderer: WeasyPrintRenderer, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Cuneiform, which no font here has: WeasyPrint would quote it, and so what the document says.
-    drawn = renderer.render_invoice(
-        dataclasses.replace(ordinary(), client_message="secret \U00012000\U00012001"), LOGO
-    )
-    assert drawn.missing_glyphs == 2
+    message = "secret \U00012000\U00012001 \U00012001\n\n\U00012001 again"
+    drawn = renderer.render_invoice(dataclasses.replace(ordinary(), client_message=message), LOGO)
+    assert drawn.missing_glyphs == 2  # of five: two different ones
     assert caplog.records == []
 
 

@@ -229,13 +229,18 @@ class _Complaints(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.errors: list[str] = []
-        self.missing_glyphs = 0
+        self._missing: set[str] = set()
+
+    @property
+    def missing_glyphs(self) -> int:
+        """How many different characters no font has: WeasyPrint says so of each as often as it is drawn."""
+        return len(self._missing)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR:
             self.errors.append(record.getMessage())
         elif str(record.msg).startswith(".notdef glyph"):
-            self.missing_glyphs += 1
+            self._missing.add(record.getMessage())  # names the character, and nothing of where it stands
 
 
 @contextlib.contextmanager
