@@ -62,6 +62,10 @@ class Storage:
     endpoint_url: str
 
 
+OWN_STORAGE: Final = "cloud"
+"""Name of the storage location of a Directus that shares no bucket: files on its own disk."""
+
+
 @dataclass(frozen=True)
 class DirectusServer:
     """One Directus; `directory` holds a copy of the extensions, and its database on SQLite.
@@ -186,20 +190,19 @@ class DirectusServer:
             shutil.copytree(EXTENSIONS, target, dirs_exist_ok=True)
         return True
 
-    def program(self, *, storage: Storage, functions_url: str, ready: Callable[[str], bool]) -> Program:
-        """Return how Directus is started, connected to the bucket and the functions."""
-        credentials = self.credentials
+    @property
+    def uploads(self) -> Path:
+        """Return where it keeps its files if it shares no bucket."""
+        return self.directory / "uploads"
+
+    def program(
+        self, *, storage: Storage | None, functions_url: str, ready: Callable[[str], bool]
+    ) -> Program:
+        """Return how Directus is started, connected to the bucket (None: it has files of its own) and the functions."""
         extra = {
-            "STORAGE_LOCATIONS": "s3",
-            "STORAGE_S3_DRIVER": "s3",
-            "STORAGE_S3_BUCKET": storage.bucket,
-            "STORAGE_S3_REGION": storage.region,
-            "STORAGE_S3_ENDPOINT": storage.endpoint_url,
-            "STORAGE_S3_FORCE_PATH_STYLE": "true",
-            "STORAGE_S3_KEY": f"string:{credentials.storage_access_key_id}",
-            "STORAGE_S3_SECRET": f"string:{credentials.storage_secret_access_key}",
+            **(self._on_its_own_disk() if storage is None else self._in_the_bucket(storage)),
             "BILLING_FUNCTIONS_URL": functions_url,
-            "BILLING_FLOW_SECRET": f"string:{credentials.flow_secret}",
+            "BILLING_FLOW_SECRET": f"string:{self.credentials.flow_secret}",
         }
         return Program(
             name="directus",
@@ -209,6 +212,28 @@ class DirectusServer:
             ready=lambda: ready(f"{self.url}/server/ping"),
             ready_seconds=120,
         )
+
+    def _in_the_bucket(self, storage: Storage) -> dict[str, str]:
+        credentials = self.credentials
+        return {
+            "STORAGE_LOCATIONS": "s3",
+            "STORAGE_S3_DRIVER": "s3",
+            "STORAGE_S3_BUCKET": storage.bucket,
+            "STORAGE_S3_REGION": storage.region,
+            "STORAGE_S3_ENDPOINT": storage.endpoint_url,
+            "STORAGE_S3_FORCE_PATH_STYLE": "true",
+            "STORAGE_S3_KEY": f"string:{credentials.storage_access_key_id}",
+            "STORAGE_S3_SECRET": f"string:{credentials.storage_secret_access_key}",
+        }
+
+    def _on_its_own_disk(self) -> dict[str, str]:
+        name = OWN_STORAGE.upper()
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        return {
+            "STORAGE_LOCATIONS": OWN_STORAGE,
+            f"STORAGE_{name}_DRIVER": "local",
+            f"STORAGE_{name}_ROOT": str(self.uploads),
+        }
 
 
 def _sqlite(file: Path) -> dict[str, str]:

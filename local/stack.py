@@ -17,7 +17,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,11 +87,22 @@ class Stack:
     """
 
     def __init__(
-        self, directory: Path, *, source: Path = ROOT, say: Say | None = None, database: str | None = None
+        self,
+        directory: Path,
+        *,
+        source: Path = ROOT,
+        say: Say | None = None,
+        database: str | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
-        """`database` is `sqlite` or `postgresql`; None: what the data is in, else `DIRECTUS_DATABASE`, else SQLite."""
+        """`database` is `sqlite` or `postgresql`; None: what the data is in, else `DIRECTUS_DATABASE`, else SQLite.
+
+        `parameters` are the template's that are to differ from the ordinary ones. With `DocumentDelivery` `upload`
+        Directus keeps its files by itself, as Directus Cloud does, and knows nothing of the bucket.
+        """
         self.directory = directory.resolve()
         self._wanted_database = database
+        self._wanted_parameters = dict(parameters or {})
         self._source = source
         self._say: Say = say or (lambda _: None)
         self._data = self.directory / "data"
@@ -307,7 +318,7 @@ class Stack:
     def parameters(self) -> dict[str, str]:
         """Return the parameters with which the template is deployed."""
         simulator = self._url("stripe_simulator")
-        return {
+        ordinary = {
             "AllowedPaymentMethodTypes": "card,us_bank_account",
             "AlarmTopicArn": "",
             "Architecture": LAMBDA_NAMES.get(platform.machine(), platform.machine()),
@@ -327,6 +338,10 @@ class Stack:
             "TemplatePrefix": "",
             "WeasyPrintLayerArn": "",
         }
+        unknown = sorted(self._wanted_parameters.keys() - ordinary.keys())
+        if unknown:
+            raise Problem(f"The template has no parameter {', '.join(unknown)}.")
+        return {**ordinary, **self._wanted_parameters}
 
     def resources(self) -> dict[str, str]:
         """Return the physical ids of the deployed resources by logical id."""
@@ -344,13 +359,8 @@ class Stack:
                 self._data / "ministack", port=ports["ministack"], smtp_port=ports["smtp"]
             )
         if name == "directus":
-            storage = Storage(
-                bucket=self._facts()["outputs"]["DocumentsBucketName"],
-                region=programs.REGION,
-                endpoint_url=self._url("ministack"),
-            )
             return self._directus().program(
-                storage=storage, functions_url=self._api_url(), ready=programs.answers
+                storage=self._storage(), functions_url=self._api_url(), ready=programs.answers
             )
         if name == "stripe_simulator":
             return programs.stripe_simulator(
@@ -372,6 +382,16 @@ class Stack:
             smtp_port=ports["smtp"],
             credentials=self._credentials(),
             postgresql=self._postgresql(),
+        )
+
+    def _storage(self) -> Storage | None:
+        """The bucket that Directus shares with the functions, if it shares one."""
+        if self.parameters()["DocumentDelivery"] == "upload":
+            return None
+        return Storage(
+            bucket=self._facts()["outputs"]["DocumentsBucketName"],
+            region=programs.REGION,
+            endpoint_url=self._url("ministack"),
         )
 
     def _postgresql(self) -> PostgresqlServer | None:

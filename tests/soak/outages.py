@@ -124,9 +124,9 @@ def report(outcome: Outcome, database: str) -> None:
 
 
 @contextmanager
-def shorter_visibility(firm: Firm, seconds: int) -> Iterator[None]:
-    """A message whose worker was killed comes back after `seconds` and not after the local stack's ninety."""
-    sqs, url = firm.aws("sqs"), firm.description["aws"]["queues"]["stripe_events"]
+def shorter_visibility(firm: Firm, seconds: int, queue: str = "stripe_events") -> Iterator[None]:
+    """A message whose worker was killed comes back after `seconds`, not after the local stack's minutes."""
+    sqs, url = firm.aws("sqs"), firm.description["aws"]["queues"][queue]
     name = "VisibilityTimeout"
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})
@@ -173,8 +173,11 @@ def _kill(stack: Stack, name: str) -> None:
     wait_for(f"the death of {name}", lambda: identify(identity.pid) != identity, seconds=10)
 
 
-def workers(stack: Stack) -> list[int]:
-    """The processes of the workers' environments: below the emulator, with a worker's handler."""
+def workers(stack: Stack, service: str = "") -> list[int]:
+    """The processes of the workers' environments: below the emulator, with a worker's handler.
+
+    `service`: only those of that function, and of them the one that runs our code.
+    """
     emulator = int(json.loads((stack.directory / "run" / "ministack.json").read_text())["pid"])
     parents: dict[int, int] = {}
     commands: dict[int, str] = {}
@@ -194,7 +197,15 @@ def workers(stack: Stack) -> list[int]:
             pid = parents.get(pid, 0)
         return False
 
-    return [pid for pid, command in commands.items() if "worker.handler" in command and is_below(pid)]
+    found = [pid for pid, command in commands.items() if "worker.handler" in command and is_below(pid)]
+    return [pid for pid in found if not service or _has(pid, f"POWERTOOLS_SERVICE_NAME={service}")]
+
+
+def _has(pid: int, variable: str) -> bool:
+    try:
+        return variable.encode() in (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _waiting(traffic: Traffic) -> bool:
