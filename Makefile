@@ -50,7 +50,7 @@ check: ## ruff, mypy, cfn-lint, sam validate --lint
 	@$(PYTHON) -m local.check
 
 bench: ## the benchmarks, as a table
-	@sh local/setup/run.sh stack
+	@sh local/setup/run.sh bench
 	@$(PYTHON) -m bench
 
 deploy: ## sam build and sam deploy to AWS

@@ -1,8 +1,9 @@
 """Prepare this machine for the checks, the tests and the local stack; everything costly is kept and reused.
 
-    python3.13 -m local.setup [check | stack | tests]
+    python3.13 -m local.setup [check | stack | tests | bench]
 
-`check`: what `make check` needs. `stack`: what `make up` and `make demo` need. `tests`: all of it.
+`check`: what `make check` needs. `stack`: what `make up` and `make demo` need. `tests`: what the tests need besides.
+`bench`: `stack`, and what `make bench` alone compares with.
 Directus takes longest, so it is built while the Python environments are made; the system packages come before it,
 because its native modules may need the compiler.
 Standard library only.
@@ -24,7 +25,7 @@ from local.setup.node import install_directus, install_node
 from local.setup.paths import CACHE, DEVELOPMENT, ROOT, directus_tree
 from local.setup.progress import Progress
 from local.setup.python_environments import install_environment
-from local.setup.system_packages import COMPILERS, STACK, TESTS, SystemPackage, install_system_packages
+from local.setup.system_packages import BENCH, COMPILERS, STACK, TESTS, SystemPackage, install_system_packages
 from local.stripe_simulator.specification import document_path
 
 type Step = Callable[[Progress], None]
@@ -40,7 +41,9 @@ ENVIRONMENTS: Final = {
     "check": ("dev", "sam"),
     "stack": ("dev", "sam", "ministack", "lambda_runtime"),
     "tests": ("dev", "sam", "ministack", "lambda_runtime"),
+    "bench": ("dev", "sam", "ministack", "lambda_runtime", "bench"),
 }
+BESIDE_THE_STACK: Final = {"tests": TESTS, "bench": BENCH}
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +93,7 @@ def wanted_packages(purpose: str, *, directus_is_built: bool) -> list[SystemPack
     """Return the system packages for a purpose of `ENVIRONMENTS`; compilers only while Directus is to be built."""
     if purpose == "check":
         return []
-    return [*STACK, *(TESTS if purpose == "tests" else ()), *(() if directus_is_built else COMPILERS)]
+    return [*STACK, *BESIDE_THE_STACK.get(purpose, ()), *(() if directus_is_built else COMPILERS)]
 
 
 def install_side_by_side(

@@ -11,9 +11,9 @@ from local.setup.commands import run
 from local.setup.paths import CACHE, DEVELOPMENT, ROOT, digest, lock_file, python_environment
 from local.setup.progress import Progress
 
-COMPILED: Final = frozenset({"lambda_runtime", "ministack", "sam"})
+COMPILED: Final = frozenset({"bench", "lambda_runtime", "ministack", "sam"})
 """Environments whose modules are byte-compiled at once: mounted read-only in the functions' sandbox
-(`lambda_runtime`), or started so often that a first slow start would be felt."""
+(`lambda_runtime`), started so often that a first slow start would be felt, or compared by its start (`bench`)."""
 
 MARK: Final = ".lock-digest"
 

@@ -61,8 +61,12 @@ COMPILERS: Final = (
     SystemPackage("python3", _command("python3"), "node-gyp, which compiles them", required=False),
 )
 """Wanted while Directus is not built yet: isolated-vm and sqlite3 are compiled where npm brings no built ones."""
+CHROMIUM: Final = SystemPackage(
+    "chromium", _command("chromium", "chromium-browser"), "the browser tests and the benchmark"
+)
+BENCH: Final = (CHROMIUM,)
 TESTS: Final = (
-    SystemPackage("chromium", _command("chromium", "chromium-browser"), "the browser tests"),
+    CHROMIUM,
     SystemPackage("poppler-utils", _command("pdftoppm"), "the PDF tests"),
     SystemPackage("qpdf", _command("qpdf"), "the PDF tests"),
     SystemPackage(
