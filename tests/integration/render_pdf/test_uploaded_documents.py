@@ -153,6 +153,15 @@ def test_force_puts_other_bytes_in_their_place(cloud: Cloud) -> None:
     cloud.is_whole(OTHER)
 
 
+def test_force_leaves_the_same_bytes_where_they_are(cloud: Cloud) -> None:
+    """While Directus replaces bytes nobody can read them."""
+    cloud.deliver()
+    before = (cloud.row(), cloud.stored[0].stat().st_mtime_ns)
+    cloud.deliver(force=True)
+    assert (cloud.row(), cloud.stored[0].stat().st_mtime_ns) == before
+    cloud.is_whole()
+
+
 @pytest.mark.parametrize("effect", ["keep unfinished", "POST /files", "create documents"])
 def test_a_crash_in_the_middle_is_continued(cloud: Cloud, effect: str) -> None:
     dying = replace(cloud, files=Dying(cloud, effect).files)

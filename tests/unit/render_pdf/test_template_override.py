@@ -226,8 +226,16 @@ def test_a_template_that_breaks_on_one_invoice_says_so_without_telling_the_log()
     assert firms.invoice_html(replace(ordinary(), client=replace(ordinary().client, name="short")))
     with pytest.raises(NotDrawn) as caught:
         firms.invoice_html(ordinary())
-    assert caught.value.detail == "The firm's own template cannot be filled in (ZeroDivisionError, line 2)."
+    where = "ZeroDivisionError, invoice.html, line 2"
+    assert caught.value.detail == f"The firm's own template cannot be filled in ({where})."
     quoting = template({"invoice.html": "{{ invoice.nothing[invoice.client.name] }}"})
     with pytest.raises(NotDrawn) as caught:
         quoting.invoice_html(ordinary())
     assert "Zoë" not in caught.value.detail
+
+
+def test_what_breaks_in_an_included_file_is_looked_for_there() -> None:
+    firms = template({"invoice.html": "{% include 'foot.html' %}", "foot.html": "\n\n{{ invoice.nothing }}"})
+    with pytest.raises(NotDrawn) as caught:
+        firms.invoice_html(ordinary())
+    assert "(UndefinedError, foot.html, line 3)" in caught.value.detail

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import tomllib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from babel import Locale
-from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, nodes
+from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from billing.adapters.document_template import DocumentTemplate, filters_of
@@ -74,6 +74,11 @@ class FirmTemplate(DocumentTemplate):
         return self._version
 
     @property
+    def is_well_formed(self) -> bool:
+        """Only where the markup is ours: a firm may leave out end tags, as HTML allows."""
+        return not self._html
+
+    @property
     def style(self) -> str:
         """The firm's style sheet, else ours."""
         return self._files.get("invoice.css") or super().style
@@ -94,7 +99,7 @@ class FirmTemplate(DocumentTemplate):
         try:
             return super().invoice_html(printed)
         except Exception as error:  # noqa: BLE001  # a template can call for anything, and break on this invoice alone
-            failure, quote = f"{type(error).__name__}{_line_of(error)}", str(error)
+            failure, quote = f"{type(error).__name__}{_line_of(error, self._html)}", str(error)
         message = f"The firm's own template cannot be filled in ({failure})."
         raise NotDrawn(message, quote=quote[:_QUOTED_CHARACTERS], invoice=printed.id)
 
@@ -150,12 +155,15 @@ def _place(error: TemplateError) -> str:
     return f", line {line}" if line else ""
 
 
-def _line_of(error: Exception) -> str:
-    """Where in the template: Jinja2 puts its lines into the traceback."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"
+def _line_of(error: Exception, files: Container[str]) -> str:
+    """Where in which file: Jinja2 puts its lines into the traceback, under the names that `_Files` gives."""
+    # Not `extract_tb`, which would look for files of these names to quote from.
+    places = [
+        f", {frame.f_code.co_filename}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename in files
     ]
-    return f", line {lines[-1]}" if lines else ""
+    return places[-1] if places else ""
 
 
 def _check_labels(name: str, labels: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
@@ -178,7 +186,17 @@ def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
 
 @lru_cache(maxsize=16)
 def _environment(html: tuple[tuple[str, str], ...], locale: Locale) -> ImmutableSandboxedEnvironment:
-    return _sandbox(locale, DictLoader(dict(html)))
+    return _sandbox(locale, _Files(dict(html)))
+
+
+class _Files(DictLoader):
+    """Compiles each file under its own name, so that what breaks while it is filled in can be told."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, _, is_current = super().get_source(environment, template)
+        return source, template, is_current
 
 
 def _sandbox(locale: Locale, loader: DictLoader | None = None) -> ImmutableSandboxedEnvironment:
