@@ -23,6 +23,7 @@ from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, ConnectionFailed
 from billing.queue_worker import Retry, disposition
 from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
+from tests.unit.fakes.receipts import receipt_columns
 from tests.unit.fakes.steps import Crash, Steps, crash
 from tests.unit.fakes.stripe import FakeStripe
 from tests.unit.reconcile.support import FakeContinuation, FakeNotes, FakeReports
@@ -283,7 +284,9 @@ class Office:
         """The renderer draws what it was asked for, and registers it."""
         for message in self.rendering.messages:
             if message["type"] == "receipt":
-                self.rows.change("payments", message["payment"], receipt=self.file)
+                payment = self.rows.all("payments")[message["payment"]]
+                says = receipt_columns(payment)["receipt_says"]
+                self.rows.change("payments", message["payment"], receipt=self.file, receipt_says=says)
                 continue
             invoice = message["invoice"]
             self.rows.change("invoices", invoice, pdf_status="ready", pdf_error=None)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.fakes.receipts import receipt_columns
 from tests.unit.fakes.world import INVOICE, OTHER_CLIENT
 from tests.unit.reconcile.house import House
 
@@ -46,3 +47,45 @@ def test_a_payment_without_a_receipt_is_asked_for_and_then_has_one() -> None:
 def test_what_has_one_or_can_have_none_or_was_booked_just_now_is_left_alone(columns: dict[str, Any]) -> None:
     found = house(**columns)
     assert missing(found) == []
+
+
+def outdated(found: House) -> list[tuple[str, str]]:
+    answer = found.run().as_json()
+    return [
+        (entry["payment"], entry["repair"])
+        for entry in answer["repaired"]
+        if entry["kind"] == "receipt_outdated"
+    ]
+
+
+@pytest.mark.parametrize(
+    "columns", [{"amount": "6.00"}, {"payment_date": "2026-11-02"}, {"receipt_says": None}]
+)
+def test_a_receipt_that_says_something_else_than_its_row_is_asked_for_and_then_says_it(
+    columns: dict[str, Any],
+) -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment)
+    assert outdated(found) == []
+    payment |= columns
+    assert outdated(found) == [(payment["id"], "recompute")]
+    found.work_off()
+    assert outdated(found) == []
+
+
+def test_a_payment_that_was_taken_off_its_invoice_loses_its_receipt_within_the_hour() -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment) | {"invoice": None, "client": None}
+    assert outdated(found) == [(payment["id"], "render")]
+    found.work_off()
+    assert payment["receipt"] is None
+    assert outdated(found) == []
+
+
+def test_one_that_was_corrected_just_now_may_still_be_on_its_way() -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment) | {"amount": "6.00", "date_updated": "2026-11-20T14:50:00Z"}
+    assert outdated(found) == []

@@ -27,6 +27,7 @@ def test_a_payment_that_another_deployment_made_is_named(deployment: str | None,
     rename(house, session, deployment)
     house.passes(days=days)
     house.work_off()  # its receipt is drawn
+    house.receipts_are_true()
     before = rows_of(house)
     repaired, (found,) = settled(house, **({"since": "2011-09-01"} if days else {}))
     assert (repaired, found["kind"]) == ([], "payment_of_another_deployment")

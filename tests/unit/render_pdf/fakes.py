@@ -81,15 +81,25 @@ class FakeDirectus:
                 raise DirectusRejected(message, directus_code="FORBIDDEN")
             message = f"{collection}.id already holds this value."
             raise RecordNotUnique(message, collection=collection, field="id")
+        self._has_no_other(collection, key, payload)
         rows[key] = dict(payload)
         self.effects.record(f"create {collection}")
         return dict(payload)
 
     def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Row:
         self.effects.begin(f"update {collection}")
+        self._has_no_other(collection, key, payload)
         self.collections[collection][key].update(payload)
         self.effects.record(f"update {collection}")
         return self.collections[collection][key]
+
+    def _has_no_other(self, collection: str, key: str, payload: Mapping[str, object]) -> None:
+        """Of the unique columns the only one that rendering writes."""
+        version_key = payload.get("version_key")
+        others = (row for other, row in self.collections[collection].items() if other != key)
+        if version_key is not None and any(row.get("version_key") == version_key for row in others):
+            message = f"{collection}.version_key already holds this value."
+            raise RecordNotUnique(message, collection=collection, field="version_key")
 
     def update_many(self, collection: str, keys: Sequence[str], payload: Mapping[str, object]) -> None:
         for key in keys:
@@ -101,6 +111,9 @@ def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
     for name, rule in condition.items():
         if name == "_and":
             if not all(_matches(row, part) for part in rule):
+                return False
+        elif name == "_or":
+            if not any(_matches(row, part) for part in rule):
                 return False
         elif "_eq" in rule:
             if row.get(name) != rule["_eq"]:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.unit.fakes.receipts import receipt_columns
 from tests.unit.fakes.steps import Crash, crash
-from tests.unit.fakes.world import World, opened
+from tests.unit.fakes.world import OTHER_CLIENT, World, opened
 
 
 def asked(world: World) -> list[object]:
@@ -26,7 +27,7 @@ def test_a_payment_that_has_its_receipt_is_not_asked_for_again() -> None:
     world.stripe.pays(session)
     world.deliver()
     asked(world)
-    world.payments()[0]["receipt"] = "a file"
+    world.payments()[0].update(receipt_columns(world.payments()[0]))
     world.recompute()
     assert asked(world) == []
 
@@ -61,16 +62,68 @@ def test_money_without_an_attempt_is_acknowledged_by_the_row_that_directus_made_
     assert set(asked(world)) == set(booked)
 
 
-@pytest.mark.parametrize("mended", [{"amount": "6.00"}, {"payment_date": "2026-11-01"}])
-def test_a_check_that_staff_have_mended_is_asked_for_again(mended: dict[str, str]) -> None:
+MENDED: list[dict[str, str | None]] = [
+    {"amount": "6.00"}, {"payment_date": "2026-11-01"}, {"method": "cash"}, {"receipt_says": None},
+    {"client": None}, {"client": OTHER_CLIENT},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mended", MENDED)
+def test_a_check_that_was_mended_is_asked_for_again(mended: dict[str, str]) -> None:
     world = World()
     world.invoice("100.00")
     world.payment("60.00")
     world.recompute()
-    world.payments()[0].update(receipt="a file", **mended)
+    (check,) = world.payments()
+    check.update(receipt_columns(check))
     asked(world)
     world.recompute()
-    assert asked(world) == [world.payments()[0]["id"]]
+    assert asked(world) == []
+    check.update(mended)
+    world.recompute()
+    assert asked(world) == [check["id"]]
+
+
+@pytest.mark.parametrize("mended", [{"amount": "6.00"}, {"payment_date": "2026-11-01"}])
+def test_a_card_payment_that_an_administrator_has_corrected_is_asked_for_again(
+    mended: dict[str, str],
+) -> None:
+    world, session = opened()
+    world.stripe.pays(session)
+    world.deliver()
+    (card,) = world.payments()
+    card.update(receipt_columns(card))
+    asked(world)
+    card.update(mended)
+    world.recompute()
+    assert asked(world) == [card["id"]]
+
+
+@pytest.mark.parametrize(("status", "sent_at"), [("sent", "2026-11-01T12:00:00Z"), ("draft", None)])
+def test_a_payment_that_was_moved_here_is_asked_for_again_on_a_draft_as_well(
+    status: str, sent_at: str | None
+) -> None:
+    """There it gets none; the one of the other invoice must go all the same."""
+    world = World()
+    world.invoice("100.00", status=status, sent_at=sent_at)
+    world.payment("60.00")
+    (check,) = world.payments()
+    check.update(receipt_columns({**check, "invoice": "another"}))
+    world.recompute()
+    assert asked(world) == [check["id"]]
+
+
+def test_a_check_that_bounced_keeps_its_receipt_unless_it_is_moved() -> None:
+    world = World()
+    world.invoice("100.00")
+    world.payment("60.00", status="canceled")
+    (check,) = world.payments()
+    check.update(receipt_columns(check), amount="6.00")
+    world.recompute()
+    assert asked(world) == []
+    check.update(receipt_columns({**check, "invoice": "another"}))
+    world.recompute()
+    assert asked(world) == [check["id"]]
 
 
 def test_money_on_a_draft_waits_for_its_sending() -> None:
@@ -107,14 +160,19 @@ def test_the_writer_dies_and_the_next_asks(moment: str) -> None:
     assert asked(world) == [world.payments()[0]["id"]]
 
 
-def test_an_edit_is_asked_for_though_the_writer_dies_at_its_write() -> None:
+@pytest.mark.parametrize("moment", ["before the write", "after the write"])
+def test_the_writer_dies_over_an_edit_and_the_next_asks(moment: str) -> None:
     world = World()
     world.invoice("100.00", pdf_status="ready")
     world.payment("60.00")
     world.recompute()
-    world.payments()[0].update(receipt="a file", amount="6.00")
+    (check,) = world.payments()
+    check.update(receipt_columns(check), amount="6.00")
     asked(world)
-    world.steps.after_next["PATCH invoices"] = crash
+    order = world.steps.before_next if moment == "before the write" else world.steps.after_next
+    order["PATCH invoices"] = crash
     with pytest.raises(Crash):
         world.recompute()
-    assert asked(world) == [world.payments()[0]["id"]]
+    assert asked(world) == []
+    world.recompute()
+    assert asked(world) == [check["id"]]

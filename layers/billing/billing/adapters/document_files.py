@@ -41,7 +41,7 @@ class RegisteredFiles:
 
     def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
         """Put the object, register it if it is new."""
-        self.ensure_row(planned, self.store.put(planned.identity.object_key, content, sha256))
+        self.ensure_row(planned, self.store.put(planned.object_key, content, sha256))
 
     def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
         """Register the object; a row that is there says how long it is."""

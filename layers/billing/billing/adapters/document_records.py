@@ -47,9 +47,12 @@ _FIRM = (
 _LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")
 _RECEIVED = (
-    *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_error",
+    *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_says", "receipt_error",
 )  # fmt: skip
-_DOCUMENTS = ("id", "version", "file", "sha256", "content_hash", "printed_payments")
+_DOCUMENTS = (
+    "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "visible_to_client",
+    "withdrawn_at",
+)  # fmt: skip
 
 
 class DocumentRecords(Protocol):
@@ -67,8 +70,12 @@ class DocumentRecords(Protocol):
         """Everything about the receipt of a payment; None if it belongs to no invoice. Raises `row_unreadable`."""
         ...
 
+    def receipts(self, payment: ReceivedPayment) -> tuple[DocumentRow, ...]:
+        """The payment's receipts, those on an invoice that it is no longer on included."""
+        ...
+
     def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
-        """Write `receipt` and `receipt_error` of the payment."""
+        """Write `receipt`, `receipt_says` and `receipt_error` of the payment."""
         ...
 
     def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
@@ -88,11 +95,14 @@ class DocumentRecords(Protocol):
         ...
 
     def create_document(self, row: Mapping[str, object]) -> None:
-        """Create a `documents` row; one with the same id stays as it is."""
+        """Create a `documents` row; one with the same id stays as it is.
+
+        `RecordNotUnique` if another document has this version.
+        """
         ...
 
     def update_document(self, document: str, changes: Mapping[str, object]) -> None:
-        """Write columns of a `documents` row."""
+        """Write columns of a `documents` row; `RecordNotUnique` if another document has this version."""
         ...
 
     def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:
@@ -177,12 +187,16 @@ class DirectusDocumentRecords:
             invoice=facts,
             firm=firm,
             addressee=client_from_row(client or {}),
-            documents=receipts_of(payment.id, self._documents(facts.ledger.id, "receipt")),
+            documents=self.receipts(payment),
             logo=logo,
         )
 
+    def receipts(self, payment: ReceivedPayment) -> tuple[DocumentRow, ...]:
+        """The payment's receipts, on whatever invoice."""
+        return self._receipts(payment.id, payment.invoice)
+
     def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
-        """Write `receipt` and `receipt_error` of the payment."""
+        """Write `receipt`, `receipt_says` and `receipt_error` of the payment."""
         self._rows.update("payments", payment, changes)
 
     def file(self, file: str) -> FileRow | None:
@@ -203,7 +217,10 @@ class DirectusDocumentRecords:
         self._rows.update("directus_files", file, changes)
 
     def create_document(self, row: Mapping[str, object]) -> None:
-        """Create a `documents` row; its id follows from its content, so a taken id is this very document."""
+        """Create a `documents` row; its id follows from its content, so a taken id is this very document.
+
+        Which of the two unique values was taken is asked, not read from the refusal: where both are, either is named.
+        """
         try:
             self._rows.create("documents", row)
         except RecordNotUnique:
@@ -220,11 +237,18 @@ class DirectusDocumentRecords:
 
     def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
         """The versions of the same document."""
-        documents = self._documents(planned.invoice, planned.type)
-        if planned.type != "receipt":
-            return documents
-        (paid,) = planned.printed_payments
-        return receipts_of(paid.id, documents)
+        if planned.payment is not None:
+            return self._receipts(planned.payment, planned.invoice)
+        if not planned.invoice:  # a report: it has no other versions
+            return self._parsed({"id": {"_eq": planned.identity.document_id}})
+        return self._documents(planned.invoice, planned.type)
+
+    def _receipts(self, payment: str, invoice: str | None) -> tuple[DocumentRow, ...]:
+        """By the link, and by what is printed where a row has none: it was made before there was the link."""
+        one_of: list[Mapping[str, object]] = [{"payment": {"_eq": payment}}]
+        if invoice is not None:
+            one_of.append({"invoice": {"_eq": invoice}})
+        return receipts_of(payment, self._parsed({"_and": [{"type": {"_eq": "receipt"}}, {"_or": one_of}]}))
 
     def _payments(self, invoice: str) -> tuple[BookedPayment, ...]:
         rows = self._of_invoice("payments", _PAYMENTS, invoice)
@@ -245,12 +269,11 @@ class DirectusDocumentRecords:
         return tuple(payment_from_row(row, refunds, disputes) for row in rows)
 
     def _documents(self, invoice: str, document_type: str) -> tuple[DocumentRow, ...]:
-        """Of one type, of the invoice; a receipt cannot be told from another by Directus's filters."""
-        rows = self._rows.read_many(
-            "documents",
-            filter={"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": document_type}}]},
-            fields=_DOCUMENTS,
-        )
+        """Of one type, of the invoice."""
+        return self._parsed({"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": document_type}}]})
+
+    def _parsed(self, condition: Mapping[str, object]) -> tuple[DocumentRow, ...]:
+        rows = self._rows.read_many("documents", filter=condition, fields=_DOCUMENTS)
         return tuple(document_from_row(row) for row in rows)
 
     def _of_invoice(self, collection: str, fields: Sequence[str], invoice: str) -> list[Row]:

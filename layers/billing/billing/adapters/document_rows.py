@@ -121,6 +121,7 @@ class _ReceivedRow(_PaymentDatesRow):
     last4: Text = ""
     receipt: Key | None = None
     receipt_error: Text = ""
+    receipt_says: str | None = None
 
 
 class _DocumentRow(RowModel):
@@ -130,6 +131,10 @@ class _DocumentRow(RowModel):
     sha256: str | None = None
     content_hash: str | None = None
     printed_payments: Json = None
+    invoice: Key | None = None
+    client: Key | None = None
+    visible_to_client: bool | None = None
+    withdrawn_at: Timestamp | None = None
 
 
 def facts_from_row(row: Row) -> InvoiceFacts:
@@ -220,6 +225,7 @@ def received_payment_from_row(row: Row) -> ReceivedPayment:
         last4=parsed.last4,
         receipt=parsed.receipt,
         receipt_error=parsed.receipt_error,
+        receipt_says=parsed.receipt_says,
     )
 
 
@@ -235,7 +241,16 @@ def document_from_row(row: Row) -> DocumentRow:
     except (KeyError, TypeError, ValueError) as error:
         raise unreadable("documents", "printed_payments", parsed.id) from error
     return DocumentRow(
-        parsed.id, parsed.version or 0, parsed.file, parsed.sha256 or "", parsed.content_hash or "", printed
+        id=parsed.id,
+        version=parsed.version or 0,
+        file=parsed.file,
+        sha256=parsed.sha256 or "",
+        content_hash=parsed.content_hash or "",
+        printed_payments=printed,
+        invoice=parsed.invoice,
+        client=parsed.client,
+        visible_to_client=bool(parsed.visible_to_client),
+        is_withdrawn=parsed.withdrawn_at is not None,
     )
 
 

@@ -38,7 +38,7 @@ LINE_ITEM_FIELDS = ("id", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
-    "date_created", "date_updated",
+    "date_created", "date_updated", "payment_date", "receipt_says",
 )  # fmt: skip
 REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
 PAYMENT_DISPUTE_FIELDS = (
@@ -142,6 +142,8 @@ class _PaymentRow(RowModel):
     receipt: Key | None = None
     date_created: Timestamp | None = None
     date_updated: Timestamp | None = None
+    payment_date: date | None = None
+    receipt_says: str | None = None
 
 
 class _ReversalRow(RowModel):
@@ -217,6 +219,8 @@ def payment_from_row(row: Row) -> Payment:
         note=parsed.note,
         receipt=parsed.receipt,
         changed_at=parsed.date_updated or parsed.date_created,
+        payment_date=parsed.payment_date,
+        receipt_says=parsed.receipt_says,
     )
 
 

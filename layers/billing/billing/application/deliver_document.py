@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from billing.core.document_plan import UnfinishedDocument, next_version
+from billing.core.document_plan import UnfinishedDocument, next_version, version_key
 from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
-from billing.errors import BillingError, NotDrawn, Unprocessable
+from billing.errors import BillingError, NotDrawn, RecordNotUnique, Unprocessable, UpstreamUnavailable
 from billing.observability import count, logger
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from billing.adapters.pdf_renderer import RenderedPdf
     from billing.adapters.unfinished_documents import UnfinishedDocuments
     from billing.core.document_plan import DocumentRow, PlannedDocument
+
+#: Each try in vain means that another document of the same invoice or payment was made in these milliseconds.
+_VERSIONS_TRIED = 10
+_SECONDS_OF_PEACE = 10
 
 
 @dataclass(frozen=True)
@@ -69,24 +73,51 @@ class DocumentDelivery:
         draw: Callable[[], RenderedPdf],
         *,
         force: bool,
-    ) -> None:
+    ) -> bool:
         """Do what is missing of the document; `existing` is its `documents` row, `draw` is called only if needed.
 
-        `force` draws again what is there already (same content, same ids).
+        `planned.version` is the one after every version there is. A document that is there already is what the rows say
+        now: it becomes the newest again (`bring_forward`). `force` draws again what is there already (same content,
+        same ids). Return whether it is the first version, so that no newer rows can have been drawn before it.
         """
         stored = None if force else self.files.find(planned.identity.file_id)
         # Bytes that are not those the row says are nobody's work any more: what a crash has left was finished before.
         if stored is not None and stored.sha256 and _says(existing, stored.sha256):
             self.files.ensure_row(planned, stored)
-            self._name(planned, existing, stored.sha256)
-            return
+            version = self._name(planned, existing, stored.sha256)
+            self._make_current(planned, existing)
+            return version == 1
         pdf = draw()
         self._look_for_missing_glyphs(planned, pdf)
         document = UnfinishedDocument(subject, planned, pdf.content, pdf.sha256)
         self.unfinished.keep(document)
         self.files.write(planned, pdf.content, pdf.sha256)
-        self._name(planned, existing, pdf.sha256)
+        version = self._name(planned, existing, pdf.sha256)
         self.unfinished.forget(document)
+        self._make_current(planned, existing)
+        return version == 1
+
+    def bring_forward(self, document: DocumentRow, document_type: str, subject: str, following: int) -> None:
+        """Make a document that is there the current one of its invoice or payment again.
+
+        `following` is the version after every one there is. A document gets it where a newer one says what is no longer
+        so: an amount was mended and mended back. A receipt that was withdrawn is shown again.
+        """
+        changes: dict[str, object] = {}
+        if document.is_withdrawn:
+            changes = {"visible_to_client": True, "withdrawn_at": None}
+        if document.version == following - 1:
+            if changes:
+                self.records.update_document(document.id, changes)
+            return
+        for version in range(following, following + _VERSIONS_TRIED):
+            key = version_key(document_type, subject, version)
+            try:
+                self.records.update_document(document.id, {**changes, "version": version, "version_key": key})
+            except RecordNotUnique:
+                continue
+            return
+        raise _versions_taken(document_type, subject)
 
     def is_whole(self, document: DocumentRow) -> bool:
         """Whether everything is there that the row names, and the bytes are those it says."""
@@ -95,13 +126,33 @@ class DocumentDelivery:
         stored = self.files.find(document.file)
         return stored is not None and stored.sha256 == document.sha256
 
-    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> None:
-        """Write the `documents` row, the last of the document's own."""
+    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> int:
+        """Write the `documents` row, the last of the document's own; return its version."""
         if existing is None:
-            self.records.create_document(planned.document_row(sha256))
-        elif (existing.sha256, existing.file) != (sha256, planned.identity.file_id):
+            return self._create(planned, sha256)
+        if (existing.sha256, existing.file) != (sha256, planned.identity.file_id):
             changes = {"sha256": sha256, "file": planned.identity.file_id}
             self.records.update_document(existing.id, changes)
+        return existing.version
+
+    def _create(self, planned: PlannedDocument, sha256: str) -> int:
+        """Directus lets a version be there once: who comes second has the next one."""
+        for _ in range(_VERSIONS_TRIED):
+            try:
+                self.records.create_document(planned.document_row(sha256))
+            except RecordNotUnique:
+                # Not only what is read: a row that somebody has put on another invoice still holds its version.
+                following = max(next_version(self.records.documents_like(planned)), planned.version + 1)
+                planned = replace(planned, version=following)
+            else:
+                return planned.version
+        raise _versions_taken(planned.type, planned.identity.document_id)
+
+    def _make_current(self, planned: PlannedDocument, existing: DocumentRow | None) -> None:
+        if existing is not None and planned.version_key is not None:
+            subject = planned.payment or planned.invoice
+            following = max(planned.version, existing.version + 1)
+            self.bring_forward(existing, planned.type, subject, following)
 
     def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: RenderedPdf) -> None:
         if pdf.missing_glyphs:
@@ -109,6 +160,17 @@ class DocumentDelivery:
             extra = {"invoice": planned.invoice, "missing_glyphs": pdf.missing_glyphs}
             logger.warning(message, extra=extra)
             count("GlyphsMissing", pdf.missing_glyphs)
+
+
+def _versions_taken(document_type: str, subject: str) -> UpstreamUnavailable:
+    message = f"Others are making versions of the same {document_type} all the time; it is tried again."
+    return UpstreamUnavailable(message, code="versions_taken", subject=subject)
+
+
+def changed_while_drawn(**ids: str) -> UpstreamUnavailable:
+    """The rows changed again and again while they were drawn."""
+    message = "The rows change while they are drawn; it is tried again."
+    return UpstreamUnavailable(message, retry_after=_SECONDS_OF_PEACE, code="rows_changing", **ids)
 
 
 def firm_logo(file: str | None, records: DocumentRecords, files: FileBytes) -> Logo | None:

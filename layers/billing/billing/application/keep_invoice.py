@@ -38,7 +38,7 @@ from billing.core.ledger import (
     amount_refunded,
     state_of,
 )
-from billing.core.receipts_due import perhaps_edited, without_receipt
+from billing.core.receipts_due import outdated, without_receipt
 from billing.errors import (
     BillingError,
     DirectusRejected,
@@ -339,25 +339,22 @@ class KeepInvoice:
         if draw and changes:
             # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
             changes |= {"pdf_status": "pending", "pdf_error": None}
-        if not (booking.updated or booking.created):
-            # Rows have changed: whether what a receipt says is among them only the receipt itself can tell.
-            self._ask_for_receipts(perhaps_edited(ledger.payments))
         if changes or updated or booking.created:
             self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
         if draw:
             self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
-        if invoice.sent_at is not None or "sent_at" in changes:
-            self._acknowledge(after, booking)
+        self._acknowledge(after, booking, is_sent=invoice.sent_at is not None or "sent_at" in changes)
 
-    def _acknowledge(self, after: Ledger, booking: Booking) -> None:
-        """Ask for the receipts that are missing: by the rows, so that whoever dies before is made good by the next."""
-        payments = self._ledger(after.invoice.id).payments if booking.created else after.payments
-        self._ask_for_receipts(without_receipt(payments))
+    def _acknowledge(self, after: Ledger, booking: Booking, *, is_sent: bool) -> None:
+        """Ask for the receipts that are missing, and those that are no longer true, on a draft as well.
 
-    def _ask_for_receipts(self, payments: Sequence[str]) -> None:
-        if payments:
+        By the rows, so that whoever dies before is made good by the next.
+        """
+        payments = self._ledger(after.invoice.id).payments if is_sent and booking.created else after.payments
+        wanted = [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
+        if wanted:
             self.render_queue.send_many(
-                [{"type": "receipt", "payment": payment, "force": False} for payment in payments]
+                [{"type": "receipt", "payment": payment, "force": False} for payment in wanted]
             )
 
     def _book_only(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
@@ -372,8 +369,8 @@ class KeepInvoice:
         if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
             changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
         self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
-        if ledger.invoice.sent_at is not None:
-            self._acknowledge(ledger_after(ledger, booking), booking)
+        is_sent = ledger.invoice.sent_at is not None
+        self._acknowledge(ledger_after(ledger, booking), booking, is_sent=is_sent)
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:

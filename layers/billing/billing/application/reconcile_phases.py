@@ -40,6 +40,7 @@ from billing.core.reconcile_payments import (
     report_unapplied,
     report_unknown_payment,
 )
+from billing.core.reconcile_receipts import compare_detached
 from billing.core.reconcile_reversals import report_unknown_reversal
 from billing.core.reconciliation import Difference, UnreadableRow
 
@@ -328,7 +329,7 @@ class Phases:
         care = Care("unapplied_payments")
         for keys in _behind(self._rows.unapplied_keys(), after, PAGE, scope.first):
             payments, unreadable = readable(self._rows.payments(keys))
-            differences = care.compare(payments, _id_of, lambda these: [report_unapplied(p) for p in these])
+            differences = care.compare(payments, _id_of, _compare_unapplied)
             yield Page(keys[-1], [*unreadable, *differences], {"unapplied_payments": len(payments)})
 
     def _events(self, scope: Scope, after: str | None) -> Iterator[Page]:
@@ -418,3 +419,9 @@ def _passed(events: Iterable[UndeliveredEvent], after: str | None) -> Iterator[U
             return
         before.append(event)
     yield from before
+
+
+def _compare_unapplied(payments: Sequence[Payment]) -> list[Difference]:
+    return [
+        found for payment in payments for found in (report_unapplied(payment), *compare_detached(payment))
+    ]

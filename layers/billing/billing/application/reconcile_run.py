@@ -14,6 +14,7 @@ from billing.core.reconciliation import (
     Difference,
     Recompute,
     Render,
+    RenderReceipt,
     Repair,
     SyncSession,
 )
@@ -186,6 +187,8 @@ class Run:
                 )
             case Render(invoice, force):
                 self._render_queue.send_many([{"type": "invoice", "invoice": invoice, "force": force}])
+            case RenderReceipt(payment):
+                self._render_queue.send_many([{"type": "receipt", "payment": payment, "force": False}])
 
 
 def _target(repair: Repair) -> str:
@@ -196,6 +199,8 @@ def _target(repair: Repair) -> str:
             return f"{repair.name} {event.id}"
         case Recompute(invoice) | Render(invoice):
             return f"{repair.name} {invoice}"
+        case RenderReceipt(payment):
+            return f"{repair.name} {payment}"
 
 
 def _digest(difference: Difference) -> str:

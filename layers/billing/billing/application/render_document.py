@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from billing.application.deliver_document import firm_logo, lies_in_its_rows, told_to_staff
+from billing.application.deliver_document import (
+    changed_while_drawn,
+    firm_logo,
+    lies_in_its_rows,
+    told_to_staff,
+)
 from billing.core.document_plan import InvoiceRecord, PlannedDocument, next_version, payments_to_print
 from billing.core.electronic_invoice import remark_on
 from billing.core.ledger import LineItem, checked_totals
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     from billing.application.deliver_document import DocumentDelivery
 
 _SECONDS_UNTIL_THE_WRITER_WAS_THERE = 5
+#: How often the rows may change under a worker before it leaves the document to the next delivery of the message.
+_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,7 @@ class RenderDocument:
         """
         try:
             self.delivery.finish(invoice)
-            record = self._record(invoice)
-            remark = self._deliver(record, force=force)
+            remark = self._current(invoice, force=force)
         except BillingError as error:
             if not lies_in_its_rows(error):
                 raise
@@ -71,6 +77,19 @@ class RenderDocument:
         else:
             count("DocumentReady")
             self.records.set_pdf_status(invoice, "ready", remark)
+
+    def _current(self, invoice: str, *, force: bool) -> str | None:
+        """Make the document of the rows as they are now; return what staff must be told beside it.
+
+        Another worker may have drawn newer rows meanwhile: the newest version must be what the rows say, so they are
+        looked at again unless there is only this one.
+        """
+        for look in range(_LOOKS):
+            record = self._record(invoice)
+            printed, is_first = self._deliver(record, force=force and look == 0)
+            if is_first or self._printed(self._record(invoice))[0] == printed:
+                return self._remark(printed)
+        raise changed_while_drawn(invoice=invoice)
 
     def _record(self, invoice: str) -> InvoiceRecord:
         record = self.records.invoice(invoice)
@@ -82,8 +101,8 @@ class RenderDocument:
             raise Conflict(message, code="invoice_is_draft", invoice=invoice)
         return record
 
-    def _deliver(self, record: InvoiceRecord, *, force: bool) -> str | None:
-        """Make the document; return what staff must be told beside it."""
+    def _deliver(self, record: InvoiceRecord, *, force: bool) -> tuple[PrintedInvoice, bool]:
+        """Make the document; return what it says, and whether it is the first version."""
         printed, logo = self._printed(record)
         identity = identity_of(
             printed,
@@ -104,9 +123,12 @@ class RenderDocument:
             version=next_version(record.documents),
             printed_payments=printed.payments,
         )
-        self.delivery.deliver(
+        return printed, self.delivery.deliver(
             printed.id, planned, existing, lambda: self.renderer.render_invoice(printed, logo), force=force
         )
+
+    @staticmethod
+    def _remark(printed: PrintedInvoice) -> str | None:
         remark = remark_on(printed)
         if remark:
             logger.warning(remark, extra={"invoice": printed.id})

@@ -1,32 +1,51 @@
 """Make sure a succeeded payment has its receipt, once (`deliver_document`), and that the payment names it.
 
-The payment's `receipt` is written last: a payment that succeeded and names none is asked for again, by the one writer
-whenever it looks at the invoice and by reconciliation every hour. What the rows forbid is written on the payment
+The payment's `receipt` and what that says (`receipt_says`) are written last, together: a payment that succeeded and names
+none, or one that says something else than its row, is asked for again, by the one writer whenever it looks at the invoice
+and by reconciliation every hour (`core/receipts_due.py`). What the rows forbid is written on the payment
 (`receipt_error`) and ends the message; what may pass is raised.
+
+A receipt that says what is no longer so is never deleted, and never stays the one that the payment names. On the same
+invoice the next version stands beside it. Where the payment was moved to another invoice or taken off this one, none
+would: the receipt is withdrawn, which hides it from its client, until the payment comes back.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from billing.application.deliver_document import firm_logo, lies_in_its_rows, told_to_staff
+from billing.application.deliver_document import (
+    changed_while_drawn,
+    firm_logo,
+    lies_in_its_rows,
+    told_to_staff,
+)
 from billing.core.document_plan import PlannedDocument, next_version
 from billing.core.printed_receipt import (
     print_receipt,
     receipt_identity,
     receipt_is_due,
+    receipt_to_keep,
     standing_receipt,
+    to_withdraw,
 )
 from billing.errors import BillingError, NotFound
 from billing.observability import count, log_refusal, logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billing.adapters.directus_assets import FileBytes
     from billing.adapters.document_records import DocumentRecords
     from billing.adapters.pdf_renderer import PdfRenderer
     from billing.application.deliver_document import DocumentDelivery
+    from billing.core.document_plan import DocumentRow
     from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment
+
+#: How often the payment may change under a worker before it leaves the receipt to the next delivery of the message.
+_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -37,46 +56,68 @@ class RenderReceipt:
     delivery: DocumentDelivery
     renderer: PdfRenderer
     files: FileBytes
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def render_receipt(self, payment: str, *, force: bool = False) -> None:
         """Bring the payment's receipt into being, or write on the payment why that cannot be.
 
-        Nothing is done for a payment that no receipt is due for (`receipt_is_due`): it is asked for again once one
-        is. `force` draws again what is there already and mends what is missing. Raises `NotFound` and retryable
-        errors.
+        For a payment that no receipt is due for (`receipt_is_due`) none is made: it is asked for again once one is.
+        `force` draws again what is there already and mends what is missing. Raises `NotFound` and retryable errors.
         """
-        received = self.records.received_payment(payment)
-        if received is None:
-            message = "There is no such payment."
-            raise NotFound(message, payment=payment)
-        try:
-            file = self._receipt_of(received, force=force)
-        except BillingError as error:
-            if not lies_in_its_rows(error):
-                raise
-            log_refusal(error)
-            count("ReceiptFailed")
-            self.records.set_receipt(payment, {"receipt_error": told_to_staff(error)})
-        else:
-            if file is None:
-                logger.info("No receipt is due for this payment now.", extra={"payment": payment})
+        for look in range(_LOOKS):
+            received = self.records.received_payment(payment)
+            if received is None:
+                message = "There is no such payment."
+                raise NotFound(message, payment=payment)
+            changes = self._changes(received, force=force and look == 0)
+            stored = {"receipt": received.receipt, "receipt_says": received.receipt_says,
+                      "receipt_error": received.receipt_error or None}  # fmt: skip
+            if changes == stored:
                 return
-            count("ReceiptReady")
-            if (received.receipt, received.receipt_error) != (file, ""):
-                self.records.set_receipt(payment, {"receipt": file, "receipt_error": None})
+            self.records.set_receipt(payment, changes)
+            # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
+            after = self.records.received_payment(payment)
+            if after is None or _is_as(after, received):
+                return
+        raise changed_while_drawn(payment=payment)
 
-    def _receipt_of(self, payment: ReceivedPayment, *, force: bool) -> str | None:
-        """The file of the payment's receipt; None if it can have none now."""
-        self.delivery.finish(payment.id)
-        record = self.records.receipt(payment) if payment.invoice is not None else None
-        if record is None or not receipt_is_due(payment, record.invoice):
-            return None
-        return self._delivered(record, force=force)
+    def _changes(self, received: ReceivedPayment, *, force: bool) -> dict[str, object]:
+        """What the payment must say of its receipt."""
+        self.delivery.finish(received.id)
+        record = self.records.receipt(received)
+        receipts = record.documents if record is not None else self.records.receipts(received)
+        self._withdraw(received, receipts)
+        error = None
+        try:
+            if record is not None and receipt_is_due(received, record.invoice):
+                file = self._delivered(record, force=force)
+                count("ReceiptReady")
+                return {"receipt": file, "receipt_says": received.statement, "receipt_error": None}
+            logger.info("No receipt is due for this payment now.", extra={"payment": received.id})
+        except BillingError as failure:
+            if not lies_in_its_rows(failure):
+                raise
+            log_refusal(failure)
+            count("ReceiptFailed")
+            error = told_to_staff(failure)
+        kept = receipt_to_keep(received, receipts)
+        says = None if kept is None else received.statement
+        return {"receipt": kept, "receipt_says": says, "receipt_error": error}
+
+    def _withdraw(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
+        for document in to_withdraw(received, receipts):
+            changes = {"visible_to_client": False, "withdrawn_at": self.now().isoformat()}
+            self.records.update_document(document.id, changes)
+            count("ReceiptWithdrawn")
+            extra = {"payment": received.id, "document": document.id}
+            logger.info("The receipt is withdrawn: its payment is not on this invoice any more.", extra=extra)
 
     def _delivered(self, record: ReceiptRecord, *, force: bool) -> str:
         """The file of the receipt that says what the payment says."""
+        following = next_version(record.documents)
         standing = standing_receipt(record)
         if standing is not None and not force and self.delivery.is_whole(standing):
+            self.delivery.bring_forward(standing, "receipt", record.payment.id, following)
             return str(standing.file)
         logo = firm_logo(record.logo, self.records, self.files)
         printed = print_receipt(record, logo)
@@ -92,7 +133,7 @@ class RenderReceipt:
             invoice=printed.invoice,
             title=self.renderer.receipt_title(printed),
             name=self.renderer.receipt_title(printed),
-            version=next_version(record.documents),
+            version=following,
             printed_payments=(printed.payment,),
         )
         existing = next((row for row in record.documents if row.id == identity.document_id), None)
@@ -104,3 +145,8 @@ class RenderReceipt:
             force=force,
         )
         return identity.file_id
+
+
+def _is_as(after: ReceivedPayment, before: ReceivedPayment) -> bool:
+    """Whether the payment calls for the same receipt as before."""
+    return (after.statement, after.succeeded) == (before.statement, before.succeeded)

@@ -7,6 +7,7 @@ order cannot matter.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from billing.core.checkout import DEAD_INTENT, ended
@@ -493,7 +494,13 @@ def _parsed(row: Mapping[str, object], payment: Payment) -> dict[str, Any]:
     parsed: dict[str, Any] = {"status": PaymentStatus(str(row.get("status", payment.status.value)))}
     if "amount" in row:
         parsed["amount"] = Money.from_directus(row["amount"], payment.amount.currency)
-    return {**parsed, "open_claim": row.get("open_claim", payment.open_claim)}
+    if row.get("payment_date"):
+        parsed["payment_date"] = date.fromisoformat(str(row["payment_date"])[:10])
+    return {
+        **parsed,
+        "method": str(row.get("method", payment.method)),
+        "open_claim": row.get("open_claim", payment.open_claim),
+    }
 
 
 def _created(row: Mapping[str, object], number: int) -> Payment:

@@ -23,6 +23,9 @@ from billing.core.printed_invoice import (
     PrintedPayment,
 )
 
+#: What we make, each with the ending of its files.
+PDF, HTML = "application/pdf", "text/html"
+_ENDINGS = {PDF: "pdf", HTML: "html"}
 _NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
 
 
@@ -40,7 +43,10 @@ class BookedPayment:
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """A `documents` row that the renderer made. `printed_payments` is None on a row that does not say."""
+    """A `documents` row that the renderer made. `printed_payments` is None on a row that does not say.
+
+    `is_withdrawn`: the renderer has hidden it, because its payment is not on its invoice any more.
+    """
 
     id: str
     version: int
@@ -48,6 +54,10 @@ class DocumentRow:
     sha256: str
     content_hash: str
     printed_payments: tuple[PrintedPayment, ...] | None = None
+    invoice: str | None = None
+    client: str | None = None
+    visible_to_client: bool = True
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ class InvoiceRecord:
 class PlannedDocument:
     """A document with the rows it will have: all of them follow from its content, but for the bytes and `version`.
 
-    `name` is what the file is called when it is downloaded, without its ending.
+    `name` is what the file is called when it is downloaded, without its ending. `client` and `invoice` of a
+    report are empty, and it has no versions.
     """
 
     identity: DocumentIdentity
@@ -87,15 +98,33 @@ class PlannedDocument:
     name: str
     version: int
     printed_payments: tuple[PrintedPayment, ...]
+    media_type: str = PDF
+
+    @property
+    def payment(self) -> str | None:
+        """The payment that a receipt is for; None for any other document."""
+        return self.printed_payments[0].id if self.type == "receipt" else None
+
+    @property
+    def version_key(self) -> str | None:
+        """Unique in Directus, so that two documents of one invoice, or receipts of one payment, share no version."""
+        if self.type == "report":
+            return None
+        return version_key(self.type, self.payment or self.invoice, self.version)
+
+    @property
+    def object_key(self) -> str:
+        """The file on disk. Flat on purpose: Directus deletes objects by the prefix of the file name."""
+        return f"{self.identity.file_id}.{_ENDINGS[self.media_type]}"
 
     def file_row(self, storage: str, size: int) -> dict[str, object]:
         """The `directus_files` row; `storage` is the name of Directus's storage location, `size` in bytes."""
         return {
             "id": self.identity.file_id,
             "storage": storage,
-            "filename_disk": self.identity.object_key,
-            "filename_download": f"{_NOT_IN_A_FILE_NAME.sub('-', self.name)}.pdf",
-            "type": "application/pdf",
+            "filename_disk": self.object_key,
+            "filename_download": f"{_NOT_IN_A_FILE_NAME.sub('-', self.name)}.{_ENDINGS[self.media_type]}",
+            "type": self.media_type,
             "filesize": size,
             "title": self.title,
         }
@@ -104,15 +133,17 @@ class PlannedDocument:
         """The `documents` row; `sha256` is that of the bytes."""
         return {
             "id": self.identity.document_id,
-            "client": self.client,
-            "invoice": self.invoice,
+            "client": self.client or None,
+            "invoice": self.invoice or None,
+            "payment": self.payment,
             "type": self.type,
             "title": self.title,
             "file": self.identity.file_id,
             "sha256": sha256,
             "content_hash": self.identity.content_hash,
             "version": self.version,
-            "visible_to_client": True,
+            "version_key": self.version_key,
+            "visible_to_client": self.type != "report",
             "printed_payments": stored_form(self.printed_payments),
         }
 
@@ -141,6 +172,11 @@ def payments_to_print(record: InvoiceRecord, sent_at: dt.datetime) -> tuple[Prin
 def next_version(documents: Sequence[DocumentRow]) -> int:
     """One more than the highest version there is."""
     return max((document.version for document in documents), default=0) + 1
+
+
+def version_key(document_type: str, subject: str, version: int) -> str:
+    """`documents.version_key`; `subject` is the invoice, or of a receipt the payment."""
+    return f"{document_type}:{subject}:{version}"
 
 
 def stored_form(payments: Iterable[PrintedPayment]) -> list[dict[str, str | None]]:
@@ -196,6 +232,7 @@ class UnfinishedDocument:
             "name": planned.name,
             "version": planned.version,
             "printed_payments": stored_form(planned.printed_payments),
+            "media_type": planned.media_type,
         }
         return json.dumps(head).encode() + b"\n" + self.content
 
@@ -208,5 +245,6 @@ class UnfinishedDocument:
             identity=DocumentIdentity(head["content_hash"], head["file"], head["document"]),
             printed_payments=printed_form(head["printed_payments"]),
             **{name: head[name] for name in ("type", "client", "invoice", "title", "name", "version")},
+            media_type=head.get("media_type", PDF),
         )
         return cls(subject, planned, content, hashlib.sha256(content).hexdigest())

@@ -95,7 +95,7 @@ class LineItem:
 class Payment:
     """A payment row. `amount` is in the payment's own currency, which may differ from the invoice's.
 
-    `changed_at` is when anybody wrote the row last.
+    `changed_at` is when anybody wrote the row last. `receipt_says` is what its `receipt` says (`receipts_due`).
 
     `open_claim` holds the invoice's id while a checkout attempt is open; `attempt` is what was (or will be)
     sent to Stripe for it.
@@ -118,6 +118,8 @@ class Payment:
     note: str | None = None
     receipt: str | None = None
     changed_at: datetime | None = None
+    payment_date: date | None = None
+    receipt_says: str | None = None
 
 
 @dataclass(frozen=True)

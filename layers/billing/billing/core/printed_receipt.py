@@ -28,6 +28,7 @@ from billing.core.printed_invoice import (
     language_of,
     paper_of,
 )
+from billing.core.receipts_due import receipt_statement
 from billing.errors import Unprocessable
 
 #: Stripe's names of card brands as the brands write themselves; any other is printed as it is.
@@ -49,7 +50,8 @@ BRANDS = {
 class ReceivedPayment:
     """A payment row. `amount` is what was received, whatever was given back later; `booked_at` is in UTC.
 
-    `receipt` is the file of its receipt, `receipt_error` says why there is none.
+    `receipt` is the file of its receipt, `receipt_says` the `statement` that it makes, `receipt_error` says why there is
+    none.
 
     Not the firm's own `reference` and `note`, nor Stripe's ids: the client may not read these, so no client's paper
     shows them.
@@ -68,11 +70,19 @@ class ReceivedPayment:
     last4: str = ""
     receipt: str | None = None
     receipt_error: str = ""
+    receipt_says: str | None = None
+
+    @property
+    def statement(self) -> str:
+        """What a receipt of this row, as it is now, says."""
+        return receipt_statement(
+            invoice=self.invoice, client=self.client, amount=self.amount, method=self.method, day=self.date
+        )
 
 
 @dataclass(frozen=True)
 class ReceiptRecord:
-    """Every row that a receipt is made from. `documents` are this payment's receipts on its present invoice."""
+    """Every row that a receipt is made from. `documents` are this payment's receipts, on whatever invoice it was."""
 
     payment: ReceivedPayment
     invoice: InvoiceFacts
@@ -113,8 +123,40 @@ def receipt_is_due(payment: ReceivedPayment, invoice: InvoiceFacts) -> bool:
 
 def standing_receipt(record: ReceiptRecord) -> DocumentRow | None:
     """The latest receipt that says what the payment says; None if it has to be drawn."""
-    standing = [row for row in record.documents if _says(row, record.payment)]
-    return max(standing, key=lambda row: (row.version, row.id), default=None)
+    return max(
+        still_true(record.payment, record.documents), key=lambda row: (row.version, row.id), default=None
+    )
+
+
+def still_true(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> list[DocumentRow]:
+    """The payment's receipts that say what it says, of the invoice that it is on."""
+    return [row for row in documents if not _is_elsewhere(row, payment) and _says(row, payment)]
+
+
+def to_withdraw(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> list[DocumentRow]:
+    """The payment's receipts that acknowledge it on an invoice, or to a client, that it no longer belongs to.
+
+    Their client must not take them for true. One that was withdrawn before is staff's to show again.
+    """
+    return [
+        row
+        for row in documents
+        if _is_elsewhere(row, payment) and row.visible_to_client and not row.is_withdrawn
+    ]
+
+
+def receipt_to_keep(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> str | None:
+    """The receipt that the payment may go on naming although none can be made for it now: one that is true.
+
+    A payment that was canceled keeps what was given for it on its invoice (decision 20).
+    """
+    kept = (
+        still_true(payment, documents)
+        if payment.succeeded
+        else [row for row in documents if not _is_elsewhere(row, payment)]
+    )
+    unassigned = payment.succeeded and (payment.invoice is None or payment.client is None)
+    return payment.receipt if not unassigned and payment.receipt in {row.file for row in kept} else None
 
 
 def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedReceipt:
@@ -152,6 +194,10 @@ def receipt_identity(
 def receipts_of(payment: str, documents: Sequence[DocumentRow]) -> tuple[DocumentRow, ...]:
     """Those of an invoice's receipts that are for this payment."""
     return tuple(row for row in documents if any(paid.id == payment for paid in row.printed_payments or ()))
+
+
+def _is_elsewhere(row: DocumentRow, payment: ReceivedPayment) -> bool:
+    return (row.invoice, row.client) != (payment.invoice, payment.client)
 
 
 def _says(row: DocumentRow, payment: ReceivedPayment) -> bool:

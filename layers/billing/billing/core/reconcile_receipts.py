@@ -1,20 +1,20 @@
-"""Succeeded payments that have no receipt: whoever should have asked for it died, or it cannot be drawn."""
+"""Payments without a receipt, or with one that says something else: whoever should have asked died, or cannot draw it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing.core.receipts_due import without_receipt
-from billing.core.reconciliation import GRACE, Difference, Recompute, ids_of
+from billing.core.receipts_due import is_outdated, without_receipt
+from billing.core.reconciliation import GRACE, Difference, Recompute, RenderReceipt, ids_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing.core.ledger import Ledger
+    from billing.core.ledger import Ledger, Payment
 
 
 def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
-    """The payments of a sent invoice that nobody has changed for a while and that name no receipt.
+    """The payments of a sent invoice that nobody has changed for a while and that name no receipt, or an untrue one.
 
     The one writer asks for them when it recomputes the invoice. A payment of another client is named elsewhere and gets
     no receipt before that is settled.
@@ -23,17 +23,34 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
     if invoice.sent_at is None:
         return []
     missing = set(without_receipt(ledger.payments))
+    settled = [
+        payment
+        for payment in ledger.payments
+        if payment.changed_at is not None and now - payment.changed_at >= GRACE
+    ]
     text = (
         f"A payment on invoice {invoice.invoice_number} succeeded more than 15 minutes ago and has no receipt yet; if it"
         " cannot be drawn, the payment's receipt_error says why."
     )
+    untrue = (
+        f"A payment on invoice {invoice.invoice_number} was moved there, or its amount or day was corrected, and its"
+        " receipt says something else; if another cannot be drawn, the payment's receipt_error says why."
+    )
+    repair = Recompute(invoice.id)
     return [
-        Difference(
-            "receipt_missing", text, ids_of(invoice=invoice.id, payment=payment.id), Recompute(invoice.id)
-        )
-        for payment in ledger.payments
-        if payment.id in missing
-        and payment.client == invoice.client
-        and payment.changed_at is not None
-        and now - payment.changed_at >= GRACE
+        Difference("receipt_missing", text, ids_of(invoice=invoice.id, payment=payment.id), repair)
+        for payment in settled
+        if payment.id in missing and payment.client == invoice.client
+    ] + [
+        Difference("receipt_outdated", untrue, ids_of(invoice=invoice.id, payment=payment.id), repair)
+        for payment in settled
+        if is_outdated(payment)
     ]
+
+
+def compare_detached(payment: Payment) -> list[Difference]:
+    """A payment on no invoice that still names the receipt of the one it was on."""
+    if not is_outdated(payment):
+        return []
+    text = f"A payment of {payment.amount} was taken off its invoice and still names the receipt for it."
+    return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]

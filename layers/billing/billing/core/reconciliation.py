@@ -64,7 +64,15 @@ class Render:
     name: ClassVar[str] = "render"
 
 
-type Repair = SyncSession | Recompute | ApplyEvent | Render
+@dataclass(frozen=True)
+class RenderReceipt:
+    """The renderer looks at the receipt of a payment that is on no invoice, so that no recompute asks for it."""
+
+    payment: str
+    name: ClassVar[str] = "render"
+
+
+type Repair = SyncSession | Recompute | ApplyEvent | Render | RenderReceipt
 
 
 @dataclass(frozen=True)

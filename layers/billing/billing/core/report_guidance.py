@@ -155,6 +155,7 @@ GUIDANCE: dict[str, Guidance] = {
     ),
     "pdf_missing": Guidance("Sent invoices without a PDF", _TRIED_AGAIN),
     "receipt_missing": Guidance("Payments without a receipt", _TRIED_AGAIN),
+    "receipt_outdated": Guidance("Payments whose receipt says something else", _TRIED_AGAIN),
     "document_missing": Guidance("Invoices whose document is not registered", _TRIED_AGAIN),
     "document_without_file": Guidance(
         "Documents that have lost their file",
