@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.documents import report
 from bench.documents.comparison import Comparison, plan
 from bench.documents.engines import contestants
+from bench.documents.report import report
 from bench.documents.software import software
 from bench.tables import remark
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 def main() -> None:
     """Measure and print."""
     began = time.monotonic()
+    remark(_busy("before"))
     with tempfile.TemporaryDirectory(prefix="directus-legal-billing-render.") as temporary:
         _compare(Path(temporary), plan(os.environ))
-    remark("", f"All of it took {time.monotonic() - began:.0f} s.")
+    remark("", _busy("afterwards"), f"All of it took {time.monotonic() - began:.0f} s.")
 
 
 def _compare(folder: Path, wanted: Plan) -> None:
@@ -41,7 +42,12 @@ def _compare(folder: Path, wanted: Plan) -> None:
     engines = contestants(chosen)
     comparison = Comparison(wanted, engines, folder, _progress)
     comparison.run()
-    report.write(comparison.figures, wanted.lines, engines, comparison.claimed)
+    remark(*report(comparison.figures, wanted.lines, engines, comparison.claimed))
+
+
+def _busy(when: str) -> str:
+    """How much to believe of seconds by the clock: this benchmark alone is a load of 1."""
+    return f"{os.cpu_count()} processors; load average {when}: {os.getloadavg()[0]:.1f}."
 
 
 def _progress(line: str) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bench.documents.software import Software
 
 OURS: Final = "ours"
-LIMITED: Final = "ours, a process per document"
+LIMITED: Final = "ours, limited"
 STOCK: Final = "stock WeasyPrint"
-STOCK_WITHOUT_BYTE_CODE: Final = "stock WeasyPrint without byte code"
-CHROMIUM: Final = "Chromium, kept open"
+STOCK_WITHOUT_BYTE_CODE: Final = "stock, no byte code"
+CHROMIUM: Final = "warm Chromium"
 TYPST: Final = "Typst"
 REPORTLAB: Final = "ReportLab"
 
@@ -64,7 +64,8 @@ def _weasyprints(software: Software) -> list[Contestant]:
             LIMITED,
             "limited",
             ours,
-            "The same as production runs it: warmed first, then a fork for each document, whose memory it is.",
+            "The same through LimitedRenderer, as production draws: warmed first, then a fork for each document, whose "
+            "memory it is.",
         ),
         contestant(
             STOCK,
@@ -88,7 +89,7 @@ def _chromium() -> Contestant:
         worker(str(DEVELOPMENT / "bin/python"), "chromium"),
         {**os.environ, "PYTHONPATH": str(ROOT)},
         "Our HTML and style, tagged. No PDF/A at all; it knows no running elements, so heads and feet stand once, at "
-        "the beginning, and there is no page x of y.",
+        "the beginning, and say page 0 of 0; fonts as drawings (Type 3).",
     )
 
 

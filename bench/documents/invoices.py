@@ -73,6 +73,7 @@ def texts(printed: PrintedInvoice, template: DocumentTemplate) -> dict[str, Any]
     label, formats = template.invoice_labels(locale.language), formats_of(locale)
     money, long_date = formats["money"], formats["long_date"]
     due = [(label["due_date"], long_date(printed.due_date))] if printed.due_date else []
+    country = [formats["country"](name) for name in [printed.client.address.country] if name]
     return {
         "title": template.title(printed),
         "language": locale.language,
@@ -87,7 +88,7 @@ def texts(printed: PrintedInvoice, template: DocumentTemplate) -> dict[str, Any]
         ],
         "heading": label["invoice"],
         "invoice_to": label["invoice_to"],
-        "client": [printed.client.name, *printed.client.address.lines],
+        "client": [printed.client.name, *printed.client.address.lines, *country],
         "facts": [
             (label["invoice_number"], printed.number),
             (label["issue_date"], long_date(printed.issue_date)),
