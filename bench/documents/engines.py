@@ -52,7 +52,8 @@ def _weasyprints(software: Software) -> list[Contestant]:
         name: str, module: str, packages: list[Path], lacks: str, *, cold_only: bool = False
     ) -> Contestant:
         path = os.pathsep.join(str(part) for part in (*packages, ROOT))
-        command = worker(f"{sys.base_prefix}/bin/python3.13", module)
+        # -S: what this machine has installed beside its Python, and starts with it, is not on Lambda.
+        command = worker(f"{sys.base_prefix}/bin/python3.13", module, "-S")
         return Contestant(name, command, {**variables, "PYTHONPATH": path}, lacks, cold_only)
 
     ours, stock = [software.packages, *software.others], [software.packages]
@@ -122,6 +123,7 @@ def _with_their_own_templates(software: Software) -> list[Contestant]:
     ]
 
 
-def worker(python: str, module: str) -> list[str]:
+def worker(python: str, module: str, *options: str) -> list[str]:
     """The command that starts an engine's worker."""
-    return [python, "-s", "-P", "-W", "ignore", "-m", "bench.documents.worker", f"bench.documents.{module}"]
+    usual = ["-s", "-P", "-W", "ignore", "-m", "bench.documents.worker"]
+    return [python, *options, *usual, f"bench.documents.{module}"]
