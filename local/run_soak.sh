@@ -6,6 +6,7 @@
 #   sh local/run_soak.sh properties     Hypothesis: state machines and properties, thousands of examples
 #   sh local/run_soak.sh concurrency    the money path on a real Directus: 50 at once, every crash point
 #   sh local/run_soak.sh killed         Directus and others killed in the middle of BILLING_SOAK_PAYMENTS (500) payments
+#   sh local/run_soak.sh documents      documents uploaded (Directus Cloud), workers killed; a firm's own template
 #   sh local/run_soak.sh bulk           BILLING_SOAK_INVOICES (1000) invoices sent at once: each gets its PDF
 #   sh local/run_soak.sh burst          five deliveries each for BILLING_BENCH_PAYMENTS (2000) payments
 #
@@ -13,12 +14,12 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 python=.venv/bin/python
-parts=${*:-properties concurrency killed bulk burst}
+parts=${*:-properties concurrency killed documents bulk burst}
 for part in $parts; do
     case $part in
-    properties | concurrency | killed | bulk | burst) ;;
+    properties | concurrency | killed | documents | bulk | burst) ;;
     *)
-        echo "There is no part $part; there are properties, concurrency, killed, bulk, burst." >&2
+        echo "There is no part $part; there are properties, concurrency, killed, documents, bulk, burst." >&2
         exit 2
         ;;
     esac
@@ -99,6 +100,15 @@ for part in $parts; do
             run "programs killed amid payments, $database" "$BILLING_SOAK_PAYMENTS payments" \
                 "$python" -m pytest -q -s -k "$database" tests/soak/test_directus_killed.py
         done
+        ;;
+    documents)
+        BILLING_TEST_DIRECTORY=$directory/documents
+        export BILLING_TEST_DIRECTORY
+        mkdir -m 711 "$BILLING_TEST_DIRECTORY"
+        run "documents uploaded, both databases" "every crash point" \
+            "$python" -m pytest -q -s tests/soak/test_documents_uploaded.py
+        run "a firm's own template" "used, broken, mended" \
+            "$python" -m pytest -q -s tests/soak/test_documents_letterhead.py
         ;;
     bulk)
         for database in sqlite postgresql; do
