@@ -72,9 +72,7 @@ def _of_the_environment(folder: Path, variables: dict[str, str], reason: str) ->
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
     bare = _without_byte_code(packages, folder / "without-byte-code")
-    compileall.compile_dir(
-        packages, quiet=2, workers=0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-    )
+    compileall.compile_dir(packages, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     return Software(
         description=f"WeasyPrint of the virtual environment, this machine's native libraries and fonts ({reason})",
         packages=packages,
