@@ -9,6 +9,7 @@ from local.demo.steps import Firm
 from local.stack import Stack
 from tests.soak.bulk_sending import (
     assert_each_has_its_pdf_and_broken_ones_fail_alone,
+    assert_nothing_was_given_up,
     assert_one_could_watch,
     report,
     send_in_bulk,
@@ -23,3 +24,4 @@ def test_every_invoice_sent_at_once_gets_its_pdf(stack: Stack) -> None:
     report(bulk, stack.database)
     assert_each_has_its_pdf_and_broken_ones_fail_alone(firm, bulk)
     assert_one_could_watch(bulk)
+    assert_nothing_was_given_up(firm, bulk)
