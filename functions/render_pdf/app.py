@@ -1,4 +1,4 @@
-"""`POST /invoices/pdf`: the Invoice sent and Render again flows ask for PDFs; the answer is 202 and a queue."""
+"""`POST /invoices/pdf`: the Invoice sent and Render again flows ask for PDFs and receipts; the answer is 202 and a queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from billing.adapters.queues import WorkQueue
-    from billing.application.request_rendering import InvoiceRows
+    from billing.application.request_rendering import RenderableRows
     from billing.http_api import HttpAnswer, HttpEvent, SecretReader
 
 
@@ -24,7 +24,7 @@ class Function:
     """What the handler calls."""
 
     flow_secret: SecretReader
-    rows: InvoiceRows
+    rows: RenderableRows
     queue: WorkQueue
 
 

@@ -189,11 +189,46 @@ def test_staff_render_again(directus: RunningDirectus, person: str) -> None:
     assert request.headers["authorization"] == f"Bearer {FLOW_SECRET}"
 
 
+@pytest.mark.parametrize("person", ["sofia", "ingrid", "administrator"])
+def test_staff_have_a_receipt_rendered_again(directus: RunningDirectus, person: str) -> None:
+    directus.stub.answer(202, {"accepted": 1})
+    body = {"collection": "payments", "keys": [_payment(directus)]}
+    status, answer = directus.as_(person).answer("POST", RENDER, body)
+    assert (status, answer) == (200, {"accepted": 1})
+    [request] = directus.stub.wait_for("/invoices/pdf")
+    assert request.body == {"payments": body["keys"], "force": True}
+    assert request.headers["authorization"] == f"Bearer {FLOW_SECRET}"
+
+
+def test_a_refusal_to_render_a_receipt_and_no_answer_are_passed_on(directus: RunningDirectus) -> None:
+    body = {"collection": "payments", "keys": [_payment(directus)]}
+    directus.stub.answer(409, problem(409, "no_receipt_due"), "application/problem+json")
+    status, answer = directus.as_("sofia").answer("POST", RENDER, body)
+    assert (status, code_of(answer)) == (409, "NO_RECEIPT_DUE")
+    with directus.stub.refusing_connections():
+        status, answer = directus.as_("sofia").answer("POST", RENDER, body)
+    assert (status, code_of(answer)) == (502, "BILLING_UNAVAILABLE")
+    assert _no_secret(directus, answer)
+
+
+@pytest.mark.parametrize("collection", ["invoices", "payments"])
 @pytest.mark.parametrize("person", ["maria", "james", "zoe", "nobody"])
-def test_nobody_else_renders_again(directus: RunningDirectus, person: str) -> None:
-    body = {"collection": "invoices", "keys": [INVOICE]}
+def test_nobody_else_renders_again(directus: RunningDirectus, person: str, collection: str) -> None:
+    body = {"collection": collection, "keys": [INVOICE if collection == "invoices" else _payment(directus)]}
     assert directus.as_(person).answer("POST", RENDER, body)[0] == 403
     assert directus.stub.requests == [], directus.stub.requests
+
+
+def test_no_other_collection_goes_through_that_door(directus: RunningDirectus) -> None:
+    body = {"collection": "clients", "keys": [seed_id("client", "velazquez")]}
+    assert directus.as_("sofia").answer("POST", RENDER, body)[0] == 403
+    assert directus.stub.requests == [], directus.stub.requests
+
+
+def _payment(directus: RunningDirectus) -> str:
+    """One of maria's, whose client sofia looks after."""
+    client = seed_id("client", "velazquez")
+    return str(directus.admin.call("GET", f"/items/payments?filter[client][_eq]={client}&limit=1")[0]["id"])
 
 
 @pytest.mark.parametrize("person", ["maria", "zoe", "nobody"])
