@@ -39,10 +39,11 @@ def _compare(folder: Path, wanted: Plan) -> None:
     remark(f"{chosen.description}.")
     if shutil.which("chromium") is None and shutil.which("chromium-browser") is None:
         remark("Chromium is missing on this machine and in these tables.")
-    engines = contestants(chosen)
-    comparison = Comparison(wanted, engines, folder, _progress)
+    comparison = Comparison(wanted, contestants(chosen), folder, _progress)
     comparison.run()
-    remark(*report(comparison.figures, wanted.lines, engines, comparison.claimed))
+    remark(*report(comparison.figures, wanted.lines, comparison.running, comparison.claimed))
+    for failure in comparison.failed.values():
+        remark("", *failure.splitlines())
 
 
 def _busy(when: str) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench.documents import invoices
 from bench.documents.figures import Figures, Spent
 from bench.documents.pdf_claims import claims
-from bench.documents.process import EngineProcess
+from bench.documents.process import EngineFailed, EngineProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bench.documents.engines import Contestant
@@ -47,7 +47,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
 
 
 class Comparison:
-    """`figures` grow while it runs; `claimed` is what each engine's shortest file says of itself."""
+    """`figures` grow while it runs; `claimed` is what each engine's shortest file says of itself, `failed` why one is out."""
 
     def __init__(
         self, plan: Plan, contestants: Sequence[Contestant], folder: Path, say: Callable[[str], None]
@@ -58,6 +58,7 @@ class Comparison:
         self._say = say
         self.figures = Figures()
         self.claimed: dict[str, Claims] = {}
+        self.failed: dict[str, str] = {}
 
     def run(self) -> None:
         """Measure everything."""
@@ -75,8 +76,11 @@ class Comparison:
             self._say(
                 f"  cold starts, {f'round {number} of {self._plan.rounds}' if number else 'not counted'}"
             )
-            for contestant in self._turns(number, self._contestants):
-                with EngineProcess(contestant, self._folder) as process:
+            for contestant in self._turns(number, self.running):
+                with (
+                    self._dropped_if_it_fails(contestant),
+                    EngineProcess(contestant, self._folder) as process,
+                ):
                     measured = process.cold_start(document)
                     if number:
                         self.figures.cold.setdefault(contestant.name, []).append(measured)
@@ -85,28 +89,49 @@ class Comparison:
 
     def _documents(self, lines: int) -> None:
         rounds = self._plan.warm_rounds(lines)
-        drawing = [contestant for contestant in self._contestants if not contestant.cold_only]
         with contextlib.ExitStack() as running:
-            kept = {}
-            for contestant in drawing:
-                self._say(f"  {lines:,} lines, first document: {contestant.name}")
-                process = EngineProcess(contestant, self._folder)
-                with contextlib.ExitStack() as until_drawn:
-                    until_drawn.enter_context(process)
-                    first = process.first_document(invoices.path(self._folder, lines, 0), lines)
-                    self.figures.documents[contestant.name, lines] = first
-                    if rounds:  # a process that is not asked again would only hold its memory
-                        running.push(until_drawn.pop_all())
-                        kept[contestant.name] = process
-            warm: dict[str, list[Spent]] = {name: [] for name in kept}
+            kept: dict[str, EngineProcess] = {}
+            for contestant in self.running:
+                if not contestant.cold_only:
+                    self._first_document(contestant, lines, running if rounds else None, kept)
             for number in range(1, rounds + 1):
                 self._say(f"  {lines:,} lines, warm: round {number} of {rounds}")
-                for contestant in self._turns(number, drawing):
-                    answer = kept[contestant.name].draw(invoices.path(self._folder, lines, number))
-                    warm[contestant.name].append(Spent(**answer["drawn"]))
-        for name, spent in warm.items():
-            document = self.figures.documents[name, lines]
-            self.figures.documents[name, lines] = replace(document, warm=spent)
+                document = invoices.path(self._folder, lines, number)
+                for contestant in self._turns(number, [one for one in self.running if one.name in kept]):
+                    with self._dropped_if_it_fails(contestant):
+                        drawn = Spent(**kept[contestant.name].draw(document)["drawn"])
+                        self.figures.documents[contestant.name, lines].warm.append(drawn)
+
+    def _first_document(
+        self,
+        contestant: Contestant,
+        lines: int,
+        running: contextlib.ExitStack | None,
+        kept: dict[str, EngineProcess],
+    ) -> None:
+        """In a new process, which is `kept` while `running`; else it would only hold its memory."""
+        self._say(f"  {lines:,} lines, first document: {contestant.name}")
+        with self._dropped_if_it_fails(contestant), contextlib.ExitStack() as until_drawn:
+            process = until_drawn.enter_context(EngineProcess(contestant, self._folder))
+            first = process.first_document(invoices.path(self._folder, lines, 0), lines)
+            self.figures.documents[contestant.name, lines] = first
+            if running:
+                kept[contestant.name] = process
+                running.push(until_drawn.pop_all())
+
+    @contextlib.contextmanager
+    def _dropped_if_it_fails(self, contestant: Contestant) -> Iterator[None]:
+        """The others go on without it."""
+        try:
+            yield
+        except EngineFailed as failure:
+            self._say(f"  {failure}")
+            self.failed[contestant.name] = str(failure)
+
+    @property
+    def running(self) -> list[Contestant]:
+        """Those that have not failed."""
+        return [contestant for contestant in self._contestants if contestant.name not in self.failed]
 
     def _turns(self, number: int, contestants: Sequence[Contestant]) -> list[Contestant]:
         """Another one begins each round: nobody always comes after the same neighbour."""

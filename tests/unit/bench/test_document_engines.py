@@ -10,8 +10,9 @@ import pytest
 
 import billing.core.money
 from bench.documents import chromium, invoices, worker
-from bench.documents.comparison import Plan, plan
+from bench.documents.comparison import Comparison, Plan, plan
 from bench.documents.engines import LIMITED, OURS, STOCK, STOCK_WITHOUT_BYTE_CODE, Contestant, contestants
+from bench.documents.figures import Spent
 from bench.documents.pdf_claims import claims
 from bench.documents.process import EngineFailed, EngineProcess
 from bench.documents.software import Software, required_name, with_requirements
@@ -170,7 +171,7 @@ import json, sys
 for line in sys.stdin:
     asked = json.loads(line)
     spent = {"wall": 1.5, "processor": 0.5}
-    print(json.dumps({"imported": spent, "prepared": spent, "drawn": spent}), flush=True)
+    print(json.dumps({"imported": spent, "prepared": spent, "drawn": spent, "peak_bytes": 5, "file_bytes": 6}), flush=True)
 """
 
 
@@ -194,6 +195,21 @@ def test_an_engine_that_ends_instead_of_answering_is_quoted(tmp_path: Path, prog
     process = EngineProcess(contestant(program), tmp_path)
     with process, pytest.raises(EngineFailed, match=r"(?s)an engine ended .*there is no such library"):
         process.start()
+
+
+def test_an_engine_that_fails_is_dropped_and_the_others_go_on(tmp_path: Path) -> None:
+    blank = pikepdf.new()
+    blank.add_blank_page()
+    blank.save(tmp_path / "pretended.pdf")  # what the engine that answers is taken to have drawn
+    failing = Contestant("broken", contestant("raise SystemExit('no such library')").command, {}, "")
+    said: list[str] = []
+    comparison = Comparison(Plan(1, (4,)), [failing, contestant(ANSWERS)], tmp_path, said.append)
+    comparison.run()
+    assert [one.name for one in comparison.running] == ["an engine"]
+    assert "no such library" in comparison.failed["broken"]
+    assert [len(starts) for starts in comparison.figures.cold.values()] == [1]
+    assert comparison.figures.documents["an engine", 4].warm == [Spent(1.5, 0.5)] * 3
+    assert any("no such library" in line for line in said)
 
 
 def test_claims_are_read_from_the_file(tmp_path: Path) -> None:
