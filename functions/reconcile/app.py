@@ -20,6 +20,9 @@ from botocore.config import Config
 
 from billing import composition
 from billing.adapters.dead_letters import SqsDeadLetters
+from billing.adapters.directus_uploads import UploadedFiles
+from billing.adapters.document_files import RegisteredFiles
+from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.queues import SqsInvoiceQueue, SqsWorkQueue
 from billing.adapters.reconcile_rows import DirectusReconcileRows
@@ -29,12 +32,18 @@ from billing.adapters.self_invocation import SelfInvocation
 from billing.adapters.stripe_gateway import StripeGateway
 from billing.adapters.stripe_records import StripeAccount
 from billing.adapters.time_limit import TimeLimit
+from billing.adapters.unfinished_documents import S3UnfinishedDocuments
+from billing.application.deliver_document import DocumentDelivery
 from billing.application.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
 from billing.observability import count, logger, metrics
 from billing.settings import ReconcileSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from types_boto3_s3 import S3Client
+
+    from billing.adapters.directus import DirectusClient
+    from billing.adapters.document_files import DocumentFiles
 
 
 #: What the hand-over alone may need at its worst: notes and invocation, each at `_SHORT`'s end.
@@ -71,8 +80,7 @@ def build(function_name: str) -> Reconcile:
         render_queue=SqsWorkQueue(sqs, settings.render_queue_url),
         reports=DirectusReports(
             reported,
-            S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE),
-            storage=settings.directus_storage,
+            report_delivery(settings, reported, s3),
             deployment=settings.stripe.deployment,
             data_studio=settings.directus.url,
         ),
@@ -81,6 +89,21 @@ def build(function_name: str) -> Reconcile:
         deployment=settings.stripe.deployment,
         clock=clock,
     )
+
+
+def report_delivery(settings: ReconcileSettings, directus: DirectusClient, s3: S3Client) -> DocumentDelivery:
+    """Where reports go, as the deployment says of every document."""
+    records = DirectusDocumentRecords(directus)
+    files: DocumentFiles
+    if settings.document_delivery == "upload":
+        assets = composition.directus_documents(
+            settings.directus, remaining_seconds=time.before(HAND_OVER_SECONDS)
+        )
+        files = UploadedFiles(records, directus, assets)
+    else:
+        store = S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE)
+        files = RegisteredFiles(records, store, settings.directus_storage, ending="html")
+    return DocumentDelivery(records, files, S3UnfinishedDocuments(s3, settings.documents_bucket))
 
 
 def clock() -> datetime:

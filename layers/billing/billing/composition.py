@@ -45,10 +45,13 @@ def directus_files(settings: DirectusSettings) -> DirectusAssets:
     return DirectusAssets(settings.url, secret(settings.token_secret), Urllib3Transport())
 
 
-def directus_documents(settings: DirectusSettings) -> DirectusAssets:
+def directus_documents(
+    settings: DirectusSettings, *, remaining_seconds: Callable[[], float] = lambda: math.inf
+) -> DirectusAssets:
     """The bytes of the documents in Directus, which may be longer than what staff upload to be printed."""
     token = secret(settings.token_secret)
-    return DirectusAssets(settings.url, token, Urllib3Transport(), maximum_bytes=MAX_DOCUMENT_BYTES)
+    transport = Urllib3Transport(remaining_seconds=remaining_seconds)
+    return DirectusAssets(settings.url, token, transport, maximum_bytes=MAX_DOCUMENT_BYTES)
 
 
 def invoice_queue(url: str) -> SqsInvoiceQueue:

@@ -179,7 +179,7 @@ class SenderSettings(_Settings):
 
 @dataclass(frozen=True)
 class ReconcileSettings(_Settings):
-    """`ReconcileFunction`."""
+    """`ReconcileFunction`. `document_delivery` as in `RenderWorkerSettings`: where its reports go."""
 
     directus: DirectusSettings
     stripe: StripeSettings
@@ -191,6 +191,7 @@ class ReconcileSettings(_Settings):
     render_dlq_url: str
     message_queue_url: str
     message_dlq_url: str
+    document_delivery: str = "register"
 
     @property
     def dead_letter_queues(self) -> Mapping[str, tuple[str, str]]:

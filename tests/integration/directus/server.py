@@ -159,6 +159,8 @@ def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dic
         "EXTENSIONS_PATH": str(
             ROOT / "directus/extensions" if extensions else server.directory / "no-extensions"
         ),
+        # Reports are pages; where documents are uploaded, Directus must take these.
+        "FILES_MIME_TYPE_ALLOW_LIST": HARDENED["FILES_MIME_TYPE_ALLOW_LIST"] + ",text/html",
         "STORAGE_LOCATIONS": "local",
         "STORAGE_LOCAL_ROOT": str(server.directory / "uploads"),
         "EMAIL_TRANSPORT": "smtp",

@@ -9,12 +9,18 @@ import pytest
 import urllib3
 
 from billing.adapters.directus import DirectusClient
+from billing.adapters.directus_assets import DirectusAssets
+from billing.adapters.directus_uploads import UploadedFiles
+from billing.adapters.document_files import DocumentFiles, RegisteredFiles
+from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import StoredObject
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.report_documents import DirectusReports
+from billing.application.deliver_document import DocumentDelivery
 from billing.core.reconciliation_report import PrintableReport
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
 from tests.unit.fakes.directus import FixedToken
+from tests.unit.render_pdf.fakes import Effects, FakeUnfinished
 
 NOW = datetime.now(UTC)
 
@@ -37,10 +43,19 @@ class Bucket:
         return StoredObject(key, len(content), sha256)
 
 
-def reports(directus: RunningDirectus) -> DirectusReports:
-    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport())
+def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusReports:
+    """As the deployment parameter `DocumentDelivery` has it."""
+    transport = Urllib3Transport()
+    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), transport)
+    records = DirectusDocumentRecords(client)
     bucket = Bucket(directus.directory / "uploads")
-    return DirectusReports(client, bucket, storage="local", deployment="test", data_studio=directus.url)
+    files: DocumentFiles = RegisteredFiles(records, bucket, "local", ending="html")
+    if upload:
+        files = UploadedFiles(
+            records, client, DirectusAssets(directus.url, FixedToken(SERVICE_TOKEN), transport)
+        )
+    delivery = DocumentDelivery(records, files, FakeUnfinished(Effects()))
+    return DirectusReports(client, delivery, deployment="test", data_studio=directus.url)
 
 
 def report() -> PrintableReport:
@@ -59,12 +74,13 @@ def opened(directus: RunningDirectus, file: str, person: str) -> urllib3.BaseHTT
     return urllib3.request("GET", f"{directus.url}/assets/{file}", headers=headers, retries=False)
 
 
-def test_the_service_user_stores_a_report_once(directus: RunningDirectus) -> None:
+@pytest.mark.parametrize("upload", [False, True])
+def test_the_service_user_stores_a_report_once(directus: RunningDirectus, *, upload: bool) -> None:
     found = report()
-    document = reports(directus).publish(found)
+    document = reports(directus, upload=upload).publish(found)
     assert document is not None
     later = PrintableReport(NOW + timedelta(hours=1), NOW, {}, [], found.differences)
-    assert reports(directus).publish(later) is None
+    assert reports(directus, upload=upload).publish(later) is None
     row = directus.admin.call("GET", f"/items/documents/{document}")
     assert (row["type"], row["client"], row["invoice"], row["visible_to_client"]) == (
         "report",
@@ -87,12 +103,13 @@ def test_a_report_that_comes_again_after_another_one_is_the_newest_again(directu
     assert reports(directus).publish(first) is None
 
 
-def test_a_crash_between_file_and_document_is_continued(directus: RunningDirectus) -> None:
+@pytest.mark.parametrize("upload", [False, True])
+def test_a_crash_between_file_and_document_is_continued(directus: RunningDirectus, *, upload: bool) -> None:
     found = report()
-    document = reports(directus).publish(found)
+    document = reports(directus, upload=upload).publish(found)
     file = directus.admin.call("GET", f"/items/documents/{document}")["file"]
     directus.admin.call("DELETE", f"/items/documents/{document}")
-    assert reports(directus).publish(found) == document
+    assert reports(directus, upload=upload).publish(found) == document
     assert directus.admin.call("GET", f"/items/documents/{document}")["file"] == file
 
 

@@ -64,7 +64,7 @@ class Cloud:
         existing = next(
             (row for row in self.files.records.documents_like(self.planned) if row.file == self.file), None
         )
-        delivery.deliver(self.planned.invoice, self.planned, existing, lambda: Drawn(content), force=force)  # type: ignore[arg-type, return-value]  # what is used of a drawing
+        delivery.deliver(self.planned.invoice, self.planned, existing, lambda: Drawn(content), force=force)
 
     def is_whole(self, content: bytes = PDF) -> None:
         """One file row, one documents row, one file with these bytes."""

@@ -11,17 +11,22 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from billing.adapters.directus import Row
+from billing.adapters.document_files import RegisteredFiles
+from billing.adapters.document_records import DirectusDocumentRecords
 from billing.adapters.document_store import S3DocumentStore
 from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
+from billing.application.deliver_document import DocumentDelivery
 from billing.core.reconciliation_report import PrintableReport, identity_of, page_of
 from billing.errors import DirectusRejected
-from tests.unit.render_pdf.fakes import Crash, Effects, FakeDirectus, FakeStore
+from tests.unit.render_pdf.fakes import Crash, Effects, FakeDirectus, FakeStore, FakeUnfinished
 
 NOW = datetime(2026, 3, 3, 12, 35, tzinfo=UTC)
 MISSING = {"kind": "payment_missing", "detail": "USD 100.00 is missing."}
 REPORT = PrintableReport(NOW, NOW - timedelta(days=3), {"sessions": 1}, [], [MISSING])
 LATER = replace(REPORT, moment=NOW + timedelta(hours=1), checked={"sessions": 2})
-EVERYTHING = ["put object", "create directus_files", "create documents"]
+EVERYTHING = [
+    "keep unfinished", "put object", "create directus_files", "create documents", "forget unfinished",
+]  # fmt: skip
 
 
 @dataclass
@@ -38,6 +43,8 @@ class Documents(FakeDirectus):
         limit: int = -1,
     ) -> list[Row]:
         rows = super().read_many(collection, filter=filter, fields=fields)
+        if limit < 0:
+            return rows
         assert tuple(sort) == ("-date_created",)
         return rows[::-1][:limit]
 
@@ -51,9 +58,14 @@ class Firm:
 
     def __post_init__(self) -> None:
         self.directus = Documents({}, {}, self.effects, self.before_create)
-        self.store = FakeStore(self.effects)
+        self.store, self.unfinished = FakeStore(self.effects), FakeUnfinished(self.effects)
+        records = DirectusDocumentRecords(self.directus)
+        files = RegisteredFiles(records, self.store, "s3", ending="html")
         self.reports = DirectusReports(
-            self.directus, self.store, storage="s3", deployment="main", data_studio="https://directus.example"
+            self.directus,
+            DocumentDelivery(records, files, self.unfinished),
+            deployment="main",
+            data_studio="https://directus.example",
         )
 
     def rows(self, collection: str) -> list[dict[str, object]]:
@@ -65,12 +77,12 @@ def test_a_report_is_an_object_a_file_and_a_document() -> None:
     identity = identity_of(REPORT, "main")
     assert firm.reports.publish(REPORT) == identity.document_id
     page = page_of(REPORT, "https://directus.example").encode()
-    assert firm.store.objects == {identity.object_key: page}
+    assert firm.store.objects == {f"{identity.file_id}.html": page}
     assert firm.rows("directus_files") == [
         {
             "id": identity.file_id,
             "storage": "s3",
-            "filename_disk": identity.object_key,
+            "filename_disk": f"{identity.file_id}.html",
             "filename_download": "reconciliation-2026-03-03-1235.html",
             "type": "text/html",
             "filesize": len(page),
@@ -81,13 +93,17 @@ def test_a_report_is_an_object_a_file_and_a_document() -> None:
         {
             "id": identity.document_id,
             "client": None,
+            "invoice": None,
+            "payment": None,
             "type": "report",
             "title": "Reconciliation 2026-03-03 12:35 UTC",
             "file": identity.file_id,
             "sha256": hashlib.sha256(page).hexdigest(),
             "content_hash": identity.content_hash,
             "version": 1,
+            "version_key": None,
             "visible_to_client": False,
+            "printed_payments": [],
         }
     ]
     assert firm.effects.done == EVERYTHING
@@ -127,19 +143,48 @@ def test_a_report_of_nothing_is_no_document() -> None:
     assert firm.effects.done == []
 
 
+def everything_is_named_once(firm: Firm) -> None:
+    """One object, one file row and one document for each, and what the rows say of the bytes is true."""
+    files = {file["id"]: file for file in firm.rows("directus_files")}
+    documents = {document["file"]: document for document in firm.rows("documents")}
+    assert files.keys() == documents.keys()
+    assert {f"{file}.html" for file in files} == firm.store.objects.keys()
+    for key, file in files.items():
+        content = firm.store.objects[f"{key}.html"]
+        assert (file["filesize"], documents[key]["sha256"]) == (
+            len(content),
+            hashlib.sha256(content).hexdigest(),
+        )
+    assert firm.unfinished.objects == {}
+
+
 @pytest.mark.parametrize("effect", EVERYTHING)
-def test_whatever_was_done_before_a_crash_is_continued(effect: str) -> None:
+def test_whatever_was_done_before_a_crash_is_brought_to_its_end_and_is_the_newest(effect: str) -> None:
+    """So the next run, which finds the same, has nothing new to say."""
     firm = Firm(Effects(die_after=effect))
     with pytest.raises(Crash):
         firm.reports.publish(REPORT)
     firm.effects.die_after = None
-    again = firm.reports.publish(LATER)
-    assert again == (None if effect == EVERYTHING[-1] else identity_of(REPORT, "main").document_id)
-    assert firm.effects.done == EVERYTHING, "nothing is done twice"
-    ((content,), (file,), (document,)) = (
-        firm.store.objects.values(), firm.rows("directus_files"), firm.rows("documents"),
-    )  # fmt: skip
-    assert (file["filesize"], document["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert firm.reports.publish(LATER) is None
+    assert [document["id"] for document in firm.rows("documents")] == [
+        identity_of(REPORT, "main").document_id
+    ]
+    assert (
+        firm.effects.done.count("create directus_files") == firm.effects.done.count("create documents") == 1
+    )
+    everything_is_named_once(firm)
+
+
+@pytest.mark.parametrize("effect", EVERYTHING)
+def test_a_crash_before_other_differences_were_found_leaves_nothing_that_no_row_names(effect: str) -> None:
+    firm = Firm(Effects(die_after=effect))
+    with pytest.raises(Crash):
+        firm.reports.publish(REPORT)
+    firm.effects.die_after = None
+    other = replace(LATER, differences=[{**MISSING, "detail": "Another."}])
+    assert firm.reports.publish(other) == firm.rows("documents")[-1]["id"]
+    assert len(firm.rows("documents")) == 2
+    everything_is_named_once(firm)
 
 
 def test_two_at_the_same_time_make_one_document() -> None:
@@ -163,6 +208,22 @@ def test_a_refusal_of_directus_is_not_taken_for_a_report_that_is_there() -> None
     firm = Firm(before_create=refuse)
     with pytest.raises(DirectusRejected):
         firm.reports.publish(REPORT)
+
+
+def test_a_directus_that_takes_no_pages_is_told_how_to(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(_: str) -> None:
+        message = "Directus answered 400 INVALID_PAYLOAD to POST /files."
+        raise DirectusRejected(message, directus_code="INVALID_PAYLOAD")
+
+    firm = Firm(before_create=refuse)
+    with pytest.raises(
+        DirectusRejected, match="text/html must be among the types in its FILES_MIME_TYPE_ALLOW_LIST"
+    ):
+        firm.reports.publish(REPORT)
+    firm.directus.before_create = str
+    assert firm.reports.publish(LATER) is None, "it is adopted as soon as it can be"
+    everything_is_named_once(firm)
+    assert caplog.records == []
 
 
 def test_half_a_character_does_not_stop_a_report() -> None:

@@ -260,7 +260,6 @@ def test_the_same_differences_are_the_same_document_whatever_else_changed() -> N
         NOW + timedelta(hours=1), NOW, {"sessions": 7}, [], [dict(reversed(MISSING.items())), UNAPPLIED]
     )
     assert identity_of(hour_later, "main") == first
-    assert first.object_key == f"{first.file_id}.html"
     assert len({first.file_id, first.document_id, first.content_hash}) == 3
 
 

@@ -125,9 +125,12 @@ def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_tha
         for resource in as_list(entry["Resource"])
     ]
     unfinished = {"Sub": "${DocumentsBucket.Arn}/unfinished/*"}
-    assert deleting == [("RenderPdfWorkerFunction", "s3:DeleteObject", unfinished)] + [
-        ("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn"))
-        for queue in ("StripeEventsDlq", "RenderDlq", "RemindersDlq")
+    reports = {"Sub": "${DocumentsBucket.Arn}/unfinished/reports/*"}
+    queues = ("StripeEventsDlq", "RenderDlq", "RemindersDlq")
+    assert deleting == [
+        ("RenderPdfWorkerFunction", "s3:DeleteObject", unfinished),
+        *(("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn")) for queue in queues),
+        ("ReconcileFunction", "s3:DeleteObject", reports),
     ]
 
 

@@ -86,4 +86,4 @@ class UploadedFiles:
         fields = {name: str(row[name]) for name in names}
         if method == "POST":
             fields = {"id": planned.identity.file_id, **fields}
-        self.uploads.upload(method, path, fields=fields, content=content, content_type="application/pdf")
+        self.uploads.upload(method, path, fields=fields, content=content, content_type=planned.media_type)

@@ -29,15 +29,19 @@ class DocumentFiles(Protocol):
 
 @dataclass(frozen=True)
 class RegisteredFiles:
-    """`DocumentFiles` in the bucket that is Directus's storage location `storage` as well: object first, then row."""
+    """`DocumentFiles` in the bucket that is Directus's storage location `storage` as well: object first, then row.
+
+    `ending` is that of every file here; the `store` puts them with their type.
+    """
 
     records: DocumentRecords
     store: DocumentStore
     storage: str
+    ending: str = "pdf"
 
     def find(self, file: str) -> StoredObject | None:
         """The object."""
-        return self.store.find(f"{file}.pdf")
+        return self.store.find(f"{file}.{self.ending}")
 
     def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
         """Put the object, register it if it is new."""

@@ -1,33 +1,36 @@
-"""Reports of reconciliation as documents in Directus, stored as invoices are: object, file row, documents row.
+"""Reports of reconciliation as documents in Directus, delivered as invoices are (`application/deliver_document.py`).
 
 The same differences hour after hour are one document, not twenty-four a day; but whatever differs from the newest report
 becomes the newest one, also if there was such a report before: people read the newest. Every id follows from the
-differences and the report before, so a crash between two steps is continued by the next run that finds the same. No
-client belongs to a report: only who sees the whole firm sees it.
+differences and the report before, and what a crash has left is brought to its end before anything else. No client
+belongs to a report: only who sees the whole firm sees it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
-from billing.adapters.document_records import DirectusDocumentRecords, Rows
+from billing.core.document_plan import HTML, PlannedDocument
 from billing.core.reconciliation_report import hash_of, identity_of, page_of
+from billing.errors import DirectusRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from billing.adapters.directus import Row
-    from billing.adapters.document_store import DocumentStore
+    from billing.core.document_plan import DocumentRow, Drawn
     from billing.core.reconciliation_report import PrintableReport
 
 #: Of the object in the bucket. Directus serves a file as its row's `type` says; the page names its charset itself.
-CONTENT_TYPE = "text/html; charset=utf-8"
-_FILE_TYPE = "text/html"
+CONTENT_TYPE = f"{HTML}; charset=utf-8"
+#: Under which name reports wait until their rows are written.
+SUBJECT = "reports"
 
 
-class NewestRows(Rows, Protocol):
+class NewestRows(Protocol):
     """The part of `DirectusClient` that is used here."""
 
     def read_many(
@@ -43,20 +46,47 @@ class NewestRows(Rows, Protocol):
         ...
 
 
+class ReportDelivery(Protocol):
+    """What brings a document to where it belongs, as for invoices and receipts."""
+
+    def finish(self, subject: str) -> None:
+        """Bring to its end what a run before this one has begun."""
+        ...
+
+    def deliver(
+        self,
+        subject: str,
+        planned: PlannedDocument,
+        existing: DocumentRow | None,
+        draw: Callable[[], Drawn],
+        *,
+        force: bool,
+    ) -> bool:
+        """Do what is missing of the document."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A report as it is stored."""
+
+    content: bytes
+    missing_glyphs: int = 0
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
 class DirectusReports:
-    """`Reports` (`reconcile_ports`) on Directus and the documents bucket."""
+    """`Reports` (`reconcile_ports`) on Directus and wherever the deployment's documents are."""
 
     def __init__(
-        self, rows: NewestRows, store: DocumentStore, *, storage: str, deployment: str, data_studio: str
+        self, rows: NewestRows, delivery: ReportDelivery, *, deployment: str, data_studio: str
     ) -> None:
-        """`rows` acts as the functions' service user; `store` puts `CONTENT_TYPE`.
-
-        `storage` is the name of Directus's storage location on the bucket, `data_studio` the address of Directus.
-        """
+        """`rows` acts as the functions' service user, `data_studio` is the address of Directus."""
         self._rows = rows
-        self._records = DirectusDocumentRecords(rows)
-        self._store = store
-        self._storage = storage
+        self._delivery = delivery
         self._deployment = deployment
         self._data_studio = data_studio
 
@@ -67,42 +97,41 @@ class DirectusReports:
         """
         if not report.differences:
             return None
+        try:
+            return self._publish(report)
+        except DirectusRejected as error:
+            if error.ids.get("directus_code") != "INVALID_PAYLOAD":
+                raise
+            message = (
+                f"Directus does not take the report's page: {HTML} must be among the types in its"
+                " FILES_MIME_TYPE_ALLOW_LIST where documents are uploaded."
+            )
+            raise DirectusRejected(message, directus_code="INVALID_PAYLOAD") from error
+
+    def _publish(self, report: PrintableReport) -> str | None:
+        self._delivery.finish(SUBJECT)  # it may be the newest then
         newest = self._newest()
         if newest is not None and newest["content_hash"] == hash_of(report):
             return None
         identity = identity_of(report, self._deployment, newest["id"] if newest is not None else None)
-        # After a crash the page that is there stays: its file row may exist, and says how long it is.
-        stored = self._store.find(identity.object_key)
-        if stored is None or not stored.sha256:
-            page = page_of(report, self._data_studio).encode(
-                errors="replace"
-            )  # half a surrogate is no character
-            stored = self._store.put(identity.object_key, page, hashlib.sha256(page).hexdigest())
-        self._records.register_file(
-            {
-                "id": identity.file_id,
-                "storage": self._storage,
-                "filename_disk": identity.object_key,
-                "filename_download": f"reconciliation-{report.moment.astimezone(UTC):%Y-%m-%d-%H%M}.html",
-                "type": _FILE_TYPE,
-                "filesize": stored.size,
-                "title": report.title,
-            }
+        planned = PlannedDocument(
+            identity=identity,
+            type="report",
+            client="",
+            invoice="",
+            title=report.title,
+            name=f"reconciliation-{report.moment.astimezone(UTC):%Y-%m-%d-%H%M}",
+            version=1,
+            printed_payments=(),
+            media_type=HTML,
         )
-        self._records.create_document(
-            {
-                "id": identity.document_id,
-                "client": None,
-                "type": "report",
-                "title": report.title,
-                "file": identity.file_id,
-                "sha256": stored.sha256,
-                "content_hash": identity.content_hash,
-                "version": 1,
-                "visible_to_client": False,
-            }
-        )
+        self._delivery.deliver(SUBJECT, planned, None, lambda: self._page(report), force=False)
         return identity.document_id
+
+    def _page(self, report: PrintableReport) -> _Page:
+        return _Page(
+            page_of(report, self._data_studio).encode(errors="replace")
+        )  # half a surrogate is no character
 
     def _newest(self) -> Row | None:
         reports = self._rows.read_many(

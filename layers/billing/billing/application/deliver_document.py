@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from billing.adapters.directus_assets import FileBytes
     from billing.adapters.document_files import DocumentFiles
     from billing.adapters.document_records import DocumentRecords
-    from billing.adapters.pdf_renderer import RenderedPdf
     from billing.adapters.unfinished_documents import UnfinishedDocuments
-    from billing.core.document_plan import DocumentRow, PlannedDocument
+    from billing.core.document_plan import DocumentRow, Drawn, PlannedDocument
 
 #: Each try in vain means that another document of the same invoice or payment was made in these milliseconds.
 _VERSIONS_TRIED = 10
@@ -70,7 +69,7 @@ class DocumentDelivery:
         subject: str,
         planned: PlannedDocument,
         existing: DocumentRow | None,
-        draw: Callable[[], RenderedPdf],
+        draw: Callable[[], Drawn],
         *,
         force: bool,
     ) -> bool:
@@ -154,7 +153,7 @@ class DocumentDelivery:
             following = max(planned.version, existing.version + 1)
             self.bring_forward(existing, planned.type, subject, following)
 
-    def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: RenderedPdf) -> None:
+    def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: Drawn) -> None:
         if pdf.missing_glyphs:
             message = "Characters that no font has were printed as boxes."
             extra = {"invoice": planned.invoice, "missing_glyphs": pdf.missing_glyphs}

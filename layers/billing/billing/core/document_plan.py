@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from billing.core.ledger import local_date
 from billing.core.money import Money
@@ -206,11 +206,27 @@ def printed_form(stored: Iterable[Mapping[str, str | None]]) -> tuple[PrintedPay
     )
 
 
+class Drawn(Protocol):
+    """A document as it comes from whoever draws it: its bytes, and their SHA-256 in hexadecimal.
+
+    `missing_glyphs` counts the different characters that are printed as boxes.
+    """
+
+    @property
+    def content(self) -> bytes: ...  # noqa: D102  # said above
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102  # said above
+
+    @property
+    def missing_glyphs(self) -> int: ...  # noqa: D102  # said above
+
+
 @dataclass(frozen=True)
 class UnfinishedDocument:
     """A drawn document on its way: whoever finds it can bring it to its end without drawing it again.
 
-    `subject` is the invoice, or of a receipt the payment; `sha256` is that of `content`.
+    `subject` is the invoice, or of a receipt the payment, or the word `reports`; `sha256` is that of `content`.
     """
 
     subject: str

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from billing.core.printed_invoice import DocumentIdentity
 from billing.core.record_ids import record_id
 from billing.core.report_guidance import guidance_for, rank_of
 
@@ -88,27 +89,13 @@ class PrintableReport:
         return f"Reconciliation {_instant(self.moment)}"
 
 
-@dataclass(frozen=True)
-class ReportIdentity:
-    """Where a report lives, in S3 and in Directus, whoever publishes it and however often."""
-
-    content_hash: str
-    file_id: str
-    document_id: str
-
-    @property
-    def object_key(self) -> str:
-        """Flat on purpose: Directus deletes objects by the prefix of the file name."""
-        return f"{self.file_id}.html"
-
-
 def hash_of(report: PrintableReport) -> str:
     """What two reports of the same differences have in common, in whatever order these were found."""
     differences = sorted(json.dumps(dict(one), sort_keys=True) for one in report.differences)
     return hashlib.sha256(json.dumps(differences).encode()).hexdigest()
 
 
-def identity_of(report: PrintableReport, deployment: str, previous: str | None = None) -> ReportIdentity:
+def identity_of(report: PrintableReport, deployment: str, previous: str | None = None) -> DocumentIdentity:
     """The ids that follow from the deployment, the differences and the report before it (the id of its document).
 
     So a report that comes again after another one is the newest document again; after a crash it is the same one.
@@ -116,7 +103,7 @@ def identity_of(report: PrintableReport, deployment: str, previous: str | None =
     content_hash = hash_of(report)
     names = [deployment, "report", content_hash, *([previous] if previous is not None else [])]
     file_id = uuid.uuid5(_NAMESPACE, json.dumps(names))
-    return ReportIdentity(content_hash, str(file_id), str(uuid.uuid5(file_id, "documents")))
+    return DocumentIdentity(content_hash, str(file_id), str(uuid.uuid5(file_id, "documents")))
 
 
 def page_of(report: PrintableReport, data_studio: str = "") -> str:
