@@ -111,14 +111,14 @@ def _with_their_own_templates(software: Software) -> list[Contestant]:
             worker(python, "typst"),
             variables,
             f"{texts}PDF/A-3a and PDF/UA-1, heads repeated, scopes of columns. Row headers need an experimental "
-            "switch; no Factur-X, no templates of a firm's own in HTML.",
+            "switch; totals may stand alone on a page; no Factur-X, no templates of a firm's own in HTML.",
         ),
         Contestant(
             REPORTLAB,
             worker(python, "reportlab"),
             variables,
             f"{texts}heads repeated. No tags, no PDF/A, no header scopes, no right-to-left or shaping, no fallback to "
-            "other fonts, DejaVu Sans instead of Inter.",
+            "other fonts, DejaVu Sans instead of Inter; totals may stand alone on a page.",
         ),
     ]
 

@@ -11,7 +11,15 @@ import pytest
 import billing.core.money
 from bench.documents import chromium, invoices, worker
 from bench.documents.comparison import Comparison, Plan, plan
-from bench.documents.engines import LIMITED, OURS, STOCK, STOCK_WITHOUT_BYTE_CODE, Contestant, contestants
+from bench.documents.engines import (
+    CHROMIUM,
+    LIMITED,
+    OURS,
+    STOCK,
+    STOCK_WITHOUT_BYTE_CODE,
+    Contestant,
+    contestants,
+)
 from bench.documents.figures import Spent
 from bench.documents.pdf_claims import claims
 from bench.documents.process import EngineFailed, EngineProcess
@@ -57,6 +65,12 @@ def test_ours_and_stock_have_the_same_interpreter_libraries_and_options(
     assert len({tuple(one.command[:-1]) for one in several}) == 1
     others = [{key: one.variables[key] for key in one.variables if key != "PYTHONPATH"} for one in several]
     assert others == [others[0]] * 4
+
+
+def test_the_documentation_names_every_engine_and_every_variable(engines: dict[str, Contestant]) -> None:
+    text = (ROOT / "docs/benchmarks.md").read_text()
+    for name in (*engines, CHROMIUM, "BILLING_BENCH_RENDER_ROUNDS", "BILLING_BENCH_RENDER_LINES"):
+        assert f"| {name}" in text or f"{name}=" in text, name
 
 
 def test_only_the_benchmark_installs_the_other_engines() -> None:
