@@ -1,4 +1,7 @@
-"""`POST /invoices/changed`: called by the Billing changed flow, queues a recompute of every invoice concerned."""
+"""`POST /invoices/changed`: called by the Billing changed flow, queues a recompute of every invoice concerned.
+
+A payment that was taken off its invoice is on none: the renderer is told, who withdraws its receipt.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from billing.request_values import uuids
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.adapters.queues import InvoiceQueue
+    from billing.adapters.queues import InvoiceQueue, WorkQueue
     from billing.application.find_invoices import FindInvoices
     from billing.http_api import HttpAnswer, HttpEvent, SecretReader
 
@@ -29,6 +32,7 @@ class Function:
     flow_secret: SecretReader
     find_invoices: FindInvoices
     queue: InvoiceQueue
+    render_queue: WorkQueue
 
 
 @cache
@@ -43,6 +47,7 @@ def build() -> Function:
         flow_secret=composition.secret(settings.flow_secret),
         find_invoices=FindInvoices(composition.directus(settings.directus)),
         queue=composition.invoice_queue(settings.invoice_queue_url),
+        render_queue=composition.work_queue(settings.render_queue_url),
     )
 
 
@@ -66,6 +71,10 @@ def changed(event: HttpEvent, function: Function) -> HttpAnswer:
         raise BadRequest(message, code="nothing_to_do")
     invoices = function.find_invoices(keys)
     function.queue.recompute(invoices)
+    if taken_off := function.find_invoices.taken_off(keys["payments"]):
+        function.render_queue.send_many(
+            [{"type": "receipt", "payment": payment, "force": False} for payment in taken_off]
+        )
     count("RecomputeQueued", len(invoices))
     logger.info("Queued a recompute of each invoice.", invoices=len(invoices))
     return answer(202, {"accepted": len(invoices)})

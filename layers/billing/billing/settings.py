@@ -127,6 +127,7 @@ class BillingChangedSettings(_Settings):
     directus: DirectusSettings
     flow_secret: str
     invoice_queue_url: str
+    render_queue_url: str
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, co
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.render_pdf.fakes import Effects, FakeRenderer, FakeUnfinished
 
-WORKERS = 4
+WORKERS = 3
 
 
 @dataclass
@@ -124,9 +124,9 @@ def test_workers_with_different_contents_at_one_instant_make_one_version_each(of
     with ThreadPoolExecutor(WORKERS) as workers:
         are_first = list(workers.map(deliver, range(WORKERS)))
     found = office.documents(invoice=invoice["id"])
-    assert [document["version"] for document in found] == [1, 2, 3, 4]
+    assert [document["version"] for document in found] == [1, 2, 3]
     assert len({document["content_hash"] for document in found}) == WORKERS
-    assert sorted(are_first) == [False, False, False, True]
+    assert sorted(are_first) == [False, False, True]
 
 
 def test_directus_itself_lets_a_version_be_there_once(office: Office) -> None:

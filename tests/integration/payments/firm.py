@@ -299,7 +299,7 @@ class Firm:
     def changed(self, **keys: Any) -> None:
         """What the Billing changed flow sends after somebody's edit."""
         function = billing_changed.Function(
-            Accepted(FLOW_SECRET), FindInvoices(self.directus_client()), self.queue
+            Accepted(FLOW_SECRET), FindInvoices(self.directus_client()), self.queue, self.rendering
         )
         event = _flow_event(keys)
         status, body = _answered(respond(event, lambda: billing_changed.changed(event, function)))

@@ -193,7 +193,7 @@ def changed(
 ) -> tuple[int, dict[str, Any], FakeInvoiceQueue]:
     queue, given = FakeInvoiceQueue(), flow_event(body, secret)
     client = DirectusClient("http://directus", FixedToken(), world.directus)
-    function = billing_changed.Function(SECRETS, FindInvoices(client), queue)
+    function = billing_changed.Function(SECRETS, FindInvoices(client), queue, world.rendering)
     answer = respond(given, lambda: billing_changed.changed(given, function))
     return answer["statusCode"], json.loads(answer["body"]), queue
 
@@ -219,6 +219,19 @@ def test_rows_that_lead_nowhere_are_no_error() -> None:
         world, {"payments": [unapplied, gone], "invoices": gone, "line_items": gone}
     )
     assert (status, answer, queue.sent) == (202, {"accepted": 0}, [])
+
+
+def test_a_payment_that_was_taken_off_its_invoice_is_the_renderers_matter() -> None:
+    world = sent_invoice()
+    moved, off, other = (world.payment("10.00")["id"] for _ in range(3))
+    for payment in (moved, off):
+        world.directus.table("payments")[payment].update(receipt="a file")
+    for payment in (off, other):
+        world.directus.table("payments")[payment].update(invoice=None, client=None)
+    status, answer, queue = changed(world, {"payments": [moved, off, other]})
+    assert (status, answer) == (202, {"accepted": 1})
+    assert queue.messages() == [{"type": "recompute", "invoice": INVOICE}]
+    assert world.rendering.messages == [{"type": "receipt", "payment": off, "force": False}]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,20 @@ class FindInvoices:
             invoices |= dict.fromkeys(self._behind(collection, path, changed.get(collection, ())))
         return list(invoices)
 
+    def taken_off(self, payments: Sequence[str]) -> list[str]:
+        """Those that are on no invoice and still name the receipt for the one they were on.
+
+        No invoice's recompute asks for these.
+        """
+        on_none = [{"invoice": {"_null": True}}, {"receipt": {"_nnull": True}}]
+        return [
+            str(row["id"])
+            for chunk in batched(payments, _CHUNK, strict=False)
+            for row in self.rows.read_many(
+                "payments", filter={"_and": [{"id": {"_in": list(chunk)}}, *on_none]}, fields=("id",)
+            )
+        ]
+
     def _existing(self, keys: Sequence[str]) -> list[str]:
         return [
             str(row["id"])
