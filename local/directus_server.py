@@ -62,6 +62,8 @@ class Storage:
     endpoint_url: str
 
 
+_ALLOWED_FILES: Final = "FILES_MIME_TYPE_ALLOW_LIST"
+
 OWN_STORAGE: Final = "cloud"
 """Name of the storage location of a Directus that shares no bucket: files on its own disk."""
 
@@ -233,6 +235,8 @@ class DirectusServer:
             "STORAGE_LOCATIONS": OWN_STORAGE,
             f"STORAGE_{name}_DRIVER": "local",
             f"STORAGE_{name}_ROOT": str(self.uploads),
+            # What is uploaded is looked at; what is registered is not. Reconciliation's reports are pages.
+            _ALLOWED_FILES: f"{HARDENED[_ALLOWED_FILES]},text/html",
         }
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 RENDERER = "render_pdf_worker"
+#: What the functions make.
+MEDIA_TYPES = {"invoice": "application/pdf", "receipt": "application/pdf", "report": "text/html"}
+SUFFIXES = {"application/pdf": ".pdf", "text/html": ".html"}
 
 
 # ---- orders -------------------------------------------------------------------------------------------------
@@ -123,8 +126,8 @@ def assert_whole(firm: Firm, document: dict[str, Any]) -> None:
     assert hashlib.sha256(answer.body).hexdigest() == document["sha256"]
     file = firm.administrator.ask("GET", f"/files/{document['file']}").data
     assert int(file["filesize"]) == len(answer.body)
-    assert file["type"] == "application/pdf"
-    assert file["filename_disk"] == f"{document['file']}.pdf"
+    assert file["type"] == MEDIA_TYPES[document["type"]]
+    assert file["filename_disk"] == f"{document['file']}{SUFFIXES[file['type']]}"
 
 
 def text_of(person: Person, file: str) -> str:
@@ -170,20 +173,19 @@ def objects(firm: Firm) -> set[str]:
 def assert_all_are_whole_and_named(firm: Firm, *, storage: str, uploads: Path) -> None:
     """Each of the documents is whole, in Directus's own storage; each file that the functions made has one row.
 
-    Nothing is in the bucket, no content is there twice, and the disk has no file without a row.
+    The bucket is empty, no content is there twice, and the disk has no file without a row.
     """
-    documents = firm.administrator.list("documents", {"type": {"_in": ["invoice", "receipt"]}})
+    documents = firm.administrator.list("documents", {"type": {"_in": list(MEDIA_TYPES)}})
     assert documents
     for document in documents:
         assert_whole(firm, document)
     contents = Counter((row["invoice"], row["type"], row["content_hash"]) for row in documents)
     assert set(contents.values()) == {1}
-    files = firm.administrator.ask("GET", "/files?limit=-1&fields=id,storage,type").data
+    files = firm.administrator.ask("GET", "/files?limit=-1&fields=id,storage,type,filename_disk").data
     assert {row["storage"] for row in files} == {storage}
-    made = {row["id"] for row in files if row["type"] == "application/pdf"}
-    assert made == {row["file"] for row in documents}
-    assert len(made) == len(documents)
-    assert {path.name for path in uploads.glob("*.pdf")} == {f"{file}.pdf" for file in made}
+    made = [row for row in files if row["type"] in SUFFIXES]
+    assert sorted(row["id"] for row in made) == sorted(row["file"] for row in documents)
+    kept = {path.name for path in uploads.iterdir() if path.suffix in SUFFIXES.values()}
+    assert kept == {row["filename_disk"] for row in made}
     assert not [path for path in uploads.iterdir() if path.name.startswith("temp_")]
-    assert {key for key in objects(firm) if key.endswith(".pdf")} == set()
-    assert unfinished(firm) == set()
+    assert objects(firm) == set()

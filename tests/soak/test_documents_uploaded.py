@@ -8,6 +8,7 @@ the same, without the functions.
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,3 +256,34 @@ def test_a_document_lost_from_directus_is_put_back(cloud: Cloud) -> None:
     assert row["pdf_error"] is None
     mended = documents.the_document_of(firm, invoice)
     assert (mended["id"], mended["file"]) == (document["id"], document["file"])
+
+
+def test_a_report_of_reconcile_is_uploaded_and_no_client_reads_it(cloud: Cloud) -> None:
+    """Money that Stripe does not know; the next hour has the same to say and makes no second report."""
+    firm = cloud.firm
+    invoice = documents.sent(firm)
+    row = {
+        "invoice": invoice,
+        "client": firm.client_of(0),
+        "amount": "10.00",
+        "currency": "USD",
+        "method": "card",
+    }
+    unknown = {**row, "status": "succeeded", "transaction_id": f"pi_{uuid.uuid4().hex}"}
+    firm.administrator.create("payments", unknown)
+    documents.wait_until_drawn(firm)
+    for _ in range(2):
+        answer = firm.invoke("reconcile", {})
+        assert "payment_unknown_to_stripe" in {entry["kind"] for entry in answer["differences"]}
+        documents.wait_until_drawn(firm)
+    (report,) = firm.administrator.list("documents", {"type": {"_eq": "report"}})
+    page = firm.administrator.ask("GET", f"/assets/{report['file']}")
+    assert page.headers["content-type"].startswith("text/html")
+    assert unknown["transaction_id"] in page.body.decode()
+    for person in (*firm.clients, firm.anonymous):
+        for path in (
+            f"/assets/{report['file']}",
+            f"/files/{report['file']}",
+            f"/items/documents/{report['id']}",
+        ):
+            assert person.ask("GET", path).status in {401, 403}
