@@ -15,7 +15,8 @@ from billing.core.accent_color import DEFAULT_ACCENT, AccentColor
 from billing.core.money import Money
 from billing.core.printed_invoice import Addressee, Logo, PostalAddress, PrintedInvoice
 from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
-from tests.integration.render_pdf.layout_samples import CONTINENTAL, drawn, lines, svg_logo
+from tests.integration.render_pdf import electronic_samples
+from tests.integration.render_pdf.layout_samples import CONTINENTAL, PORTAL, drawn, lines, svg_logo
 from tests.integration.render_pdf.page_words import Page, codes_on, pages_of
 from tests.integration.render_pdf.sample_invoices import (
     CLIENT,
@@ -182,6 +183,44 @@ def test_ten_lines_of_bank_details_stay_together_beside_code_and_reference(
     heading, reference = page.find("Modalités"), page.find("RÉFÉRENCE")
     assert heading.top < bank[0].top
     assert reference.left > max(word.right for word in bank)
+
+
+@pytest.mark.parametrize("lines_of_address", [5, 6, 7, 8])
+def test_how_to_pay_is_printed_once_where_it_just_does_not_fit(
+    renderer: WeasyPrintRenderer, lines_of_address: int
+) -> None:
+    """Floats were drawn twice there: at the top of the next page without their heading, then again below it."""
+    address = replace(CLIENT.address, lines=tuple(f"Line {number}" for number in range(lines_of_address)))
+    printed = electronic_samples.invoice(
+        [fee(0, "EUR"), *lines(0, "EUR")],
+        [],
+        language="es",
+        tax_rate="0",
+        tax_exemption_reason="Inversión del sujeto pasivo",
+        client={"address": address},
+    )
+    pdf = draw(renderer, replace(printed, portal_url=PORTAL))
+    found = pages_of(pdf)
+    page = found[page_with(found, "Cómo pagar")]
+    assert [word.text for each in found for word in each.words].count("Hansebank") == 1
+    assert page.find("Cómo").bottom < page.find("Hansebank").top
+    assert len(codes_on(pdf)) == 1
+
+
+def test_arabic_and_hebrew_are_read_from_right_to_left_with_their_numbers_and_full_stops(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    message = "פתיחה 12 Skagen סוף\n\nFirst 34 Haven last"
+    client = replace(CLIENT, name="חברה 56 LLC")
+    line = replace(fee(0), description="סקירה 78 Draft", timekeeper="דוד")
+    (page,) = pages(renderer, drawn([line], client_message=message, client=client, portal_url=""))
+    for first, second in (("12", "Skagen"), ("56", "LLC"), ("78", "Draft")):
+        assert page.find(first).left > page.find(second).right
+    assert page.find("34").right < page.find("Haven").left
+    left = page.find("First").left
+    assert page.find("LLC").left == pytest.approx(left, abs=1)  # an address stays in its column
+    assert page.find("Skagen").left > left + 50 * POINTS_PER_MM  # a paragraph begins at the right
+    assert page.find("12").right < left + 140 * POINTS_PER_MM
 
 
 def test_120_lines_on_a4_in_german_repeat_their_heads_and_count_their_pages(

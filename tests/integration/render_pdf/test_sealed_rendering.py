@@ -69,9 +69,11 @@ def test_a_style_sheet_of_another_file_is_not_imported(renderer: WeasyPrintRende
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
-def test_a_part_of_another_file_is_not_looked_for(renderer: WeasyPrintRenderer, address: str) -> None:
-    elsewhere = renderer.render_invoice(ordinary(), svg(f'<use href="{address}#part"/>'))
-    nowhere = renderer.render_invoice(ordinary(), svg('<use href="#part"/>'))
+def test_a_part_of_another_file_is_not_looked_for(
+    forgetful_renderer: WeasyPrintRenderer, address: str
+) -> None:
+    elsewhere = forgetful_renderer.render_invoice(ordinary(), svg(f'<use href="{address}#part"/>'))
+    nowhere = forgetful_renderer.render_invoice(ordinary(), svg('<use href="#part"/>'))
     assert elsewhere.content == nowhere.content
 
 
@@ -86,13 +88,13 @@ def test_anything_else_inside_the_logo_is_refused(renderer: WeasyPrintRenderer, 
         renderer.render_invoice(ordinary(), svg(f'<image href="data:{carried}" width="9" height="9"/>'))
 
 
-def test_a_font_inside_the_logo_never_reaches_the_invoice(renderer: WeasyPrintRenderer) -> None:
-    clean = renderer.render_invoice(ordinary(), LOGO).content
+def test_a_font_inside_the_logo_never_reaches_the_invoice(forgetful_renderer: WeasyPrintRenderer) -> None:
+    clean = forgetful_renderer.render_invoice(ordinary(), LOGO).content
     style = "<style>@font-face {font-family: Inter; src: url(data:font/ttf;base64,AAEAAA==)}</style>"
     with pytest.raises(NotDrawn) as caught:
-        renderer.render_invoice(ordinary(), svg(style))
+        forgetful_renderer.render_invoice(ordinary(), svg(style))
     assert caught.value.detail == "The document refers to something outside itself."
-    assert renderer.render_invoice(ordinary(), LOGO).content == clean
+    assert forgetful_renderer.render_invoice(ordinary(), LOGO).content == clean
 
 
 @pytest.mark.parametrize(
@@ -137,18 +139,20 @@ def test_a_raster_logo_is_drawn(renderer: WeasyPrintRenderer, logo: Logo) -> Non
     assert len(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].images) == 1
 
 
-def test_one_hostile_logo_does_not_stick_to_the_next_invoice(renderer: WeasyPrintRenderer) -> None:
-    clean = renderer.render_invoice(ordinary(), LOGO).content
+def test_one_hostile_logo_does_not_stick_to_the_next_invoice(forgetful_renderer: WeasyPrintRenderer) -> None:
+    clean = forgetful_renderer.render_invoice(ordinary(), LOGO).content
     with pytest.raises(Unprocessable):
-        renderer.render_invoice(ordinary(), svg('<image href="file:///etc/passwd" width="9" height="9"/>'))
-    assert renderer.render_invoice(ordinary(), LOGO).content == clean
+        forgetful_renderer.render_invoice(
+            ordinary(), svg('<image href="file:///etc/passwd" width="9" height="9"/>')
+        )
+    assert forgetful_renderer.render_invoice(ordinary(), LOGO).content == clean
 
 
-def test_a_logo_nested_beyond_reason_fails_alone(renderer: WeasyPrintRenderer) -> None:
+def test_a_logo_nested_beyond_reason_fails_alone(forgetful_renderer: WeasyPrintRenderer) -> None:
     deep = svg("<g>" * 20_000 + "</g>" * 20_000)
     with pytest.raises(Unprocessable):
-        renderer.render_invoice(ordinary(), deep)
-    assert renderer.render_invoice(ordinary(), LOGO).content.startswith(b"%PDF")
+        forgetful_renderer.render_invoice(ordinary(), deep)
+    assert forgetful_renderer.render_invoice(ordinary(), LOGO).content.startswith(b"%PDF")
 
 
 _WATCHED = """
@@ -265,11 +269,11 @@ def test_the_template_needs_no_outside_resource() -> None:
 
 
 def test_what_weasyprint_says_of_a_document_stays_out_of_the_log(
-    renderer: WeasyPrintRenderer, caplog: pytest.LogCaptureFixture
+    forgetful_renderer: WeasyPrintRenderer, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Cuneiform, which no font here has: WeasyPrint would quote it, and so what the document says.
     message = "secret \U00012000\U00012001 \U00012001\n\n\U00012001 again"
-    drawn = renderer.render_invoice(dataclasses.replace(ordinary(), client_message=message), LOGO)
+    drawn = forgetful_renderer.render_invoice(dataclasses.replace(ordinary(), client_message=message), LOGO)
     assert drawn.missing_glyphs == 2  # of five: two different ones
     assert caplog.records == []
 

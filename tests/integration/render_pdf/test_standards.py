@@ -2,6 +2,7 @@
 
 import base64
 import io
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,16 +18,16 @@ from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.core.money import Money
 from billing.core.printed_invoice import LANGUAGES, Logo, PrintedInvoice, PrintedPayment
-from billing.core.printed_receipt import PrintedReceipt, ReceiptRecord, ReceivedPayment, print_receipt
+from billing.core.printed_receipt import PrintedReceipt
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.electronic_samples import (
-    GERMAN_FIRM,
-    GREEK_CLIENT,
     courtesy,
     credit,
     invoice,
 )
-from tests.integration.render_pdf.sample_invoices import LOGO, SAMPLES, SENT_AT, facts, hostile
+from tests.integration.render_pdf.page_words import pages_of
+from tests.integration.render_pdf.receipt_samples import RECEIPTS, receipt
+from tests.integration.render_pdf.sample_invoices import LOGO, SAMPLES, hostile
 from tests.integration.render_pdf.tagged_pdf import TaggedPdf, defects
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -50,31 +51,19 @@ DOCUMENTS: dict[str, Callable[[], PrintedInvoice]] = {
 }  # fmt: skip
 
 
-def receipt() -> PrintedReceipt:
-    """Of a card payment, for an invoice with everything."""
-    payment = ReceivedPayment(
-        id="0192f0c2-1111-7c11-9c3e-3d0f5a1b7e42",
-        amount=Money(123_456, "EUR"),
-        succeeded=True,
-        method="card",
-        booked_at=SENT_AT,
-        invoice=facts().ledger.id,
-        client=facts().ledger.client,
-        brand="visa",
-        last4="4242",
-    )
-    return print_receipt(ReceiptRecord(payment, facts(), GERMAN_FIRM, GREEK_CLIENT), LOGO)
-
-
 def draw(renderer: WeasyPrintRenderer, printed: PrintedInvoice, logo: Logo = LOGO) -> bytes:
     return renderer.render_invoice(printed, logo if printed.logo_sha256 else None).content
 
 
-@pytest.fixture(scope="session", params=[*DOCUMENTS, "receipt"])
+def draw_receipt(renderer: WeasyPrintRenderer, printed: PrintedReceipt, logo: Logo = LOGO) -> bytes:
+    return renderer.render_receipt(printed, logo if printed.logo_sha256 else None).content
+
+
+@pytest.fixture(scope="session", params=[*DOCUMENTS, *RECEIPTS])
 def document(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer, tmp_path_factory: Any) -> Path:
     path: Path = tmp_path_factory.mktemp("standards") / "invoice.pdf"
-    if request.param == "receipt":
-        path.write_bytes(renderer.render_receipt(receipt(), LOGO).content)
+    if request.param in RECEIPTS:
+        path.write_bytes(draw_receipt(renderer, RECEIPTS[request.param]()))
     else:
         path.write_bytes(draw(renderer, DOCUMENTS[request.param]()))
     return path
@@ -95,6 +84,29 @@ def test_structure_and_content_are_one(document: Path) -> None:
 def test_it_is_an_archival_pdf(document: Path) -> None:
     with pikepdf.open(document) as pdf:
         assert archival_pdf.defects(pdf) == []
+
+
+def test_qpdf_finds_it_sound(document: Path) -> None:
+    subprocess.run(["qpdf", "--check", document], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", RECEIPTS)
+def test_a_receipt_stays_on_its_paper_with_every_glyph(renderer: WeasyPrintRenderer, name: str) -> None:
+    printed = RECEIPTS[name]()
+    rendered = renderer.render_receipt(printed, LOGO if printed.logo_sha256 else None)
+    assert rendered.missing_glyphs == 0
+    for page in pages_of(rendered.content):
+        assert min(word.left for word in page.words) > 56
+        assert max(word.right for word in page.words) < page.width - 50
+        assert max(word.bottom for word in page.words) < page.height - 14
+
+
+def test_the_same_receipt_gives_the_same_bytes(renderer: WeasyPrintRenderer) -> None:
+    another = WeasyPrintRenderer(DocumentTemplate())
+    for draw_sample in RECEIPTS.values():
+        first = draw_receipt(renderer, draw_sample())
+        assert draw_receipt(another, draw_sample()) == first
+    assert draw_receipt(another, draw_sample()) == first  # it is warm now
 
 
 def test_the_running_head_and_foot_are_artifacts_and_nothing_else_is_lost(
@@ -221,14 +233,18 @@ LOGOS = {
 def test_every_kind_of_logo_stays_within_the_standards(
     renderer: WeasyPrintRenderer, name: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "invoice.pdf"
-    path.write_bytes(draw(renderer, invoice(), LOGOS[name]))
-    assert pdfua.validate(str(path)).findings == ()
-    with pikepdf.open(path) as pdf:
-        tagged = TaggedPdf(pdf)
-        assert archival_pdf.defects(pdf) == []
-        assert defects(tagged) == []
-        assert [str(figure.source.Alt) for figure in tagged.of_role("Figure")] == ["Albers Kanzlei"]
+    for content in (
+        draw(renderer, invoice(), LOGOS[name]),
+        draw_receipt(renderer, receipt(), LOGOS[name]),
+    ):
+        path = tmp_path / "document.pdf"
+        path.write_bytes(content)
+        assert pdfua.validate(str(path)).findings == ()
+        with pikepdf.open(path) as pdf:
+            tagged = TaggedPdf(pdf)
+            assert archival_pdf.defects(pdf) == []
+            assert defects(tagged) == []
+            assert [str(figure.source.Alt) for figure in tagged.of_role("Figure")] == ["Albers Kanzlei"]
 
 
 def test_a_document_with_characters_that_no_font_has_claims_neither_standard(

@@ -8,7 +8,13 @@ import pytest
 from babel.numbers import get_currency_precision
 
 from billing.adapters.document_rows import METHODS
-from billing.adapters.document_template import TEMPLATES, DocumentTemplate, formats_of, locale_of
+from billing.adapters.document_template import (
+    TEMPLATES,
+    DocumentTemplate,
+    formats_of,
+    is_right_to_left,
+    locale_of,
+)
 from billing.core.money import EXPONENTS, Money
 from billing.core.printed_invoice import LANGUAGES, LineKind
 from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile
@@ -82,6 +88,28 @@ def test_values_are_written_as_the_language_writes_them(
         day,
         percent,
     )
+
+
+def test_a_code_never_touches_its_number() -> None:
+    """Babel knows no `currencySpacing` of CLDR."""
+    written = {tag: formats_of(locale_of(tag))["money"](Money(-123_456, "CHF")) for tag in LANGUAGES}
+    assert written["en"] == "-CHF\u00a01,234.56"
+    assert {text.count("\u00a0CHF") for tag, text in written.items() if tag != "en"} == {1}
+    assert formats_of(locale_of("en"))["money"](Money(100, "USD")) == "$1.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12 שלום", True), ("(شركة) Nordlys", True), ("Nordlys شركة", False), ("", False), ("12/2026", False),
+        ("株式会社", False), ("Ναυτιλία", False),
+    ],
+)  # fmt: skip
+def test_the_first_letter_says_in_which_direction_a_text_is_read(
+    text: str,
+    expected: bool,  # noqa: FBT001  # pytest passes it by name
+) -> None:
+    assert is_right_to_left(text) is expected
 
 
 def test_yen_have_no_decimals() -> None:

@@ -30,6 +30,10 @@ from billing.core.printed_receipt import PrintedReceipt
 _WIDE = 1_000_000_000
 #: Letters that surely fit on a line of the page's foot.
 _FOOT_COLUMNS = 90
+#: `CHF` and a number touch in some languages of Babel, which knows no `currencySpacing`; CLDR puts a space between them.
+_LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+#: Unicode's kinds of letters that have a direction: left to right, right to left, and Arabic.
+_STRONG = ("L", "R", "AL")
 #: Lines that the style sheet has a foot for.
 _FOOT_ROOMS = (2, 5, 8)
 
@@ -132,7 +136,8 @@ def formats_of(locale: Locale) -> dict[str, Callable[..., str]]:
     """The template's filters in one language: nothing else turns a value into text."""
 
     def money(amount: Money) -> str:
-        return format_currency(amount.to_decimal(), amount.currency, locale=locale)
+        text = format_currency(amount.to_decimal(), amount.currency, locale=locale)
+        return _LETTER_BESIDE_DIGIT.sub("\u00a0", text)
 
     def plain_money(amount: Money) -> str:
         decimals = exponent_of(amount.currency)
@@ -175,6 +180,12 @@ def paragraphs(text: str) -> list[str]:
     return [part.strip("\n") for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
 
 
+def is_right_to_left(text: str) -> bool:
+    """Whether its first letter is Arabic or Hebrew: in which direction a reader takes the whole (Unicode's rule P2)."""
+    strong = (unicodedata.bidirectional(letter) for letter in text)
+    return next((kind for kind in strong if kind in _STRONG), "L") != "L"
+
+
 def foot_lines(footer: str) -> int:
     """For how many lines each page's foot must have room: 2, 5 or 8; 0 where it has none for so much text."""
     lines = sum(max(1, math.ceil(_columns(line) / _FOOT_COLUMNS)) for line in footer.splitlines())
@@ -188,7 +199,7 @@ def _columns(text: str) -> int:
 
 def filters_of(locale: Locale) -> dict[str, Callable[..., Any]]:
     """Every filter of ours that an invoice's template may use."""
-    return {**formats_of(locale), "paragraphs": paragraphs}
+    return {**formats_of(locale), "paragraphs": paragraphs, "is_right_to_left": is_right_to_left}
 
 
 def _widest(printed: PrintedInvoice) -> int:
