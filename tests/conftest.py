@@ -5,7 +5,8 @@ import os
 import hypothesis
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
-from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # likewise
+
+from tests.distribution import ByNeed
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Tests")
@@ -15,16 +16,7 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
-class ByFileAndStack(LoadFileScheduling):  # type: ignore[misc]  # likewise
-    """A file stays in one process, and so do all tests of the one deployed stack."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        """Return what is kept together."""
-        path = nodeid.split("::", 1)[0]
-        return "tests/e2e" if path.startswith("tests/e2e/") else path
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndStack | None:
-    """Schedule so where `--dist loadfile` asks for files; xdist's own groups are lost on the pinned pytest."""
-    return ByFileAndStack(config, log) if config.getvalue("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByNeed | None:
+    """Hand tests out so where `--dist loadfile` asks for files; xdist's own groups are lost on the pinned pytest."""
+    return ByNeed(config, log) if config.getvalue("dist") == "loadfile" else None
