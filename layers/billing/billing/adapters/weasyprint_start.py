@@ -20,14 +20,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from billing.adapters import weasyprint_patches
+
 _LAZY = {
     "fontTools.varLib.instancer": ("instantiateVariableFont",),
     "fontTools.subset": ("Options", "Subsetter", "load_font", "save_font"),
 }
 
 
-def import_weasyprint() -> ModuleType:
-    """Import WeasyPrint the fast way, once; later calls return the module."""
+def import_weasyprint(patch: Callable[[], object] = weasyprint_patches.apply) -> ModuleType:
+    """Import WeasyPrint the fast way, once, and `patch` it; later calls return the module."""
     if "weasyprint" not in sys.modules:
         _use_the_layers_fonts()
         for name, attributes in _LAZY.items():
@@ -35,6 +37,7 @@ def import_weasyprint() -> ModuleType:
                 sys.modules[name] = _lazy_module(name, attributes)
         with _no_library_search(), _no_tls_context():
             importlib.import_module("weasyprint")
+        patch()
     return sys.modules["weasyprint"]
 
 

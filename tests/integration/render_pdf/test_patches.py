@@ -1,0 +1,58 @@
+"""What `weasyprint_patches` and `well_formed_html` change: nothing but time and memory."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from billing.adapters import weasyprint_patches
+from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.sealed_fetcher import SealedFetcher
+from billing.adapters.weasyprint_start import import_weasyprint
+from billing.adapters.well_formed_html import well_formed_html
+from billing.core.printed_receipt import PrintedReceipt
+from tests.integration.render_pdf import stock_drawings
+
+# WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_every_document_has_the_bytes_that_stock_weasyprint_gives_it() -> None:
+    stock = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.integration.render_pdf.stock_drawings"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    import_weasyprint()
+    assert weasyprint_patches.apply()
+    assert stock_drawings.drawings(DocumentTemplate()) == json.loads(stock.stdout)
+
+
+def test_the_patches_are_for_the_versions_that_are_installed() -> None:
+    """With others nothing would be replaced: read what changed in them, and name them there."""
+    assert version("weasyprint") == weasyprint_patches.WEASYPRINT
+    assert version("pydyf") == weasyprint_patches.PYDYF
+
+
+@pytest.mark.parametrize("name", stock_drawings.documents())
+def test_our_markup_can_be_read_as_xml(name: str) -> None:
+    printed = stock_drawings.documents()[name]
+    template = DocumentTemplate()
+    html = (
+        template.receipt_html(printed)
+        if isinstance(printed, PrintedReceipt)
+        else template.invoice_html(printed)
+    )
+    assert well_formed_html(html, SealedFetcher()) is not None
+
+
+def test_what_xml_does_not_know_is_left_to_the_html_parser() -> None:
+    assert well_formed_html("<p>\uffff</p>", SealedFetcher()) is None
+    assert well_formed_html("<p>&nbsp;<br></p>", SealedFetcher()) is None
