@@ -39,7 +39,7 @@ def _compare(folder: Path, wanted: Plan) -> None:
     remark(f"{chosen.description}.")
     if shutil.which("chromium") is None and shutil.which("chromium-browser") is None:
         remark("Chromium is missing on this machine and in these tables.")
-    comparison = Comparison(wanted, contestants(chosen), folder, _progress)
+    comparison = Comparison(wanted, contestants(chosen), folder, chosen.templates, _progress)
     comparison.run()
     remark(*report(comparison.figures, wanted.lines, comparison.running, comparison.claimed))
     for failure in comparison.failed.values():

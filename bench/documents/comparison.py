@@ -50,11 +50,17 @@ class Comparison:
     """`figures` grow while it runs; `claimed` is what each engine's shortest file says of itself, `failed` why one is out."""
 
     def __init__(
-        self, plan: Plan, contestants: Sequence[Contestant], folder: Path, say: Callable[[str], None]
+        self,
+        plan: Plan,
+        contestants: Sequence[Contestant],
+        folder: Path,
+        templates: Path,
+        say: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._contestants = contestants
         self._folder = folder
+        self._templates = templates
         self._say = say
         self.figures = Figures()
         self.claimed: dict[str, Claims] = {}
@@ -64,7 +70,7 @@ class Comparison:
         """Measure everything."""
         for lines in self._plan.lines:
             rounds = self._plan.warm_rounds(lines)
-            self.figures.html[lines] = invoices.write(self._folder, lines, rounds)
+            self.figures.html[lines] = invoices.write(self._folder, self._templates, lines, rounds)
         self._cold_starts()
         for lines in self._plan.lines:
             self._documents(lines)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from billing.core.printed_invoice import LineGroup, PrintedInvoice
 
 
-def write(folder: Path, lines: int, rounds: int) -> float:
+def write(folder: Path, templates: Path, lines: int, rounds: int) -> float:
     """Write the invoice, and `rounds` others as long; return the processor seconds of one HTML, the fastest."""
-    template = DocumentTemplate()
+    template = DocumentTemplate(templates)
     (folder / "invoice.css").write_text(template.style)
     seconds = []
     for number in range(rounds + 1):

@@ -6,7 +6,7 @@ from statistics import median as middle
 from typing import TYPE_CHECKING
 
 from bench.documents.columns import columns
-from bench.documents.engines import STOCK
+from bench.documents.engines import OURS, STOCK
 from bench.documents.figures import MEGABYTE, median, ratio
 from bench.documents.targets import targets
 
@@ -84,7 +84,15 @@ def _documents(figures: Figures, names: Sequence[str], lines: int) -> list[str]:
         f"{lines:,} lines; seconds, {f'warm: medians of {rounds}' if rounds else 'drawn once, in a fresh process'}",
         *columns(heads, [_document_row(name, document, stock) for name, document in measured.items()]),
         f"The HTML takes {figures.html[lines]:.3f} s of that in ours; stock WeasyPrint and Chromium are given it.",
+        *_not_the_same(measured.get(OURS), stock),
     ]
+
+
+def _not_the_same(ours: Document | None, stock: Document | None) -> list[str]:
+    """WeasyPrint breaks the same HTML into the same pages."""
+    if ours is None or stock is None or ours.pages == stock.pages:
+        return []
+    return [f"OURS HAS {ours.pages:,} PAGES AND STOCK {stock.pages:,}: THEY HAVE NOT DRAWN THE SAME."]
 
 
 def _document_row(name: str, document: Document, stock: Document | None) -> tuple[str, ...]:

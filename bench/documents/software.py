@@ -22,13 +22,15 @@ SYSTEM_FONTS = Path("/usr/share/fonts")
 class Software:
     """Folders for PYTHONPATH: `packages` holds WeasyPrint with its byte code, `others` what only ours needs besides.
 
-    `variables` are the environment that native libraries and fonts are found by.
+    `templates` are those that ours draws with: the HTML for the others must come of the same files, though somebody
+    may be changing the sources. `variables` are the environment that native libraries and fonts are found by.
     """
 
     description: str
     packages: Path
     others: tuple[Path, ...]
     without_byte_code: Path
+    templates: Path
     fonts: Path
     variables: dict[str, str]
 
@@ -54,6 +56,7 @@ def _of_the_layers(folder: Path, variables: dict[str, str], layers: list[Path]) 
         packages=opt / "python",
         others=(),
         without_byte_code=bare,
+        templates=opt / "python/billing/templates",
         fonts=opt / "share/fonts",
         variables={
             **variables,
@@ -78,6 +81,7 @@ def _of_the_environment(folder: Path, variables: dict[str, str], reason: str) ->
         packages=packages,
         others=(ROOT / "layers/billing", DEVELOPMENT / "lib/python3.13/site-packages"),
         without_byte_code=bare,
+        templates=ROOT / "layers/billing/billing/templates",
         fonts=SYSTEM_FONTS,
         variables=variables,
     )

@@ -25,7 +25,7 @@ from bench.documents.pdf_claims import claims
 from bench.documents.process import EngineFailed, EngineProcess
 from bench.documents.software import Software, required_name, with_requirements
 from bench.documents.stock import Stock
-from billing.adapters.document_template import DocumentTemplate
+from billing.adapters.document_template import TEMPLATES, DocumentTemplate
 from local.setup.__main__ import ENVIRONMENTS
 from local.setup.paths import ROOT
 
@@ -37,6 +37,7 @@ def engines(tmp_path: Path) -> dict[str, Contestant]:
         packages=tmp_path / "packages",
         others=(tmp_path / "billing",),
         without_byte_code=tmp_path / "bare",
+        templates=TEMPLATES,
         fonts=tmp_path / "fonts",
         variables={"PATH": "/nothing", "LD_LIBRARY_PATH": "/opt/lib"},
     )
@@ -217,7 +218,7 @@ def test_an_engine_that_fails_is_dropped_and_the_others_go_on(tmp_path: Path) ->
     blank.save(tmp_path / "pretended.pdf")  # what the engine that answers is taken to have drawn
     failing = Contestant("broken", contestant("raise SystemExit('no such library')").command, {}, "")
     said: list[str] = []
-    comparison = Comparison(Plan(1, (4,)), [failing, contestant(ANSWERS)], tmp_path, said.append)
+    comparison = Comparison(Plan(1, (4,)), [failing, contestant(ANSWERS)], tmp_path, TEMPLATES, said.append)
     comparison.run()
     assert [one.name for one in comparison.running] == ["an engine"]
     assert "no such library" in comparison.failed["broken"]

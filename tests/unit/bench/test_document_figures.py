@@ -166,3 +166,14 @@ def test_the_report_has_every_engine_every_size_what_they_draw_and_the_targets()
     assert long[1][4:6] == ["4.60", "-"]
     assert f"{OURS}: PDF/A-3b, PDF/UA-1, tagged, 22 of 23 header cells with a scope; Inter." in lines
     assert "    ours lacks this" in lines
+
+
+def test_the_report_says_so_if_ours_and_stock_have_not_drawn_the_same() -> None:
+    figures = at_the_bounds()
+    engines = [Contestant(name, [], {}, "") for name in (OURS, STOCK)]
+    drawn = Claims("", accessible=False, tagged=False, headers=0, scoped=0, fonts=())
+    claimed = dict.fromkeys((OURS, STOCK), drawn)
+    complaint = "OURS HAS 2 PAGES AND STOCK 3: THEY HAVE NOT DRAWN THE SAME."
+    assert complaint not in report(figures, (10,), engines, claimed)
+    figures.documents[STOCK, 10] = replace(document(10, 0.2), pages=3)
+    assert complaint in report(figures, (10,), engines, claimed)
