@@ -135,10 +135,13 @@ def another(server: RunningDirectus, variables: Mapping[str, str]) -> Iterator[R
 
 
 def _program() -> tuple[Path, list[str]]:
-    """Directus's working directory and command: it looks for extensions only where a package.json is."""
+    """Directus's working directory and command: it looks for extensions only where a package.json is.
+
+    Not `directus/cli.js`: at each start that first asks npm's registry what is newest and waits up to 8 s for the answer.
+    """
     tree = directus_tree()
     assert tree.is_dir(), "Directus is not built; run the set-up (make test does)."
-    return tree, ["node", str(tree / "node_modules/directus/cli.js")]
+    return tree, ["node", str(tree / "node_modules/@directus/api/dist/cli/run.js")]
 
 
 def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dict[str, str]:
