@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from directus import access, flows, model
+from directus.doctor_look import remark_on_color
 from directus.installer import plan
 from directus.probe import EXTENSION, probe
 from directus.rest import Directus, InstallerError
@@ -28,9 +29,12 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `ok`, `wrong` (with what to do) or `unchecked` (with what is needed to check it)."""
+    """One thing looked at: `ok`, `wrong` (with what to do) or `unchecked` (with what is needed to check it).
 
-    state: Literal["ok", "wrong", "unchecked"]
+    A `warning` says what to do, too, but everything works without it.
+    """
+
+    state: Literal["ok", "wrong", "warning", "unchecked"]
     what: str
 
 
@@ -74,6 +78,7 @@ def examine(deployment: Deployment) -> list[Finding]:
             lambda: _flow_call(directus),
             lambda: _health(directus, deployment.storage),
             lambda: _webhook(deployment),
+            lambda: _look(directus),
         ]
         return [finding for check in checks for finding in _without_crash(check)]
 
@@ -225,6 +230,19 @@ def _webhook(deployment: Deployment) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "the webhook accepts the signing secret and no other")
+
+
+def _look(directus: Directus) -> Iterator[Finding]:
+    status, answer = directus.answer("GET", "/items/firm?fields=accent_color")
+    if status == _FORBIDDEN:
+        return  # the model is not applied, which was said above
+    firm = answer.get("data") if isinstance(answer, dict) else None
+    color = str((firm or {}).get("accent_color") or "")
+    remark = remark_on_color(color)
+    if remark:
+        yield Finding("warning", remark)
+    else:
+        yield Finding("ok", f"documents are drawn in {color or 'our dark blue'}")
 
 
 def _delivered(functions_url: str, secret: str) -> tuple[int, str, str]:

@@ -150,6 +150,26 @@ def test_a_right_of_everybody_is_named(directus: RunningDirectus) -> None:
         directus.admin.call("DELETE", f"/permissions/{key}")
 
 
+def test_a_colour_too_light_to_be_used_is_a_warning_with_its_ratio(directus: RunningDirectus) -> None:
+    before = directus.admin.call("GET", "/items/firm?fields=accent_color")
+    looks = []
+    try:
+        for color in ("#ffcc00", "#9b1c31", None):
+            directus.admin.call("PATCH", "/items/firm", {"accent_color": color})
+            findings = examine(Deployment(directus.url, ADMIN_TOKEN))
+            looks += [(found.state, found.what) for found in findings if "drawn in" in found.what]
+    finally:
+        directus.admin.call("PATCH", "/items/firm", before)
+    (state, what), *fine = looks
+    assert state == "warning"
+    assert "#ffcc00 is too light" in what
+    assert "1.51:1" in what
+    assert fine == [
+        ("ok", "documents are drawn in #9b1c31"),
+        ("ok", "documents are drawn in our dark blue"),
+    ]
+
+
 def test_what_was_not_told_is_not_called_fine(directus: RunningDirectus) -> None:
     unchecked = [
         finding.what

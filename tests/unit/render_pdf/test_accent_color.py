@@ -9,6 +9,7 @@ from billing.adapters.document_template import DocumentTemplate
 from billing.core.accent_color import DEFAULT_ACCENT, LEAST_CONTRAST, WHITE, AccentColor, accent_color
 from billing.core.money import Money
 from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
+from directus.doctor_look import contrast_with_white, remark_on_color
 from tests.integration.render_pdf.sample_invoices import CLIENT, SENT_AT, facts, ordinary
 from tests.unit.render_pdf.firm_rows import FIRM
 
@@ -76,3 +77,24 @@ def test_receipts_wear_it_too() -> None:
     )
     printed = print_receipt(ReceiptRecord(payment, facts(), letterhead, CLIENT))
     assert "--accent: #9b1c31; --tint: #f8f0f1" in DocumentTemplate().receipt_html(printed)
+
+
+@given(PARTS, PARTS, PARTS)
+def test_the_doctor_warns_of_exactly_those_colours_that_are_not_used(red: int, green: int, blue: int) -> None:
+    color = AccentColor(red, green, blue)
+    assert contrast_with_white(color.css) == pytest.approx(color.contrast(WHITE))
+    assert (remark_on_color(color.css) is None) == (accent_color(color.css) == color)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["red", "#12345", "#12 45 6", "#1234567", "1d3a5f0", "#gggggg", "#\u0661\u0662\u0663\u0664\u0665\u0666"],
+)
+def test_the_doctor_says_of_what_is_no_colour_that_it_is_none(text: str) -> None:
+    assert accent_color(text) == DEFAULT_ACCENT
+    assert "is no colour" in (remark_on_color(text) or "")
+
+
+def test_the_doctor_says_nothing_of_no_colour_and_names_the_ratio_of_a_light_one() -> None:
+    assert remark_on_color("") is None
+    assert "(4.47:1, 4.5:1 is needed)" in (remark_on_color("#777777") or "")
