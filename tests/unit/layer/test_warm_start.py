@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing.adapters.pdf_renderer import RenderedPdf
 from billing.adapters.warm_start import draw_once, is_init, nobodys_invoice, reseed_after_restore
+from billing.core.printed_invoice import LANGUAGES
 from billing.errors import NotDrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.core.printed_invoice import Logo, PrintedInvoice
+
+
+ROOT = Path(__file__).parents[3]
 
 
 class Renderer:
@@ -36,6 +43,38 @@ def test_one_document_is_drawn_and_its_failure_is_left_to_the_documents_that_fol
         renderer = Renderer(refuses=refuses)
         draw_once(renderer)
         assert [printed.number for printed in renderer.drawn] == ["0"]
+
+
+def test_the_first_document_of_no_language_reads_a_file_or_compiles_a_template() -> None:
+    """In a process of its own, in which no other test has read anything."""
+    program = (
+        "import sys\n"
+        "from dataclasses import replace\n"
+        "from billing.adapters.document_template import DocumentTemplate\n"
+        "from billing.adapters.warm_start import draw_once, nobodys_invoice\n"
+        "from billing.core.printed_invoice import LANGUAGES\n"
+        "class Renderer:\n"
+        "    def render_invoice(self, printed, logo): template.invoice_html(printed)\n"
+        "template, costs = DocumentTemplate(), []\n"
+        "if sys.argv[1:]: draw_once(Renderer())\n"
+        "else: template.invoice_html(nobodys_invoice())\n"
+        "sys.addaudithook(lambda event, _: costs.append(event) if event in {'open', 'compile'} else None)\n"
+        "for language in LANGUAGES:\n"
+        "    before = len(costs)\n"
+        "    template.invoice_html(replace(nobodys_invoice(), language=language))\n"
+        "    print(language, len(costs) > before)\n"
+    )
+
+    def first_documents(*arguments: str) -> dict[str, str]:
+        run = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={"PYTHONPATH": str(ROOT / "layers/billing"), "PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return dict(line.split() for line in run.stdout.splitlines())
+
+    assert first_documents("warm") == dict.fromkeys(LANGUAGES, "False")
+    assert first_documents() == dict.fromkeys(LANGUAGES, "True") | {"en": "False"}  # what the test would see
 
 
 def test_nobodys_invoice_has_the_parts_of_every_invoice() -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from billing.adapters.document_template import DocumentTemplate
 from billing.core.ledger import Invoice, InvoiceStatus
 from billing.core.money import Money
 from billing.core.printed_invoice import (
@@ -75,7 +76,11 @@ class DrawsInvoices(Protocol):
 
 
 def draw_once(renderer: DrawsInvoices) -> None:
-    """Draw it and throw it away. Where it cannot be drawn no document can, and each says so with its own reason."""
+    """Draw it and throw it away. Where it cannot be drawn no document can, and each says so with its own reason.
+
+    It is English; of the other languages all is read that their first document would wait for.
+    """
+    DocumentTemplate().read_every_language()
     try:
         renderer.render_invoice(nobodys_invoice(), None)
     except NotDrawn:
