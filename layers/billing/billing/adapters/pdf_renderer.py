@@ -148,7 +148,9 @@ class WeasyPrintRenderer:
         html = self._template.receipt_html(printed)
         self.warm_up()
         assert self._engine is not None
-        return self._engine.draw(html, assets, invoice=printed.invoice, well_formed=self._template.is_well_formed, receipt=True)
+        return self._engine.draw(
+            html, assets, invoice=printed.invoice, well_formed=self._template.is_well_formed, receipt=True
+        )
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ def _environment(html: tuple[tuple[str, str], ...], locale: Locale) -> Immutable
 class _Files(DictLoader):
     """Compiles each file under its own name, so that what breaks while it is filled in can be told."""
 
-    def get_source(
+    def get_source(  # type: ignore[override]  # DictLoader narrows what BaseLoader allows: the name of a file
         self, environment: Environment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, _, is_current = super().get_source(environment, template)

@@ -1,15 +1,17 @@
 """Imports WeasyPrint without what makes its import slow on a cold Lambda (measured: 1.2 s becomes 0.5 s).
 
-Three things cost without being needed here, and each is switched off only while the import runs:
+Four things cost without being needed here, and each is switched off only while the import runs:
 
 - cffi asks `ctypes.util.find_library` for every native library, which starts `ldconfig` and compilers (72 processes);
   without an answer it opens the plain file names, which is what a layer offers;
 - every `URLFetcher` builds a TLS context and reads the CA bundle, three times at import;
+- cffi parses the C declarations of Pango, with a parser written in Python; `pango_declarations` has them parsed;
 - `fontTools` is imported whole, though HarfBuzz does the subsetting; it is imported when first called instead.
 """
 
 import contextlib
 import ctypes.util
+import hashlib
 import http.client
 import importlib
 import importlib.util
@@ -35,7 +37,7 @@ def import_weasyprint(patch: Callable[[], object] = weasyprint_patches.apply) ->
         for name, attributes in _LAZY.items():
             if name not in sys.modules:
                 sys.modules[name] = _lazy_module(name, attributes)
-        with _no_library_search(), _no_tls_context():
+        with _no_library_search(), _no_tls_context(), _declarations_read_before():
             importlib.import_module("weasyprint")
         patch()
     return sys.modules["weasyprint"]
@@ -81,6 +83,38 @@ def _no_tls_context() -> Iterator[None]:
         yield
     finally:
         http.client._create_https_context = original  # type: ignore[attr-defined]  # noqa: SLF001  # the same hook
+
+
+class _Declarations:
+    """Stands in for `cffi.FFI`: has its attributes as soon as it is told the declarations."""
+
+    def cdef(self, source: str) -> None:
+        """Take what was read before, if it was read from this text; otherwise have cffi read it."""
+        from billing.adapters import pango_declarations  # noqa: PLC0415  # it opens cffi's library
+
+        read: Any = pango_declarations.ffi
+        if hashlib.sha256(source.encode()).hexdigest() != pango_declarations.DECLARED:
+            sys.modules.pop("cffi")
+            read = importlib.import_module("cffi").FFI()
+            read.cdef(source)
+        for name in dir(read):
+            if not name.startswith("_"):
+                setattr(self, name, getattr(read, name))
+
+
+@contextlib.contextmanager
+def _declarations_read_before() -> Iterator[None]:
+    if "cffi" in sys.modules:
+        yield
+        return
+    stand_in = ModuleType("cffi")
+    stand_in.FFI = _Declarations  # type: ignore[attr-defined]  # a module takes any attribute
+    sys.modules["cffi"] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get("cffi") is stand_in:
+            del sys.modules["cffi"]
 
 
 def _lazy_module(name: str, attributes: tuple[str, ...]) -> ModuleType:
