@@ -26,7 +26,7 @@ _BY_COMMAND: Final = (
     ("ministack_start.py", EMULATOR),
     ("local.stripe_simulator", "Stripe simulator"),
     ("local.mail_catcher", "mail catcher"),
-    ("directus/cli.js", "Directus"),
+    ("dist/cli/run.js", "Directus"),
     ("postgres", "PostgreSQL"),
 )
 

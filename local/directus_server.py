@@ -245,7 +245,8 @@ def _sqlite(file: Path) -> dict[str, str]:
 
 
 def _program() -> Path:
-    return directus_tree() / "node_modules" / "directus" / "cli.js"
+    """Not `directus/cli.js`, which asks at each start what is newest, waits up to 8 s, and then starts this."""
+    return directus_tree() / "node_modules" / "@directus" / "api" / "dist" / "cli" / "run.js"
 
 
 def _contents(directory: Path) -> dict[str, bytes]:
