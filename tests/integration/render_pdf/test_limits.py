@@ -58,7 +58,7 @@ def test_a_document_drawn_within_limits_is_the_same_to_the_byte(process: OwnProc
 
 
 def test_a_logo_that_multiplies_itself_is_too_slow_and_the_next_invoice_is_drawn(process: OwnProcess) -> None:
-    assert told(process.call(drawings.draw, ordinary(), laughs(9), 1536, 2)) == "too_slow"
+    assert told(process.call(drawings.draw, ordinary(), laughs(9), 1536, 1)) == "too_slow"
     assert told(process.call(drawings.draw, ordinary(), laughs(1))) == "drawn"
 
 

@@ -69,11 +69,9 @@ def test_a_style_sheet_of_another_file_is_not_imported(renderer: WeasyPrintRende
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
-def test_a_part_of_another_file_is_not_looked_for(
-    forgetful_renderer: WeasyPrintRenderer, address: str
-) -> None:
-    elsewhere = forgetful_renderer.render_invoice(ordinary(), svg(f'<use href="{address}#part"/>'))
-    nowhere = forgetful_renderer.render_invoice(ordinary(), svg('<use href="#part"/>'))
+def test_a_part_of_another_file_is_not_looked_for(renderer: WeasyPrintRenderer, address: str) -> None:
+    elsewhere = renderer.render_invoice(ordinary(), svg(f'<use href="{address}#part"/>'))
+    nowhere = renderer.render_invoice(ordinary(), svg('<use href="#part"/>'))
     assert elsewhere.content == nowhere.content
 
 
