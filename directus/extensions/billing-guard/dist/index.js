@@ -2,11 +2,11 @@ import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
 import { forbidden } from './refusal.js';
 import { scheduleRetention } from './retention.js';
-import { RULES } from './rules.js';
+import { RULES, functionsChangeDocuments } from './rules.js';
 import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
 
 /** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.4.1';
+export const VERSION = '1.4.2';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
@@ -47,6 +47,7 @@ export default ({ init, filter, schedule }, directus) => {
 				await checkLinks(collection, payload, context, ItemsService);
 				completed = (await RULES[collection].update?.(payload, keys, { ...context, ItemsService })) ?? payload;
 			}
+			if (caller === FUNCTIONS && collection === 'documents') await functionsChangeDocuments(payload, keys, context);
 			return collection === 'invoices' ? completeVoid(completed, keys, context, caller) : completed;
 		}).then((completed) => completed ?? payload),
 	);

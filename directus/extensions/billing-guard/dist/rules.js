@@ -1,6 +1,6 @@
 import { checkClient } from './clients.js';
 import { cents, checkMoney, checkNumbers, fits, withTax } from './money.js';
-import { invalid, locked } from './refusal.js';
+import { forbidden, invalid, locked } from './refusal.js';
 import { heldUntilTheEnd, writeUnderLock } from './under_lock.js';
 
 /** How the firm itself receives money; everything else comes from Stripe. */
@@ -296,6 +296,13 @@ async function documentChanged(payload, keys, { database }) {
 		checkDocument(next, await one(database, 'invoices', next.invoice, ['id', 'client']));
 	}
 	return payload;
+}
+
+/** The functions withdraw a receipt whose payment has moved, and show it again. Who sees any other document is for people to say. */
+export async function functionsChangeDocuments(payload, keys, { database }) {
+	if (payload.visible_to_client === undefined) return;
+	const rows = await many(database, 'documents', keys, ['id', 'type']);
+	if (rows.some((row) => row.type !== 'receipt')) throw forbidden();
 }
 
 function checkDocument(document, invoice) {
