@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from billing import settings
 from billing.adapters.run_notes import PREFIX as NOTES
 from billing.application.reconcile import BEFORE_STRIPE, ReconcileRequest
+from billing.errors import UpstreamUnavailable
+from billing.queue_worker import Retry, disposition
 from tests.unit.template.sam_template import ROOT, read_template
 
 TEMPLATE = read_template()
@@ -223,7 +227,8 @@ def test_an_alarm_on_a_metric_of_ours_watches_one_that_the_function_counts() -> 
         function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: ROOT / function["CodeUri"]
         for function in FUNCTIONS.values()
     }
-    answers = (ROOT / "layers/billing/billing/http_api.py").read_text()
+    shared = ("http_api", "queue_worker")
+    answers = "".join((ROOT / f"layers/billing/billing/{name}.py").read_text() for name in shared)
     for name, alarm in ALARMS.items():
         if alarm["Namespace"] == "LegalBilling":
             ((dimension),) = alarm["Dimensions"]
@@ -259,6 +264,43 @@ def test_a_small_firm_hears_of_a_wrong_secret_and_of_webhooks_that_do_not_arrive
         alarm = ours(metric)
         assert (alarm["Threshold"], alarm["DatapointsToAlarm"]) == (0, 2)
         assert alarm["Period"] * alarm["EvaluationPeriods"] == hours * 3600
+
+
+def seconds_of_postponements(receives: int) -> list[int]:
+    """When a message that fails each time is postponed, counted from the first time."""
+    waits = [disposition(UpstreamUnavailable("x"), receive) for receive in range(1, receives)]
+    return list(accumulate((wait.seconds for wait in waits if isinstance(wait, Retry)), initial=0))
+
+
+def alarm_is_raised_after(postponements: list[int], alarm: dict[str, Any], *, phase: int) -> int | None:
+    """Seconds until CloudWatch has seen enough periods with a postponement; `phase`: into its period the first one fell."""
+    period: int = alarm["Period"]
+    enough, window = alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]
+    counts = Counter((phase + second) // period for second in postponements)
+    breaching = sorted(at for at, number in counts.items() if number > alarm["Threshold"])
+    for first, last in zip(breaching, breaching[enough - 1 :], strict=False):
+        if last - first < window:
+            return (last + 1) * period - phase
+    return None
+
+
+def test_a_single_document_that_cannot_be_drawn_is_told_within_an_hour() -> None:
+    """Its message leaves the queue's age, and is a dead letter only after ten hours."""
+    alarm = ours("MessagePostponed")
+    alone = seconds_of_postponements(QUEUES["RenderQueue"]["RedrivePolicy"]["maxReceiveCount"])
+    raised = [alarm_is_raised_after(alone, alarm, phase=phase) for phase in range(alarm["Period"])]
+    assert None not in raised
+    assert max(seconds for seconds in raised if seconds is not None) < 3600
+    # Each attempt may wait five seconds for threads to end, and ten more for Directus and SQS.
+    slow = [second + 15 * attempt for attempt, second in enumerate(alone)]
+    assert all(alarm_is_raised_after(slow, alarm, phase=phase) for phase in range(alarm["Period"]))
+
+
+def test_many_documents_that_wait_for_a_quarter_of_an_hour_are_no_alarm() -> None:
+    """Invoices sent in bulk wait for their bookings, and all documents for a Directus that starts again."""
+    alarm = ours("MessagePostponed")
+    bulk = [second for second in range(15 * 60) for _ in range(3)]
+    assert not any(alarm_is_raised_after(bulk, alarm, phase=phase) for phase in range(alarm["Period"]))
 
 
 def test_no_alarm_looks_back_further_than_cloudwatch_allows() -> None:
