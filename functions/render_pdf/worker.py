@@ -95,11 +95,10 @@ def document_files(settings: RenderWorkerSettings, records: DirectusDocumentReco
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Carry out the messages of one batch."""
     render, control = build()
-    limited_renderer().begins(
-        seconds=context.get_remaining_time_in_millis() / 1000,
-        attempt=max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"]),
-    )
-    return process_batch(event, render.handle, control)
+    # A batch is one message (template.yaml).
+    receive = max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"])
+    limited_renderer().begins(seconds=context.get_remaining_time_in_millis() / 1000, attempt=receive)
+    return process_batch(event, lambda message: render.handle(message, receive=receive), control)
 
 
 if is_init(os.environ):

@@ -17,7 +17,7 @@ from billing.errors import (
     UpstreamUnavailable,
 )
 from billing.observability import logger
-from billing.queue_worker import process_batch
+from billing.queue_worker import Retry, disposition, process_batch
 from tests.unit.render_pdf.fakes import Crash
 from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE, LOGO, line, payment
 from tests.unit.render_pdf.office import Office, office
@@ -204,19 +204,52 @@ def test_hours_times_rate_need_not_be_the_amount() -> None:
     assert firm.invoice["pdf_status"] == "ready"
 
 
-def test_an_invoice_the_writer_has_not_seen_is_asked_for_and_tried_again() -> None:
-    firm = office(sent_at=None, subtotal=None, tax=None, total=None)
+def asked_for_booking(firm: Office, *, receive: int, force: bool = False) -> bool:
+    """Whether the writer is asked at a message's delivery; the invoice is left alone and the message comes back."""
+    firm.queue.recomputed.clear()
+    message = {"type": "invoice", "invoice": INVOICE, "force": force}
     with pytest.raises(UpstreamUnavailable) as caught:
-        firm.render.render_invoice(INVOICE)
+        firm.work.handle(message, receive=receive)
     assert caught.value.code == "invoice_not_booked"
     assert caught.value.retry_after <= 10
-    assert firm.queue.recomputed == [INVOICE]
     assert firm.directus.effects.done == []
+    assert firm.queue.recomputed in ([], [INVOICE])
+    return bool(firm.queue.recomputed)
+
+
+def unbooked() -> Office:
+    return office(sent_at=None, subtotal=None, tax=None, total=None)
+
+
+def test_an_invoice_the_writer_has_not_seen_waits_for_the_recompute_that_its_sending_queued() -> None:
+    """A thousand sent at once would else be a thousand more for the writer that they wait for."""
+    firm = unbooked()
+    assert not any(asked_for_booking(firm, receive=receive) for receive in range(1, 7))
+
+
+def test_where_that_recompute_was_lost_a_later_delivery_asks_for_another() -> None:
+    firm = unbooked()
+    assert all(asked_for_booking(firm, receive=receive) for receive in range(7, 21))
+    waits = [disposition(UpstreamUnavailable("x"), receive) for receive in range(1, 7)]
+    assert sum(wait.seconds for wait in waits if isinstance(wait, Retry)) < 6 * 60
+
+
+def test_whoever_asks_by_hand_has_it_asked_for_at_once_and_then_like_the_others() -> None:
+    firm = unbooked()
+    assert [asked_for_booking(firm, receive=receive, force=True) for receive in (1, 2, 6, 7)] == [
+        True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_a_booked_invoice_is_never_asked_for_however_often_its_message_came() -> None:
+    firm = office()
+    firm.work.handle({"type": "invoice", "invoice": INVOICE, "force": True}, receive=9)
+    assert (firm.invoice["pdf_status"], firm.queue.recomputed) == ("ready", [])
 
 
 def test_wrong_totals_of_an_unbooked_invoice_are_said_at_once_and_not_retried() -> None:
     firm = office(sent_at=None, total="1200.00")
-    firm.render.render_invoice(INVOICE)
+    firm.render.render_invoice(INVOICE, force=True, receive=9)
     assert (firm.invoice["pdf_status"], firm.queue.recomputed) == ("failed", [])
 
 

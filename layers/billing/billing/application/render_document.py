@@ -16,6 +16,7 @@ from billing.application.deliver_document import (
     lies_in_its_rows,
     told_to_staff,
 )
+from billing.core.awaited_booking import asks_for_booking
 from billing.core.document_plan import InvoiceRecord, PlannedDocument, next_version, payments_to_print
 from billing.core.electronic_invoice import remark_on
 from billing.core.ledger import LineItem, checked_totals
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from billing.adapters.queues import InvoiceQueue
     from billing.application.deliver_document import DocumentDelivery
 
+_NOT_BOOKED = "invoice_not_booked"
 _SECONDS_UNTIL_THE_WRITER_WAS_THERE = 5
 #: How often the rows may change under a worker before it leaves the document to the next delivery of the message.
 _LOOKS = 3
@@ -58,17 +60,19 @@ class RenderDocument:
     invoice_queue: InvoiceQueue
     portal_url: str = ""
 
-    def render_invoice(self, invoice: str, *, force: bool = False) -> None:
+    def render_invoice(self, invoice: str, *, force: bool = False, receive: int = 1) -> None:
         """Bring the invoice's document into being, or write on the invoice why that cannot be.
 
-        `force` draws again what is there already (same content, same ids) and mends what is missing. Raises
-        `NotFound`, `Conflict` `invoice_is_draft`, and retryable errors, `invoice_not_booked` among them: the one
-        writer has not seen the invoice as sent yet.
+        `force` draws again what is there already (same content, same ids) and mends what is missing; people ask so.
+        The message is delivered for the `receive`th time. Raises `NotFound`, `Conflict` `invoice_is_draft`, and
+        retryable errors, `invoice_not_booked` among them: the one writer has not seen the invoice as sent yet.
         """
         try:
             self.delivery.finish(invoice)
             remark = self._current(invoice, force=force)
         except BillingError as error:
+            if error.code == _NOT_BOOKED and asks_for_booking(receive, by_hand=force):
+                self.invoice_queue.recompute([invoice])
             if not lies_in_its_rows(error):
                 raise
             log_refusal(error)
@@ -138,7 +142,7 @@ class RenderDocument:
     def _printed(self, record: InvoiceRecord) -> tuple[PrintedInvoice, Logo | None]:
         sent_at = record.facts.ledger.sent_at
         if sent_at is None:
-            raise self._not_sent_yet(record)
+            raise _not_sent_yet(record)
         logo = firm_logo(record.logo, self.records, self.files)
         printed = print_invoice(
             invoice=record.facts,
@@ -157,18 +161,18 @@ class RenderDocument:
             )
         return printed, logo
 
-    def _not_sent_yet(self, record: InvoiceRecord) -> BillingError:
-        """`sent_at` and null totals are the one writer's to set; totals that do not add up it would refuse, too."""
-        ledger = record.facts.ledger
-        if ledger.is_void:
-            message = "The invoice is void and was never sent."
-            return Unprocessable(message, code="invoice_is_void", invoice=ledger.id)
-        checked_totals(ledger, [LineItem(line.id, line.amount) for line in record.lines])
-        self.invoice_queue.recompute([ledger.id])
-        message = "The invoice was just sent and is not booked yet; its document follows."
-        return UpstreamUnavailable(
-            message,
-            retry_after=_SECONDS_UNTIL_THE_WRITER_WAS_THERE,
-            code="invoice_not_booked",
-            invoice=ledger.id,
-        )
+
+def _not_sent_yet(record: InvoiceRecord) -> BillingError:
+    """`sent_at` and null totals are the one writer's to set; totals that do not add up it would refuse, too."""
+    ledger = record.facts.ledger
+    if ledger.is_void:
+        message = "The invoice is void and was never sent."
+        return Unprocessable(message, code="invoice_is_void", invoice=ledger.id)
+    checked_totals(ledger, [LineItem(line.id, line.amount) for line in record.lines])
+    message = "The invoice was just sent and is not booked yet; its document follows."
+    return UpstreamUnavailable(
+        message,
+        retry_after=_SECONDS_UNTIL_THE_WRITER_WAS_THERE,
+        code=_NOT_BOOKED,
+        invoice=ledger.id,
+    )

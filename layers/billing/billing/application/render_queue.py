@@ -21,12 +21,12 @@ class RenderQueue:
     invoices: RenderDocument
     receipts: RenderReceipt
 
-    def handle(self, message: Mapping[str, object]) -> None:
-        """Raise `BadRequest` `unknown_message`, or what drawing raises."""
+    def handle(self, message: Mapping[str, object], *, receive: int = 1) -> None:
+        """Raise `BadRequest` `unknown_message`, or what drawing raises; `receive` counts the message's deliveries."""
         force = message.get("force") is True
         match message:
             case {"type": "invoice", "invoice": str(invoice)}:
-                self.invoices.render_invoice(invoice, force=force)
+                self.invoices.render_invoice(invoice, force=force, receive=receive)
             case {"type": "receipt", "payment": str(payment)}:
                 self.receipts.render_receipt(payment, force=force)
             case _:
