@@ -5,6 +5,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.limited_child import Limits
 from billing.adapters.limited_renderer import LimitedRenderer
@@ -26,7 +27,7 @@ def warm() -> WeasyPrintRenderer:
 
 
 def limited(megabytes: int = 1536, processor_seconds: int = 60) -> LimitedRenderer:
-    renderer = LimitedRenderer(warm(), Limits(megabytes * MEGABYTE, processor_seconds))
+    renderer = LimitedRenderer(warm(), Limits(megabytes * MEGABYTE, processor_seconds, MAX_DOCUMENT_BYTES))
     renderer.begins(seconds=300, attempt=1)
     return renderer
 

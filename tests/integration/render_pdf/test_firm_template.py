@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
 from billing.adapters.document_template import TEMPLATES, DocumentTemplate
 from billing.adapters.firm_renderer import FirmRenderer
 from billing.adapters.limited_child import Limits
@@ -151,7 +152,9 @@ def test_a_bucket_that_cannot_be_reached_refuses_nothing_for_good(renderer: Weas
 
 
 def limited(renderer: PdfRenderer) -> LimitedRenderer:
-    return LimitedRenderer(renderer, Limits(memory_bytes=1_500_000_000, processor_seconds=1))
+    return LimitedRenderer(
+        renderer, Limits(1_500_000_000, processor_seconds=1, answer_bytes=MAX_DOCUMENT_BYTES)
+    )
 
 
 def endless() -> str:
@@ -171,7 +174,10 @@ def sound_then_bad() -> tuple[str, str]:
     """Runs in a process of its own: what a sound template draws, why the next is refused."""
     renderer = WeasyPrintRenderer(DocumentTemplate())
     source = FakeSource({"invoice.html": OWN_HEADING})
-    firms = LimitedRenderer(FirmRenderer(renderer, source, limited), Limits(1_500_000_000, 20))
+    ample = Limits(1_500_000_000, processor_seconds=20, answer_bytes=MAX_DOCUMENT_BYTES)
+    firms = LimitedRenderer(
+        FirmRenderer(renderer, source, lambda inner: LimitedRenderer(inner, ample)), ample
+    )
     assert firms.template_version
     drawn = words(firms)
     source.files = {"invoice.css": b"@import url(http://127.0.0.1:9/a.css);"}

@@ -17,7 +17,7 @@ from billing.errors import NotDrawn, Unprocessable
 from tests.unit.render_pdf.fakes import FakeRenderer
 
 _MEGABYTE = 1024 * 1024
-LIMITS = Limits(memory_bytes=200 * _MEGABYTE, processor_seconds=1)
+LIMITS = Limits(memory_bytes=200 * _MEGABYTE, processor_seconds=1, answer_bytes=6_000_000)
 
 
 class Drawing(FakeRenderer):
@@ -82,8 +82,9 @@ def is_refused_memory_inside_weasyprint() -> RenderedPdf:
     return draw(how)
 
 
-def answers_too_much() -> RenderedPdf:
-    return draw(lambda: RenderedPdf(bytes(65 * _MEGABYTE)))
+def is_long(number: int) -> int:
+    """The bytes that come back of a document that has so many."""
+    return len(draw(lambda: RenderedPdf(bytes(number))).content)
 
 
 def spins() -> RenderedPdf:

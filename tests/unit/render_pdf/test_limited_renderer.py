@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
 from billing.adapters.limited_child import KERNELS_SHARE_ABOVE
 from billing.adapters.limited_renderer import PROCESSOR_SECONDS, limits_in
 from tests.unit.render_pdf import limited_cases as case
@@ -35,7 +36,6 @@ def test_what_was_drawn_comes_back_whole(process: OwnProcess) -> None:
         case.hogs_memory,
         case.asks_for_too_much_at_once,
         case.is_refused_memory_inside_weasyprint,
-        case.answers_too_much,
     ],
 )
 def test_a_drawing_that_takes_too_much_memory_is_stopped_and_said(process: OwnProcess, how: Any) -> None:
@@ -44,6 +44,14 @@ def test_a_drawing_that_takes_too_much_memory_is_stopped_and_said(process: OwnPr
     assert raised.text.startswith(
         "The document could not be drawn: it needs more memory than the 200 MB that one document may use."
     )
+
+
+def test_a_document_longer_than_can_be_delivered_is_refused_by_its_length(process: OwnProcess) -> None:
+    assert process.call(case.is_long, 5_999_900) == 5_999_900
+    raised = process.call(case.is_long, 6_000_000)
+    assert refusal(raised) == ("Unprocessable", "document_too_large")
+    assert raised.text.startswith("The document is too large: its file would have more than 6 MB,")
+    assert raised.text.endswith("then choose Render again.")
 
 
 def test_a_drawing_that_uses_up_its_processor_seconds_is_too_slow_at_once(process: OwnProcess) -> None:
@@ -119,3 +127,7 @@ def test_the_limits_lie_below_the_functions() -> None:
     assert limits.memory_bytes * KERNELS_SHARE_ABOVE + 100e6 < worker["MemorySize"] * 1024 * 1024
     assert limits.processor_seconds == PROCESSOR_SECONDS < worker["Timeout"] - 60
     assert limits_in({}) == limits
+
+
+def test_nothing_is_drawn_that_could_not_be_read_back() -> None:
+    assert limits_in({}).answer_bytes <= MAX_DOCUMENT_BYTES

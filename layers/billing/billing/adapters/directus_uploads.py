@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from billing.adapters.document_store import StoredObject
-from billing.errors import DirectusRejected, UpstreamUnavailable
+from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from billing.adapters.document_records import DocumentRecords
     from billing.core.document_plan import PlannedDocument
 
-#: Far more than the longest document; beyond it Directus is not asked for the bytes, and the document is drawn again.
+#: A longer document is not made (`limited_renderer`, in both deliveries), so longer bytes in Directus are none of ours: they
+#: are not read, and the document is drawn again and put in their place. Ten thousand lines have three million bytes.
 MAX_DOCUMENT_BYTES = 64_000_000
 _ANOTHER_MAY_NEED_SECONDS = 10
 
@@ -47,19 +48,22 @@ class UploadedFiles:
     assets: FileBytes
 
     def find(self, file: str) -> StoredObject | None:
-        """The bytes as Directus has them, None if it has no row or no bytes."""
+        """The bytes as Directus has them, None if it has no row, or no bytes, or such as cannot be a document's."""
         if self.records.file(file) is None:
             return None
         try:
             content = self.assets.read(file)
         except DirectusRejected:
             return None  # a row without bytes: its upload was cut off
+        except Unprocessable:
+            return None  # longer than a document can be: somebody has put another file in its place
         return StoredObject(f"{file}.pdf", len(content), hashlib.sha256(content).hexdigest())
 
     def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
         """Upload the bytes, or put them in the place of others; the same bytes are left where they are.
 
-        While Directus replaces bytes nobody can read them, and if it dies then nobody can afterwards.
+        While Directus replaces bytes nobody can read them, and if it dies then nobody can afterwards. Raises `Unprocessable`
+        `upload_refused` where Directus takes no file of this length.
         """
         file = planned.identity.file_id
         if self.records.file(file) is not None:
@@ -86,4 +90,13 @@ class UploadedFiles:
         fields = {name: str(row[name]) for name in names}
         if method == "POST":
             fields = {"id": planned.identity.file_id, **fields}
-        self.uploads.upload(method, path, fields=fields, content=content, content_type=planned.media_type)
+        try:
+            self.uploads.upload(method, path, fields=fields, content=content, content_type=planned.media_type)
+        except DirectusRejected as error:
+            if error.ids.get("directus_code") != "CONTENT_TOO_LARGE":
+                raise
+            message = (
+                f"Directus does not take the document: its file has {len(content) / 1e6:.3g} MB, and FILES_MAX_UPLOAD_SIZE of "
+                "Directus allows less. Have the administrator raise that, then choose Render again."
+            )
+            raise Unprocessable(message, code="upload_refused", file=planned.identity.file_id) from error

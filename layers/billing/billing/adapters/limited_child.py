@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: How long an answer may be; a document of ten thousand lines has three million bytes.
-LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">Q")
 _PAGE_BYTES = resource.getpagesize()
 _MILLISECONDS_BETWEEN_LOOKS = 20
@@ -48,6 +46,7 @@ class Ended(Enum):
 
     ANSWERED = auto()
     TOO_MUCH_MEMORY = auto()
+    ANSWER_TOO_LONG = auto()
     OUT_OF_PROCESSOR_TIME = auto()
     OUT_OF_TIME = auto()
     BROKE = auto()
@@ -55,10 +54,14 @@ class Ended(Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one piece of work: resident memory in bytes (what it shares with the parent counts), processor seconds."""
+    """Of one piece of work: resident memory in bytes (what it shares with the parent counts), processor seconds.
+
+    `answer_bytes`: how long head and body may be together, with the few bytes that keep them apart.
+    """
 
     memory_bytes: int
     processor_seconds: int
+    answer_bytes: int
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,11 @@ def _receive(received: bytearray, reading: int, child: int, limits: Limits, end:
             if not part:
                 return None
             received += part
+            if len(received) > limits.answer_bytes:
+                return Ended.ANSWER_TOO_LONG
         if time.monotonic() >= end:
             return Ended.OUT_OF_TIME
-        if _resident_bytes(child) > limits.memory_bytes or len(received) > LONGEST_ANSWER_BYTES:
+        if _resident_bytes(child) > limits.memory_bytes:
             return Ended.TOO_MUCH_MEMORY
 
 

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
 from billing.adapters.limited_child import Ended, Limits, NotAlone, Outcome, run
 from billing.adapters.pdf_renderer import PdfRenderer, RenderedPdf
 from billing.adapters.time_limit import TimeLimit
@@ -47,7 +48,7 @@ class DrawingBroke(Exception):
 def limits_in(environment: Mapping[str, str]) -> Limits:
     """What one document may use in this function; outside Lambda, which names the memory, as in the template's."""
     megabytes = int(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", _USUAL_MEGABYTES))
-    return Limits(int(megabytes * _MEGABYTE * _SHARE_OF_MEMORY), PROCESSOR_SECONDS)
+    return Limits(int(megabytes * _MEGABYTE * _SHARE_OF_MEMORY), PROCESSOR_SECONDS, MAX_DOCUMENT_BYTES)
 
 
 class LimitedRenderer:
@@ -88,9 +89,9 @@ class LimitedRenderer:
         return self._renderer.receipt_title(printed)
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Raise what the inner renderer raises, or `Unprocessable` `too_much_memory` or `too_slow`.
+        """Raise what the inner renderer raises.
 
-        Where another attempt may do: `UpstreamUnavailable` `renderer_busy` or `renderer_not_started`.
+        Or `Unprocessable`: `too_much_memory`, `too_slow`, `document_too_large`. Where another attempt may do: `UpstreamUnavailable` `renderer_busy` or `renderer_not_started`.
         """
         return self._drawn(lambda: self._renderer.render_invoice(printed, logo), invoice=printed.id)
 
@@ -110,6 +111,8 @@ class LimitedRenderer:
                 return _received(outcome)
             case Ended.TOO_MUCH_MEMORY:
                 raise self._too_much_memory(invoice)
+            case Ended.ANSWER_TOO_LONG:
+                raise self._too_large(invoice)
             case Ended.OUT_OF_PROCESSOR_TIME:
                 raise _too_slow(f"{self._limits.processor_seconds} seconds of work were not enough", invoice)
             case Ended.OUT_OF_TIME:
@@ -129,6 +132,14 @@ class LimitedRenderer:
             "Very long texts or a very elaborate logo are the usual cause; shorten or replace them, then choose Render again."
         )
         return Unprocessable(message, code="too_much_memory", invoice=invoice)
+
+    def _too_large(self, invoice: str) -> Unprocessable:
+        message = (
+            f"The document is too large: its file would have more than {self._limits.answer_bytes / 1e6:.3g} MB, the most "
+            "that a document may have. A very large logo or very long texts are the usual cause; replace or shorten them, "
+            "then choose Render again."
+        )
+        return Unprocessable(message, code="document_too_large", invoice=invoice)
 
     def _out_of_time(self, invoice: str) -> Unprocessable | UpstreamUnavailable:
         if self._attempt >= _ATTEMPTS_ON_A_BUSY_MACHINE:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from billing.core.document_plan import UnfinishedDocument, next_version, version_key
 from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
 from billing.errors import BillingError, NotDrawn, RecordNotUnique, Unprocessable, UpstreamUnavailable
-from billing.observability import count, logger
+from billing.observability import count, log_refusal, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +56,10 @@ class DocumentDelivery:
             siblings = self.records.documents_like(planned)
             existing = next((row for row in siblings if row.id == planned.identity.document_id), None)
             stored = self.files.find(planned.identity.file_id)
-            if stored is None or stored.sha256 != document.sha256:
-                self.files.write(planned, document.content, document.sha256)
-            else:
+            if stored is not None and stored.sha256 == document.sha256:
                 self.files.ensure_row(planned, stored)
+            elif not self._is_taken(document):
+                continue
             self._name(replace(planned, version=next_version(siblings)), existing, document.sha256)
             self.unfinished.forget(document)
             count("UnfinishedAdopted")
@@ -90,7 +90,7 @@ class DocumentDelivery:
         self._look_for_missing_glyphs(planned, pdf)
         document = UnfinishedDocument(subject, planned, pdf.content, pdf.sha256)
         self.unfinished.keep(document)
-        self.files.write(planned, pdf.content, pdf.sha256)
+        self._write(document)
         version = self._name(planned, existing, pdf.sha256)
         self.unfinished.forget(document)
         self._make_current(planned, existing)
@@ -124,6 +124,26 @@ class DocumentDelivery:
             return False
         stored = self.files.find(document.file)
         return stored is not None and stored.sha256 == document.sha256
+
+    def _write(self, document: UnfinishedDocument) -> None:
+        """Bring the bytes to where they belong. What is not taken there does not go on waiting for it.
+
+        It would hold up every later document of its invoice, one that was shortened as well; no row names it yet.
+        """
+        try:
+            self.files.write(document.planned, document.content, document.sha256)
+        except Unprocessable:
+            self.unfinished.forget(document)
+            raise
+
+    def _is_taken(self, document: UnfinishedDocument) -> bool:
+        """Bring what an earlier run has drawn to where it belongs; if that refuses it, this run's own drawing says so."""
+        try:
+            self._write(document)
+        except Unprocessable as error:
+            log_refusal(error)
+            return False
+        return True
 
     def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> int:
         """Write the `documents` row, the last of the document's own; return its version."""
