@@ -12,6 +12,7 @@ import sys
 
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.adapters.template_override import FirmTemplate
 from billing.adapters.weasyprint_start import import_weasyprint
 from billing.core.money import Money
 from billing.core.printed_invoice import PrintedInvoice, PrintedPayment
@@ -56,6 +57,13 @@ def everything() -> str:
     return MARKUP.replace("{rows}", "\n".join(rows))
 
 
+#: Ours has neither lists nor notes.
+FIRMS_STYLE = """
+.code { float: footnote }
+.number { display: list-item; list-style: lower-alpha inside; text-transform: uppercase }
+"""
+
+
 def documents() -> dict[str, PrintedInvoice | PrintedReceipt]:
     """Every kind of our own documents, by name."""
     invoices = {name: make() for name, make in SAMPLES.items() if make is not long}
@@ -80,6 +88,9 @@ def drawings(template: DocumentTemplate) -> dict[str, str]:
         else:
             drawn = renderer.render_receipt(printed, logo)
         found[name] = drawn.sha256
+    footnotes = (template.style + FIRMS_STYLE).encode()
+    of_a_firm = WeasyPrintRenderer(FirmTemplate({"invoice.css": footnotes}))
+    found["a firm's own style"] = of_a_firm.render_invoice(SAMPLES["ordinary"](), LOGO).sha256
     found["everything"] = hashlib.sha256(draw_markup(everything())).hexdigest()
     return found
 

@@ -75,8 +75,8 @@ class FirmTemplate(DocumentTemplate):
 
     @property
     def is_well_formed(self) -> bool:
-        """Only where the markup is ours: a firm may leave out end tags, as HTML allows."""
-        return not self._html
+        """Only where markup and style are ours: a firm may leave out end tags, and make lists and footnotes by style."""
+        return not self._html and "invoice.css" not in self._files
 
     @property
     def style(self) -> str:

@@ -1,11 +1,12 @@
 """Reads a document of ours as the XML that it is, too: the parser that Python brings in C takes a tenth of the time.
 
 Our templates close every element and name SVG's namespace, and what people write is escaped, so both ways of reading
-give the same PDF (tests/integration/render_pdf/test_patches.py). What is not well-formed for some reason, such as a
+give the same PDF (tests/integration/render_pdf/test_patches.py; a line break in an attribute becomes a blank). What is not well-formed for some reason, such as a
 character that XML does not know, is left to WeasyPrint's HTML parser.
 
 WeasyPrint's own style sheet speaks of list markers and footnotes of every element: six styles for each cell of a long
-list, a third of its memory, for what our documents do not have. They are drawn without these rules.
+list, a third of its memory, for what our documents do not have. They are drawn without these rules; a firm's own
+style may make lists and notes, so documents with one are left to the HTML parser and have them.
 """
 
 import copy
@@ -18,7 +19,7 @@ def well_formed_html(html: str, url_fetcher: Any) -> Any | None:
     """WeasyPrint's `HTML` of a document without lists and notes; None if it cannot be read so."""
     try:
         root = ET.fromstring(html)  # noqa: S314  # our own markup, with no entities; what people write is escaped in it
-    except ET.ParseError:
+    except (ET.ParseError, ValueError):  # the latter of a lone surrogate
         return None
     return _well_formed_kind()(root, url_fetcher)
 
