@@ -1,4 +1,4 @@
-"""Imports WeasyPrint without what makes its import slow on a cold Lambda (measured: 1.2 s becomes 0.5 s).
+"""Imports WeasyPrint without what makes its import slow on a cold Lambda (docs/benchmarks.md says by how much).
 
 Four things cost without being needed here, and each is switched off only while the import runs:
 
