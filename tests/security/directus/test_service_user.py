@@ -92,6 +92,7 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("documents", "visible", {"visible_to_client": False}),
         ("documents", "visible", {"client": "two.client"}),
         ("documents", "visible", {"invoice": "two.sent"}),
+        ("documents", "visible", {"payment": "one.payment"}),
         ("notices", "notice", {"recipient": "x@example.com"}),
         ("notices", "notice", {"invoice": "two.sent"}),
     ],
@@ -110,6 +111,18 @@ def _named(world: World, value: Any) -> Any:
         return [_named(world, inner) for inner in value]
     whose, _, row = value.partition(".") if isinstance(value, str) else ("", "", "")
     return getattr(getattr(world, whose), row) if whose in {"one", "two"} else value
+
+
+def test_it_names_the_payment_of_an_old_receipt_once_and_never_another_one(world: World) -> None:
+    row = {"client": world.one.client, "invoice": world.one.sent, "type": "receipt", "title": "Receipt"}
+    receipt = new(world.directus, "/items/documents", row)
+    changes = [
+        {"payment": key} for key in (world.one.payment, world.one.card_payment, None, world.one.payment)
+    ]
+    path = f"/items/documents/{receipt}"
+    answers = [world.as_("service").answer("PATCH", path, change)[0] for change in changes]
+    assert answers == [200, 403, 403, 200]
+    assert world.admin.call("GET", path)["payment"] == world.one.payment
 
 
 def test_it_never_drafts(world: World) -> None:

@@ -16,6 +16,8 @@ SECOND = "22222222-2222-4222-8222-222222222222"
 OTHER_CLIENT = "99999999-9999-4999-8999-999999999999"
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 UNAPPLIED = {"invoice": None, "client": None}
+#: What `documents` had no columns for.
+BEFORE_THE_LINK = {"payment": None, "version_key": None}
 
 
 def receipted(**columns: Any) -> Office:
@@ -277,8 +279,43 @@ def test_a_payment_that_never_stands_still_is_left_to_the_next_delivery() -> Non
 
 def test_a_receipt_from_before_the_link_is_found_by_what_it_prints() -> None:
     firm = receipted()
-    firm.documents[0].update(payment=None, version_key=None)
+    firm.documents[0].update(BEFORE_THE_LINK)
     row(firm)["receipt_says"] = None
     render(firm)
     assert len(firm.documents) == 1
     assert row(firm)["receipt_says"] is not None
+    assert firm.documents[0]["payment"] == PAYMENT, "so that it is found wherever the payment goes"
+
+
+@pytest.mark.parametrize("change", [{"invoice": SECOND}, UNAPPLIED])
+def test_receipts_from_before_the_link_are_withdrawn_from_the_invoice_that_the_payment_has_left(
+    change: dict[str, Any],
+) -> None:
+    firm = receipted()
+    row(firm)["amount"] = "80.00"
+    render(firm)
+    neighbour = dict(firm.documents[0], id="of another payment", payment=None, version_key=None)
+    neighbour["printed_payments"] = [firm.documents[0]["printed_payments"][0] | {"id": "p2"}]
+    firm.directus.collections["documents"][neighbour["id"]] = neighbour
+    for document in firm.documents[:2]:
+        document.update(BEFORE_THE_LINK)
+    row(firm).update(change)
+    render(firm)
+    old = firm.documents[:2]
+    assert [(found["visible_to_client"], found["payment"]) for found in old] == [(False, PAYMENT)] * 2
+    assert (neighbour["visible_to_client"], neighbour["payment"]) == (True, None)
+    assert len(firm.documents) == 3 + (row(firm)["invoice"] is not None)
+
+
+def test_a_receipt_begun_for_the_next_invoice_comes_after_one_from_before_the_link() -> None:
+    firm = receipted()
+    firm.documents[0].update(BEFORE_THE_LINK)
+    row(firm)["invoice"] = SECOND
+    firm.directus.effects.die_after = "put object"
+    with pytest.raises(Crash):
+        render(firm)
+    firm.directus.effects.die_after = None
+    firm.documents[0]["payment"] = None
+    render(firm)
+    assert (current(firm)["invoice"], current(firm)["version"]) == (SECOND, 2)
+    assert shown(firm) == [(SECOND, CLIENT)]

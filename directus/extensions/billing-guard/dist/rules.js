@@ -298,11 +298,17 @@ async function documentChanged(payload, keys, { database }) {
 	return payload;
 }
 
-/** The functions withdraw a receipt whose payment has moved, and show it again. Who sees any other document is for people to say. */
+/**
+ * The functions withdraw a receipt whose payment has moved, and show it again. Who sees any other document is for people to say.
+ * They name the payment of a receipt that was made before it was named, and never another one.
+ */
 export async function functionsChangeDocuments(payload, keys, { database }) {
-	if (payload.visible_to_client === undefined) return;
-	const rows = await many(database, 'documents', keys, ['id', 'type']);
-	if (rows.some((row) => row.type !== 'receipt')) throw forbidden();
+	if (payload.visible_to_client === undefined && payload.payment === undefined) return;
+	// Whole: before `make apply` has added the column there is no `payment`.
+	for (const row of await many(database, 'documents', keys, '*')) {
+		const isRelinked = payload.payment !== undefined && (row.payment ?? null) !== null && row.payment !== payload.payment;
+		if (row.type !== 'receipt' || isRelinked) throw forbidden();
+	}
 }
 
 function checkDocument(document, invoice) {

@@ -50,8 +50,8 @@ _RECEIVED = (
     *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_says", "receipt_error",
 )  # fmt: skip
 _DOCUMENTS = (
-    "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "visible_to_client",
-    "withdrawn_at",
+    "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "payment",
+    "visible_to_client", "withdrawn_at",
 )  # fmt: skip
 
 
@@ -193,7 +193,7 @@ class DirectusDocumentRecords:
 
     def receipts(self, payment: ReceivedPayment) -> tuple[DocumentRow, ...]:
         """The payment's receipts, on whatever invoice."""
-        return self._receipts(payment.id, payment.invoice)
+        return self._receipts(payment.id, payment.invoice, payment.receipt)
 
     def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
         """Write `receipt`, `receipt_says` and `receipt_error` of the payment."""
@@ -238,17 +238,27 @@ class DirectusDocumentRecords:
     def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
         """The versions of the same document."""
         if planned.payment is not None:
-            return self._receipts(planned.payment, planned.invoice)
+            row = self._rows.read_one("payments", planned.payment, ("receipt",)) or {}
+            return self._receipts(planned.payment, planned.invoice, key_of(row.get("receipt")))
         if not planned.invoice:  # a report: it has no other versions
             return self._parsed({"id": {"_eq": planned.identity.document_id}})
         return self._documents(planned.invoice, planned.type)
 
-    def _receipts(self, payment: str, invoice: str | None) -> tuple[DocumentRow, ...]:
-        """By the link, and by what is printed where a row has none: it was made before there was the link."""
-        one_of: list[Mapping[str, object]] = [{"payment": {"_eq": payment}}]
-        if invoice is not None:
-            one_of.append({"invoice": {"_eq": invoice}})
-        return receipts_of(payment, self._parsed({"_and": [{"type": {"_eq": "receipt"}}, {"_or": one_of}]}))
+    def _receipts(self, payment: str, invoice: str | None, named: str | None) -> tuple[DocumentRow, ...]:
+        """By the link, and by what is printed where a row has none: it was made before there was the link.
+
+        Such a row is on the payment's invoice or, where the payment was moved since, on that of the receipt which the
+        payment still names (`named`, its file).
+        """
+        ways = {"payment": payment, "invoice": invoice, "file": named}
+        found = self._receipts_where([{name: {"_eq": key}} for name, key in ways.items() if key is not None])
+        unlinked = {row.invoice for row in receipts_of(payment, found) if row.payment is None}
+        if left := sorted(other for other in unlinked if other is not None and other != invoice):
+            found += self._receipts_where([{"invoice": {"_in": left}}])
+        return receipts_of(payment, list({row.id: row for row in found}.values()))
+
+    def _receipts_where(self, one_of: list[Mapping[str, object]]) -> tuple[DocumentRow, ...]:
+        return self._parsed({"_and": [{"type": {"_eq": "receipt"}}, {"_or": one_of}]})
 
     def _payments(self, invoice: str) -> tuple[BookedPayment, ...]:
         rows = self._of_invoice("payments", _PAYMENTS, invoice)

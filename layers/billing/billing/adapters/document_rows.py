@@ -133,6 +133,7 @@ class _DocumentRow(RowModel):
     printed_payments: Json = None
     invoice: Key | None = None
     client: Key | None = None
+    payment: Key | None = None
     visible_to_client: bool | None = None
     withdrawn_at: Timestamp | None = None
 
@@ -249,6 +250,7 @@ def document_from_row(row: Row) -> DocumentRow:
         printed_payments=printed,
         invoice=parsed.invoice,
         client=parsed.client,
+        payment=parsed.payment,
         visible_to_client=bool(parsed.visible_to_client),
         is_withdrawn=parsed.withdrawn_at is not None,
     )

@@ -86,6 +86,7 @@ class RenderReceipt:
         self.delivery.finish(received.id)
         record = self.records.receipt(received)
         receipts = record.documents if record is not None else self.records.receipts(received)
+        self._link(received, receipts)
         self._withdraw(received, receipts)
         error = None
         try:
@@ -103,6 +104,12 @@ class RenderReceipt:
         kept = receipt_to_keep(received, receipts)
         says = None if kept is None else received.statement
         return {"receipt": kept, "receipt_says": says, "receipt_error": error}
+
+    def _link(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
+        """Receipts from before `documents.payment` get it: a payment that is moved later could not be followed to them."""
+        for document in receipts:
+            if document.payment is None:
+                self.records.update_document(document.id, {"payment": received.id})
 
     def _withdraw(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
         for document in to_withdraw(received, receipts):

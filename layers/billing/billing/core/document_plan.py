@@ -45,7 +45,8 @@ class BookedPayment:
 class DocumentRow:
     """A `documents` row that the renderer made. `printed_payments` is None on a row that does not say.
 
-    `is_withdrawn`: the renderer has hidden it, because its payment is not on its invoice any more.
+    `payment` is whom a receipt is for; None on one that was made before that was kept. `is_withdrawn`: the renderer has
+    hidden it, because its payment is not on its invoice any more.
     """
 
     id: str
@@ -56,6 +57,7 @@ class DocumentRow:
     printed_payments: tuple[PrintedPayment, ...] | None = None
     invoice: str | None = None
     client: str | None = None
+    payment: str | None = None
     visible_to_client: bool = True
     is_withdrawn: bool = False
 
