@@ -235,6 +235,25 @@ def test_a_payment_that_was_taken_off_its_invoice_is_the_renderers_matter() -> N
 
 
 @pytest.mark.parametrize(
+    ("columns", "is_told"),
+    [
+        ({}, True), ({"visible_to_client": False}, False), ({"withdrawn_at": "2026-11-01T09:00:00Z"}, False),
+        ({"type": "invoice"}, False), ({"payment": None}, False),
+    ],
+)  # fmt: skip
+def test_a_payment_that_names_no_receipt_is_the_renderers_matter_while_its_client_sees_one(
+    columns: dict[str, Any], *, is_told: bool
+) -> None:
+    world = sent_invoice()
+    payment = world.payment("10.00", invoice=None, client=None, receipt=None)["id"]
+    receipt = {"type": "receipt", "payment": payment, "invoice": INVOICE, "visible_to_client": True}
+    world.directus.put("documents", **receipt | columns)
+    assert changed(world, {"payments": payment})[:2] == (202, {"accepted": 0})
+    told = [{"type": "receipt", "payment": payment, "force": False}]
+    assert world.rendering.messages == (told if is_told else [])
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [({}, 400), ({"invoices": "x"}, 400), ({"invoices": None}, 400), ({"invoices": {}}, 400), ("{", 400), ({"portal_access": INVOICE}, 501)],
 )  # fmt: skip

@@ -18,6 +18,12 @@ PATH_TO_INVOICE: dict[str, str] = {
     "refunds": "payment.invoice",
     "disputes": "invoice",
 }
+#: Receipts that a client sees and that were not withdrawn before: one that was is staff's to show again.
+_SHOWN_RECEIPTS: tuple[Mapping[str, object], ...] = (
+    {"type": {"_eq": "receipt"}},
+    {"visible_to_client": {"_eq": True}},
+    {"withdrawn_at": {"_null": True}},
+)
 #: A filter of this many ids stays well below Directus's limits.
 _CHUNK = 200
 
@@ -48,18 +54,27 @@ class FindInvoices:
         return list(invoices)
 
     def taken_off(self, payments: Sequence[str]) -> list[str]:
-        """Those that are on no invoice and still name the receipt for the one they were on.
+        """Those that are on no invoice while they name, or a client sees, a receipt for the one they were on.
 
-        No invoice's recompute asks for these.
+        No invoice's recompute asks for these. One whose next receipt could not be drawn names none, and the one before
+        it is still to be seen.
         """
-        on_none = [{"invoice": {"_null": True}}, {"receipt": {"_nnull": True}}]
-        return [
-            str(row["id"])
-            for chunk in batched(payments, _CHUNK, strict=False)
-            for row in self.rows.read_many(
-                "payments", filter={"_and": [{"id": {"_in": list(chunk)}}, *on_none]}, fields=("id",)
-            )
-        ]
+        found: list[str] = []
+        for chunk in batched(payments, _CHUNK, strict=False):
+            on_none = {"_and": [{"id": {"_in": list(chunk)}}, {"invoice": {"_null": True}}]}
+            rows = self.rows.read_many("payments", filter=on_none, fields=("id", "receipt"))
+            shown = self._with_shown_receipts([str(row["id"]) for row in rows if not row["receipt"]])
+            found += [str(row["id"]) for row in rows if row["receipt"] or row["id"] in shown]
+        return found
+
+    def _with_shown_receipts(self, payments: Sequence[str]) -> set[str]:
+        if not payments:
+            return set()
+        of_these = {"_and": [{"payment": {"_in": list(payments)}}, *_SHOWN_RECEIPTS]}
+        return {
+            str(row["payment"])
+            for row in self.rows.read_many("documents", filter=of_these, fields=("payment",))
+        }
 
     def _existing(self, keys: Sequence[str]) -> list[str]:
         return [
