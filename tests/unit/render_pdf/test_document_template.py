@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from babel.numbers import get_currency_precision
 
-from billing.adapters.document_rows import METHODS
 from billing.adapters.document_template import (
     TEMPLATES,
     DocumentTemplate,
@@ -17,6 +16,7 @@ from billing.adapters.document_template import (
 )
 from billing.core.money import EXPONENTS, Money
 from billing.core.printed_invoice import LANGUAGES, LineKind
+from billing.core.receipts_due import METHODS
 from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from billing.adapters.rows import payment_from_row
 from billing.application.render_receipt import RenderReceipt
+from billing.core import receipts_due
 from billing.errors import NotDrawn, UpstreamUnavailable
 from tests.unit.render_pdf.fakes import Crash
 from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE
@@ -264,6 +266,25 @@ def test_whoever_drew_what_was_so_before_does_not_have_the_last_word(
             assert shown(firm) == [(SECOND, CLIENT)]
 
 
+def test_a_receipt_that_is_shown_again_while_its_payment_moves_is_withdrawn_again() -> None:
+    """The row need not change for that: it names the receipt that a worker who died later had withdrawn."""
+    firm = receipted()
+    firm.documents[0].update(visible_to_client=False, withdrawn_at="2026-11-01T09:00:00Z")
+    running: list[str] = []
+
+    def moved(about_to: str) -> None:
+        if about_to == "update documents" and not running:
+            running.append(about_to)
+            row(firm)["invoice"] = SECOND
+            render(firm)
+
+    firm.directus.effects.before = moved
+    render(firm)
+    assert running
+    assert shown(firm) == [(SECOND, CLIENT)]
+    assert current(firm)["invoice"] == SECOND
+
+
 def test_a_payment_that_never_stands_still_is_left_to_the_next_delivery() -> None:
     firm = paid()
     amounts = iter(range(1, 100))
@@ -275,6 +296,15 @@ def test_a_payment_that_never_stands_still_is_left_to_the_next_delivery() -> Non
     firm.directus.effects.before = changes
     with pytest.raises(UpstreamUnavailable, match="change while they are drawn"):
         render(firm)
+
+
+@pytest.mark.parametrize("method", ["sepa_debit", "", None, "check"])
+def test_a_receipt_with_any_method_says_what_its_row_says(method: str | None) -> None:
+    """Nobody can enter another method than ours, but what somebody has written must not be asked for every hour."""
+    firm = receipted(method=method)
+    assert receipts_due.outdated([payment_from_row(row(firm))]) == []
+    row(firm)["method"] = "cash"
+    assert receipts_due.outdated([payment_from_row(row(firm))]) == [PAYMENT]
 
 
 def test_a_receipt_from_before_the_link_is_found_by_what_it_prints() -> None:

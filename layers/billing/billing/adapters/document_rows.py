@@ -38,10 +38,10 @@ from billing.core.printed_invoice import (
     envelope_lines,
 )
 from billing.core.printed_receipt import ReceivedPayment
+from billing.core.receipts_due import printed_method
 
 #: C0 and C1 controls but tab and line feed, lone surrogates, and the marks that reverse the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-METHODS = frozenset({"card", "us_bank_account", "wire", "check", "cash", "other"})
 
 
 def _clean(value: Any) -> Any:
@@ -202,7 +202,7 @@ def payment_from_row(
         id=payment.id,
         kept=amount_kept(payment, refunds, payment_disputes),
         succeeded=payment.status is PaymentStatus.SUCCEEDED,
-        method=_method(payment.method),
+        method=printed_method(payment.method),
         date=parsed.payment_date,
         booked_at=parsed.date_created,
     )
@@ -216,7 +216,7 @@ def received_payment_from_row(row: Row) -> ReceivedPayment:
         id=payment.id,
         amount=payment.amount,
         succeeded=payment.status is PaymentStatus.SUCCEEDED,
-        method=_method(payment.method),
+        method=printed_method(payment.method),
         booked_at=parsed.date_created,
         invoice=payment.invoice,
         client=payment.client,
@@ -228,10 +228,6 @@ def received_payment_from_row(row: Row) -> ReceivedPayment:
         receipt_error=parsed.receipt_error,
         receipt_says=parsed.receipt_says,
     )
-
-
-def _method(method: str) -> str:
-    return method if method in METHODS else "other"
 
 
 def document_from_row(row: Row) -> DocumentRow:

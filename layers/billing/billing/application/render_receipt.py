@@ -72,10 +72,10 @@ class RenderReceipt:
             changes = self._changes(received, force=force and look == 0)
             stored = {"receipt": received.receipt, "receipt_says": received.receipt_says,
                       "receipt_error": received.receipt_error or None}  # fmt: skip
-            if changes == stored:
-                return
-            self.records.set_receipt(payment, changes)
+            if changes != stored:
+                self.records.set_receipt(payment, changes)
             # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
+            # Where the row stays as it was, documents may have been written: shown again, withdrawn, or adopted.
             after = self.records.received_payment(payment)
             if after is None or _is_as(after, received):
                 return

@@ -18,11 +18,25 @@ if TYPE_CHECKING:
     from billing.core.money import Money
 
 
+#: What staff and we enter; the labels name these. Another one, whoever wrote it, is printed as `other`.
+METHODS = frozenset({"card", "us_bank_account", "wire", "check", "cash", "other"})
+
+
+def printed_method(method: str) -> str:
+    """The method as a document names it."""
+    return method if method in METHODS else "other"
+
+
 def receipt_statement(
     *, invoice: str | None, client: str | None, amount: Money, method: str, day: date | None
 ) -> str:
     """What a receipt says of a payment, as `payments.receipt_says` keeps it; `day` is None where nobody entered one."""
-    said = amount.to_directus(), amount.currency, method, "-" if day is None else day.isoformat()
+    said = (
+        amount.to_directus(),
+        amount.currency,
+        printed_method(method),
+        "-" if day is None else day.isoformat(),
+    )
     return f"{_place(invoice, client)} {' '.join(said)}"
 
 
