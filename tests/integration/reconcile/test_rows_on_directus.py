@@ -105,6 +105,20 @@ def test_unapplied_money_is_found(firm: Firm) -> None:
     assert str(payment.amount) == "100.00 CHF"
 
 
+def test_payments_that_name_a_receipt_are_found_on_a_draft_and_on_no_invoice(firm: Firm) -> None:
+    draft = firm.create(
+        "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="USD", status="draft", tax_rate=0
+    )  # fmt: skip
+    names = {"storage": "local", "filename_download": "receipt.pdf", "type": "application/pdf"}
+    receipt = str(firm.admin.call("POST", "/files", {**names, "filename_disk": f"{uuid.uuid4()}.pdf"})["id"])
+    moved = firm.payment(invoice=draft, receipt=receipt)
+    canceled = firm.payment(invoice=None, client=None, status="canceled", receipt=receipt)
+    others = [firm.payment(receipt=receipt), firm.payment(invoice=draft)]
+    keys = firm.rows.unapplied_keys()
+    assert {moved, canceled} <= set(keys)
+    assert not set(others) & set(keys)
+
+
 def test_a_refund_and_a_dispute_come_with_their_payment(firm: Firm) -> None:
     payment = firm.payment(transaction_id=stripe_id("pi"))
     named, disputed = stripe_id("re"), stripe_id("du")

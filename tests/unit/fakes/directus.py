@@ -161,12 +161,29 @@ class FakeDirectus:
 
     def _search(self, collection: str, query: Mapping[str, Any]) -> list[Row]:
         assert "limit" in query, "Directus cuts lists at 100 rows unless `limit` is sent"
-        rows = [row for row in self.table(collection).values() if _matches(row, query["filter"])]
+        rows = [
+            row for row in self.table(collection).values() if self._matches(collection, row, query["filter"])
+        ]
         for name in reversed(query.get("sort", ())):
             rows.sort(key=functools.partial(_text_of, name.removeprefix("-")), reverse=name[0] == "-")
         rows = rows[query.get("offset", 0) :]
         found = rows if query["limit"] < 0 else rows[: query["limit"]]
         return [self._shown(collection, row, query["fields"], query.get("deep", {})) for row in found]
+
+    def _matches(self, collection: str, row: Row, condition: Mapping[str, Any]) -> bool:
+        """Directus's filters, as far as the functions use them; another one is a KeyError, never a wrong answer."""
+        return all(self._holds(collection, row, name, rule) for name, rule in condition.items())
+
+    def _holds(self, collection: str, row: Row, name: str, rule: Any) -> bool:
+        if name == "_and":
+            return all(self._matches(collection, row, part) for part in rule)
+        if name == "_or":
+            return any(self._matches(collection, row, part) for part in rule)
+        if not all(part.startswith("_") for part in rule):
+            linked = columns(collection)[name]["to"]
+            target = self.table(linked).get(row[name])
+            return target is not None and self._matches(linked, target, rule)
+        return all(_OPERATORS[operator](row[name], operand) for operator, operand in rule.items())
 
     def _shown(self, collection: str, row: Row, fields: list[str], deep: Mapping[str, Any]) -> Row:
         shown: Row = {}
@@ -316,22 +333,9 @@ def _without_nested(collection: str, payload: Mapping[str, Any]) -> tuple[Row, R
     return own, {name: payload[name] for name in below if payload.get(name) is not None}
 
 
-def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
-    """Directus's filters, as far as the functions use them; another one is a KeyError, never a wrong answer."""
-    return all(_holds(row, name, rule) for name, rule in condition.items())
-
-
 def _text_of(column: str, row: Row) -> str:
     """What rows are sorted by: keys, dates and names are."""
     return str(row[column] or "")
-
-
-def _holds(row: Row, name: str, rule: Any) -> bool:
-    if name == "_and":
-        return all(_matches(row, part) for part in rule)
-    if name == "_or":
-        return any(_matches(row, part) for part in rule)
-    return all(_OPERATORS[operator](row[name], operand) for operator, operand in rule.items())
 
 
 #: As in SQL, nothing but `_null` finds an empty column.

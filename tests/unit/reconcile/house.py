@@ -125,7 +125,8 @@ class House(World):
         if message["type"] == "receipt":
             payment = self.directus.table("payments")[message["payment"]]
             none = {"receipt": None, "receipt_says": None}
-            payment |= receipt_columns(payment) if payment["invoice"] else none
+            sent = payment["invoice"] and self.stored(payment["invoice"])["sent_at"]
+            payment |= receipt_columns(payment) if sent else none
             return
         invoice = message["invoice"]
         self.stored(invoice)["pdf_status"] = "ready"

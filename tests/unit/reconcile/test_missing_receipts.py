@@ -1,5 +1,6 @@
 """A payment whose receipt nobody asked for, or whose renderer died, is found within the hour."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.unit.fakes.receipts import receipt_columns
 from tests.unit.fakes.world import INVOICE, OTHER_CLIENT
 from tests.unit.reconcile.house import House
 
+DRAFT = "00000000-0000-4000-8000-0000000000d7"
 LONG_AGO = "2026-11-01T12:00:00Z"
 
 
@@ -82,6 +84,50 @@ def test_a_payment_that_was_taken_off_its_invoice_loses_its_receipt_within_the_h
     found.work_off()
     assert payment["receipt"] is None
     assert outdated(found) == []
+
+
+def test_a_payment_that_was_moved_to_a_draft_loses_its_receipt_within_the_hour() -> None:
+    """The draft itself is looked at by nobody before it is sent."""
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment) | {
+        "invoice": found.invoice("60.00", id=DRAFT, status="draft", sent_at=None)["id"]
+    }
+    assert outdated(found) == [(payment["id"], "render")]
+    found.work_off()
+    assert payment["receipt"] is None
+    answer = found.run().as_json()
+    assert [entry["kind"] for entry in answer["repaired"]] == []
+    assert answer["checked"]["unapplied_payments"] == 0
+
+
+def test_money_that_was_entered_on_a_draft_is_left_alone() -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment["invoice"] = found.invoice("60.00", id=DRAFT, status="draft", sent_at=None)["id"]
+    assert (outdated(found), missing(found)) == ([], [])
+
+
+def test_a_payment_that_was_canceled_and_taken_off_its_invoice_loses_its_receipt_and_is_no_money() -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment) | {"invoice": None, "client": None, "status": "canceled"}
+    answer = found.run().as_json()
+    assert "payment_unapplied" not in {entry["kind"] for entry in answer["differences"]}
+    assert [entry["kind"] for entry in answer["repaired"]].count("receipt_outdated") == 1
+
+
+def test_looking_at_drafts_costs_no_request_for_each() -> None:
+    found = house()
+    found.run()
+    before = len(found.directus.requests)
+    found.run()
+    usual = len(found.directus.requests) - before
+    for _ in range(5):
+        found.invoice("60.00", id=str(uuid.uuid4()), status="draft", sent_at=None)
+    before = len(found.directus.requests)
+    found.run()
+    assert len(found.directus.requests) - before == usual
 
 
 def test_one_that_was_corrected_just_now_may_still_be_on_its_way() -> None:

@@ -71,7 +71,7 @@ class ReconcileRows(Protocol):
         ...
 
     def unapplied_keys(self) -> list[str]:
-        """Money received or on its way that belongs to no invoice."""
+        """Money received or on its way that belongs to no invoice, and payments there or on a draft that name a receipt."""
         ...
 
     def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
@@ -138,7 +138,14 @@ class ReconcileRows(Protocol):
 _UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
 _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
 _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
-_UNAPPLIED = {"_and": [{"invoice": {"_null": True}}, {"status": {"_in": ["processing", "succeeded"]}}]}
+_ON_NONE: dict[str, object] = {"invoice": {"_null": True}}
+_ON_A_DRAFT: dict[str, object] = {"invoice": {"status": {"_eq": "draft"}}}
+_UNAPPLIED = {
+    "_or": [
+        {"_and": [_ON_NONE, {"status": {"_in": ["processing", "succeeded"]}}]},
+        {"_and": [{"receipt": {"_nnull": True}}, {"_or": [_ON_NONE, _ON_A_DRAFT]}]},
+    ]
+}
 #: A draft that has been sent, or voided, is an invoice that somebody set back.
 _SENT = {
     "_or": [
@@ -207,7 +214,7 @@ class DirectusReconcileRows:
         return self._keys("payments", {"_and": [_OF_STRIPE, _touched(since)]})
 
     def unapplied_keys(self) -> list[str]:
-        """Money received or on its way that belongs to no invoice."""
+        """Money received or on its way that belongs to no invoice, and payments there or on a draft that name a receipt."""
         return self._keys("payments", _UNAPPLIED)
 
     def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:

@@ -5,7 +5,8 @@ A crash between two steps must leave nothing behind that no row names, and the i
 run: its ids then lead elsewhere. So what was drawn is first kept as *unfinished*, bytes and plan in one object, until
 its `documents` row is written. The next run brings whatever it finds there to its end before it does its own work.
 That is adoption, never removal: the document was true when it was drawn, and would be there had nothing crashed. Only
-the unfinished object itself is ever removed, which no row names.
+the unfinished object itself is ever removed, which no row names: when the document is whole, or when Directus takes no
+file of its length.
 """
 
 from __future__ import annotations

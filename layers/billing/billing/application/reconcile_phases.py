@@ -36,6 +36,7 @@ from billing.core.reconcile_leftovers import (
 from billing.core.reconcile_payments import (
     RECEIPTS,
     is_flagged,
+    is_unapplied,
     report_of_another_deployment,
     report_unapplied,
     report_unknown_payment,
@@ -330,7 +331,8 @@ class Phases:
         for keys in _behind(self._rows.unapplied_keys(), after, PAGE, scope.first):
             payments, unreadable = readable(self._rows.payments(keys))
             differences = care.compare(payments, _id_of, _compare_unapplied)
-            yield Page(keys[-1], [*unreadable, *differences], {"unapplied_payments": len(payments)})
+            number = sum(map(is_unapplied, payments))
+            yield Page(keys[-1], [*unreadable, *differences], {"unapplied_payments": number})
 
     def _events(self, scope: Scope, after: str | None) -> Iterator[Page]:
         care = Care("unfinished_events")
@@ -422,6 +424,8 @@ def _passed(events: Iterable[UndeliveredEvent], after: str | None) -> Iterator[U
 
 
 def _compare_unapplied(payments: Sequence[Payment]) -> list[Difference]:
-    return [
-        found for payment in payments for found in (report_unapplied(payment), *compare_detached(payment))
-    ]
+    found: list[Difference] = []
+    for payment in payments:
+        found += [report_unapplied(payment)] if is_unapplied(payment) else []
+        found += compare_detached(payment)
+    return found

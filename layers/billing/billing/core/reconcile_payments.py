@@ -224,6 +224,11 @@ def report_flagged(payment: Payment, *, in_credit: bool) -> list[Difference]:
     return [Difference("payment_flagged", " ".join(found), ids)] if found else []
 
 
+def is_unapplied(payment: Payment) -> bool:
+    """Whether it is money, received or on its way, that a partner must assign."""
+    return payment.invoice is None and payment.status in {PaymentStatus.PROCESSING, PaymentStatus.SUCCEEDED}
+
+
 def report_unapplied(payment: Payment) -> Difference:
     """Money that belongs to no invoice yet."""
     text = f"A payment of {payment.amount} belongs to no invoice; a partner must assign it."

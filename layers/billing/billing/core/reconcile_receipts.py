@@ -49,8 +49,14 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
 
 
 def compare_detached(payment: Payment) -> list[Difference]:
-    """A payment on no invoice that still names the receipt of the one it was on."""
+    """A payment on no invoice, or on a draft, that still names the receipt of the invoice it was on.
+
+    Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so.
+    """
     if not is_outdated(payment):
         return []
-    text = f"A payment of {payment.amount} was taken off its invoice and still names the receipt for it."
+    moved = "was taken off its invoice" if payment.invoice is None else "was moved to a draft"
+    text = (
+        f"A payment of {payment.amount} {moved} and still names the receipt for the invoice that it was on."
+    )
     return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]
