@@ -119,6 +119,32 @@ def test_payments_that_name_a_receipt_are_found_on_a_draft_and_on_no_invoice(fir
     assert not set(others) & set(keys)
 
 
+def test_payments_whose_receipt_a_client_sees_are_found_on_a_draft_and_on_no_invoice(firm: Firm) -> None:
+    draft = firm.create(
+        "invoices", invoice_number=uuid.uuid4().hex, client=firm.client, currency="USD", status="draft", tax_rate=0
+    )  # fmt: skip
+    places: list[dict[str, Any]] = [
+        {"invoice": draft},
+        {"invoice": None, "client": None, "status": "canceled"},
+        {},
+    ]
+    detached, canceled, there = (firm.payment(**place) for place in places)
+    hidden, withdrawn = (firm.payment(**places[1]) for _ in range(2))
+    shown = {"type": "receipt", "client": firm.client, "invoice": firm.invoice, "visible_to_client": True}
+    for payment in (detached, canceled, there):
+        firm.create("documents", **shown, payment=payment)
+    firm.create("documents", **shown)
+    firm.create("documents", **shown | {"visible_to_client": False}, payment=hidden)
+    firm.create("documents", **shown, payment=withdrawn, withdrawn_at="2026-11-01T09:00:00Z")
+    keys = firm.rows.unapplied_keys()
+    assert {detached, canceled} <= set(keys)
+    assert not {there, hidden, withdrawn} & set(keys)
+    assert keys == sorted(keys)
+    seen = firm.rows.shown_receipts([detached, there, hidden, withdrawn])
+    assert sorted(row.payment for row in seen) == sorted([detached, there])
+    assert {(row.invoice, row.client) for row in seen} == {(firm.invoice, firm.client)}
+
+
 def test_a_refund_and_a_dispute_come_with_their_payment(firm: Firm) -> None:
     payment = firm.payment(transaction_id=stripe_id("pi"))
     named, disputed = stripe_id("re"), stripe_id("du")

@@ -127,6 +127,9 @@ class House(World):
             none = {"receipt": None, "receipt_says": None}
             sent = payment["invoice"] and self.stored(payment["invoice"])["sent_at"]
             payment |= receipt_columns(payment) if sent else none
+            for document in self.directus.table("documents").values():
+                if document["payment"] == payment["id"] and document["invoice"] != payment["invoice"]:
+                    document.update(visible_to_client=False, withdrawn_at=self.now().isoformat())
             return
         invoice = message["invoice"]
         self.stored(invoice)["pdf_status"] = "ready"

@@ -101,6 +101,51 @@ def test_a_payment_that_was_moved_to_a_draft_loses_its_receipt_within_the_hour()
     assert answer["checked"]["unapplied_payments"] == 0
 
 
+@pytest.mark.parametrize("status", ["succeeded", "canceled"])
+@pytest.mark.parametrize("place", ["none", "draft"])
+def test_a_receipt_that_a_client_still_sees_is_withdrawn_though_its_payment_names_none(
+    place: str, status: str
+) -> None:
+    """The next one could not be drawn, and then the payment was taken off its invoice."""
+    found = house()
+    (payment,) = found.payments()
+    shown = found.directus.put(
+        "documents", type="receipt", payment=payment["id"], invoice=INVOICE, client=payment["client"],
+        visible_to_client=True,
+    )  # fmt: skip
+    elsewhere = {"invoice": None, "client": None}
+    if place == "draft":
+        elsewhere = {"invoice": found.invoice("60.00", id=DRAFT, status="draft", sent_at=None)["id"]}
+    payment |= elsewhere | {"status": status}
+    assert outdated(found) == [(payment["id"], "render")]
+    found.work_off()
+    assert not shown["visible_to_client"]
+    assert outdated(found) == []
+    shown["visible_to_client"] = True
+    assert outdated(found) == [], "staff show it again after it was withdrawn"
+
+
+def test_a_receipt_of_an_invoice_that_is_a_draft_again_stays_with_its_client() -> None:
+    found = house()
+    (payment,) = found.payments()
+    payment |= receipt_columns(payment)
+    found.directus.put(
+        "documents", type="receipt", payment=payment["id"], invoice=INVOICE, client=payment["client"],
+        visible_to_client=True,
+    )  # fmt: skip
+    found.stored(INVOICE)["status"] = "draft"
+    assert outdated(found) == []
+
+
+def test_a_receipt_from_before_its_words_were_kept_is_not_said_to_be_untrue() -> None:
+    found = house()
+    (payment,) = found.payments()
+    for says, sentence in ((None, "looked at once"), ("something else", "was moved there")):
+        payment |= receipt_columns(payment) | {"receipt_says": says}
+        (entry,) = [one for one in found.run().as_json()["repaired"] if one["kind"] == "receipt_outdated"]
+        assert sentence in entry["detail"]
+
+
 def test_money_that_was_entered_on_a_draft_is_left_alone() -> None:
     found = house()
     (payment,) = found.payments()

@@ -29,6 +29,7 @@ from billing.core.reconciliation import (
     NoticeRow,
     OpenAttempt,
     ReversalRow,
+    ShownReceipt,
     UnreadableRow,
 )
 from billing.core.reminders import NoticeStatus
@@ -71,7 +72,14 @@ class ReconcileRows(Protocol):
         ...
 
     def unapplied_keys(self) -> list[str]:
-        """Money received or on its way that belongs to no invoice, and payments there or on a draft that name a receipt."""
+        """Money received or on its way that belongs to no invoice; payments there or on a draft that have a receipt.
+
+        They name it, or their client sees it.
+        """
+        ...
+
+    def shown_receipts(self, payments: Sequence[str]) -> list[ShownReceipt]:
+        """The receipts of these payments that clients see."""
         ...
 
     def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
@@ -140,6 +148,15 @@ _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
 _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
 _ON_NONE: dict[str, object] = {"invoice": {"_null": True}}
 _ON_A_DRAFT: dict[str, object] = {"invoice": {"status": {"_eq": "draft"}}}
+_OF_NONE, _OF_A_DRAFT = {"payment": _ON_NONE}, {"payment": _ON_A_DRAFT}
+#: One that was withdrawn before is staff's to show again.
+_SHOWN: dict[str, object] = {
+    "_and": [
+        {"type": {"_eq": "receipt"}},
+        {"visible_to_client": {"_eq": True}},
+        {"withdrawn_at": {"_null": True}},
+    ]
+}
 _UNAPPLIED = {
     "_or": [
         {"_and": [_ON_NONE, {"status": {"_in": ["processing", "succeeded"]}}]},
@@ -214,8 +231,18 @@ class DirectusReconcileRows:
         return self._keys("payments", {"_and": [_OF_STRIPE, _touched(since)]})
 
     def unapplied_keys(self) -> list[str]:
-        """Money received or on its way that belongs to no invoice, and payments there or on a draft that name a receipt."""
-        return self._keys("payments", _UNAPPLIED)
+        """Money received or on its way that belongs to no invoice; payments there or on a draft that have a receipt."""
+        detached = {"_and": [{"payment": {"_nnull": True}}, _SHOWN, {"_or": [_OF_NONE, _OF_A_DRAFT]}]}
+        shown = self._client.read_many("documents", filter=detached, fields=("payment",), sort=("id",))
+        return sorted({*self._keys("payments", _UNAPPLIED), *(key_of(row["payment"]) for row in shown)})
+
+    def shown_receipts(self, payments: Sequence[str]) -> list[ShownReceipt]:
+        """The receipts of these payments that clients see."""
+        rows = self._by("documents", "payment", payments, ("payment", "invoice", "client"), _SHOWN)
+        return [
+            ShownReceipt(key_of(row["payment"]), key_of(row["invoice"]), key_of(row["client"]))
+            for row in rows
+        ]
 
     def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
         """These payment rows."""

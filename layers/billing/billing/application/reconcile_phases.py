@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from billing.adapters.reconcile_ports import DeadLetters, StripeRecords
     from billing.adapters.reconcile_rows import ReconcileRows
     from billing.core.ledger import Payment
-    from billing.core.reconciliation import DocumentRow, OpenAttempt, ReversalRow
+    from billing.core.reconciliation import DocumentRow, OpenAttempt, ReversalRow, ShownReceipt
     from billing.core.stripe_objects import BalanceTransaction, StripeDispute, StripeRefund, UndeliveredEvent
 
 #: Records in a page; where Stripe is asked about each of them; and between two looks at the clock where it may be asked.
@@ -330,7 +331,8 @@ class Phases:
         care = Care("unapplied_payments")
         for keys in _behind(self._rows.unapplied_keys(), after, PAGE, scope.first):
             payments, unreadable = readable(self._rows.payments(keys))
-            differences = care.compare(payments, _id_of, _compare_unapplied)
+            shown = self._rows.shown_receipts(keys)
+            differences = care.compare(payments, _id_of, partial(_compare_unapplied, shown=shown))
             number = sum(map(is_unapplied, payments))
             yield Page(keys[-1], [*unreadable, *differences], {"unapplied_payments": number})
 
@@ -423,9 +425,9 @@ def _passed(events: Iterable[UndeliveredEvent], after: str | None) -> Iterator[U
     yield from before
 
 
-def _compare_unapplied(payments: Sequence[Payment]) -> list[Difference]:
+def _compare_unapplied(payments: Sequence[Payment], *, shown: Sequence[ShownReceipt]) -> list[Difference]:
     found: list[Difference] = []
     for payment in payments:
         found += [report_unapplied(payment)] if is_unapplied(payment) else []
-        found += compare_detached(payment)
+        found += compare_detached(payment, shown)
     return found

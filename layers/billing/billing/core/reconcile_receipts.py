@@ -8,9 +8,11 @@ from billing.core.receipts_due import is_outdated, without_receipt
 from billing.core.reconciliation import GRACE, Difference, Recompute, RenderReceipt, ids_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from billing.core.ledger import Ledger, Payment
+    from billing.core.reconciliation import ShownReceipt
 
 
 def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
@@ -36,27 +38,38 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
         f"A payment on invoice {invoice.invoice_number} was moved there, or its amount or day was corrected, and its"
         " receipt says something else; if another cannot be drawn, the payment's receipt_error says why."
     )
+    unknown = (
+        f"The receipt of a payment on invoice {invoice.invoice_number} was made before it was kept what a receipt says; it"
+        " is looked at once."
+    )
     repair = Recompute(invoice.id)
     return [
         Difference("receipt_missing", text, ids_of(invoice=invoice.id, payment=payment.id), repair)
         for payment in settled
         if payment.id in missing and payment.client == invoice.client
     ] + [
-        Difference("receipt_outdated", untrue, ids_of(invoice=invoice.id, payment=payment.id), repair)
+        Difference(
+            "receipt_outdated",
+            unknown if payment.receipt_says is None else untrue,
+            ids_of(invoice=invoice.id, payment=payment.id),
+            repair,
+        )
         for payment in settled
         if is_outdated(payment)
     ]
 
 
-def compare_detached(payment: Payment) -> list[Difference]:
-    """A payment on no invoice, or on a draft, that still names the receipt of the invoice it was on.
+def compare_detached(payment: Payment, shown: Iterable[ShownReceipt]) -> list[Difference]:
+    """A payment on no invoice, or on a draft, while it names, or a client sees, a receipt of the invoice it was on.
 
-    Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so.
+    Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so. One whose
+    next receipt could not be drawn names none, so the receipts that are `shown` are asked as well.
     """
-    if not is_outdated(payment):
+    place = payment.invoice, payment.client
+    seen = any(row.payment == payment.id and (row.invoice, row.client) != place for row in shown)
+    if not seen and not is_outdated(payment):
         return []
     moved = "was taken off its invoice" if payment.invoice is None else "was moved to a draft"
-    text = (
-        f"A payment of {payment.amount} {moved} and still names the receipt for the invoice that it was on."
-    )
+    left = "its client still sees" if seen else "it still names"
+    text = f"A payment of {payment.amount} {moved}, and {left} the receipt for the invoice that the payment was on."
     return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]
