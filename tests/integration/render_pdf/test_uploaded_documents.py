@@ -16,9 +16,9 @@ from billing.adapters.http import Urllib3Transport
 from billing.application.deliver_document import DocumentDelivery
 from billing.core.document_plan import PlannedDocument, UnfinishedDocument
 from billing.core.printed_invoice import DocumentIdentity
-from billing.errors import DirectusRejected, UpstreamUnavailable
+from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 from local.seed import seed_id
-from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
+from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, another, running
 from tests.unit.render_pdf.fakes import Crash, Effects, FakeUnfinished
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 300
@@ -222,6 +222,40 @@ def test_what_is_lost_is_uploaded_again(cloud: Cloud, lose: Callable[[Cloud], No
     lose(cloud)
     (cloud.directus.admin.call("DELETE", f"/items/documents/{cloud.planned.identity.document_id}"))
     cloud.deliver()
+    cloud.is_whole()
+
+
+def test_a_directus_that_takes_no_file_so_long_says_so_and_nothing_waits_for_it(cloud: Cloud) -> None:
+    """As a new file, and in the place of one that is there, which stays as it was."""
+    short = b"%PDF short"
+    with another(cloud.directus, {"FILES_MAX_UPLOAD_SIZE": "10kb"}) as small:
+        client = DirectusClient(small.url, ServiceToken(), Urllib3Transport(), sleep=lambda _: None)
+        narrow = replace(cloud, files=replace(cloud.files, uploads=client))
+        for _ in range(2):
+            with pytest.raises(Unprocessable) as refusal:
+                narrow.deliver()
+            assert refusal.value.code == "upload_refused"
+            assert cloud.unfinished.objects == {}
+            # Directus removes what it has read by then as whoever sent it, and the functions may delete nothing.
+            assert len(cloud.stored[0].read_bytes()) == 10_240
+            named = f"/items/documents?filter[file][_eq]={cloud.file}"
+            assert cloud.directus.admin.call("GET", named) == []
+        narrow.deliver(short)
+        cloud.is_whole(short)
+        with pytest.raises(Unprocessable):
+            narrow.deliver(force=True)
+        cloud.is_whole(short)
+    cloud.deliver(force=True)
+    cloud.is_whole()
+
+
+def test_another_file_in_its_place_that_is_too_long_to_be_read_gives_way(cloud: Cloud) -> None:
+    cloud.deliver()
+    cloud.stored[0].write_bytes(bytes(2 * len(PDF)))
+    most = DirectusAssets(cloud.directus.url, ServiceToken(), Urllib3Transport(), maximum_bytes=len(PDF))
+    narrow = replace(cloud, files=replace(cloud.files, assets=most))
+    assert narrow.files.find(cloud.file) is None
+    narrow.deliver()
     cloud.is_whole()
 
 

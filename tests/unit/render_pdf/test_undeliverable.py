@@ -1,5 +1,6 @@
 """Documents whose bytes Directus does not take, or has as no document can be: uploaded, with small limits."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,12 +36,13 @@ class Token:
 class Disk:
     """Directus's `/files` and `/assets`. `takes` is `FILES_MAX_UPLOAD_SIZE` in bytes.
 
-    `keeps_the_row`: Directus may not remove the row of an upload that it refuses, where the role has no right to delete.
+    Of a new file that is longer it keeps the row and what it has read by then, because the functions may delete neither;
+    `removes` is a Directus where they may.
     """
 
     directus: FakeDirectus
     takes: int = MOST
-    keeps_the_row: bool = False
+    removes: bool = False
     contents: dict[str, bytes] = field(default_factory=dict)
     sent: list[tuple[str, int]] = field(default_factory=list)
 
@@ -52,8 +54,8 @@ class Disk:
         key = fields["id"] if method == "POST" else path.removeprefix("/files/")
         row = {**fields, "id": key, "type": content_type, "filesize": len(content)}
         if len(content) > self.takes:
-            if self.keeps_the_row:
-                rows[key] = row
+            if method == "POST" and not self.removes:
+                rows[key], self.contents[key] = row, content[: self.takes]
             message = f"Directus answered 413 CONTENT_TOO_LARGE to {method} {path}."
             raise DirectusRejected(message, directus_code="CONTENT_TOO_LARGE")
         rows[key], self.contents[key] = row, content
@@ -105,10 +107,10 @@ def test_another_file_that_is_too_long_to_be_read_gives_way_to_the_document() ->
     assert (firm.invoice["pdf_status"], len(firm.documents)) == ("ready", 1)
 
 
-@pytest.mark.parametrize("keeps_the_row", [False, True])
-def test_a_document_that_directus_takes_no_file_of_is_said_on_its_invoice(*, keeps_the_row: bool) -> None:
+@pytest.mark.parametrize("removes", [False, True])
+def test_a_document_that_directus_takes_no_file_of_is_said_on_its_invoice(*, removes: bool) -> None:
     firm = office()
-    disk = Disk(firm.directus, takes=10, keeps_the_row=keeps_the_row)
+    disk = Disk(firm.directus, takes=10, removes=removes)
     render = uploading(firm, disk)
     for _ in range(2):
         firm.invoice.update(pdf_status="pending", pdf_error=None)
@@ -116,11 +118,14 @@ def test_a_document_that_directus_takes_no_file_of_is_said_on_its_invoice(*, kee
         assert firm.invoice["pdf_status"] == "failed"
         assert firm.invoice["pdf_error"].startswith(REFUSED)
         assert "FILES_MAX_UPLOAD_SIZE" in firm.invoice["pdf_error"]
-        assert (firm.documents, firm.unfinished.objects, disk.contents) == ([], {}, {})
+        assert (firm.documents, firm.unfinished.objects) == ([], {})
     disk.takes = MOST
     render.render_invoice(INVOICE)
     assert (firm.invoice["pdf_status"], firm.invoice["pdf_error"]) == ("ready", None)
-    assert len(disk.contents) == len(firm.documents) == 1
+    ((file, content),) = disk.contents.items()
+    (document,) = firm.documents
+    assert (document["file"], document["sha256"]) == (file, hashlib.sha256(content).hexdigest())
+    assert content.endswith(b"black")
 
 
 def test_one_that_was_left_behind_and_is_not_taken_holds_up_no_other() -> None:
@@ -137,7 +142,8 @@ def test_one_that_was_left_behind_and_is_not_taken_holds_up_no_other() -> None:
     uploading(firm, disk).render_invoice(INVOICE)
     assert [length > 50 for _, length in disk.sent] == [True, False]
     assert (firm.invoice["pdf_status"], firm.unfinished.objects) == ("ready", {})
-    assert len(disk.contents) == len(firm.documents) == 1
+    (document,) = firm.documents
+    assert disk.contents[document["file"]].endswith(b"black")
 
 
 def test_any_other_refusal_of_an_upload_stays_one_for_the_administrator() -> None:

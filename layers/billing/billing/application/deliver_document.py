@@ -80,9 +80,10 @@ class DocumentDelivery:
         now: it becomes the newest again (`bring_forward`). `force` draws again what is there already (same content,
         same ids). Return whether it is the first version, so that no newer rows can have been drawn before it.
         """
-        stored = None if force else self.files.find(planned.identity.file_id)
-        # Bytes that are not those the row says are nobody's work any more: what a crash has left was finished before.
-        if stored is not None and stored.sha256 and _says(existing, stored.sha256):
+        # Bytes that no row speaks of prove nothing: of an upload that it refused Directus keeps what it had read by then.
+        stored = None if force or existing is None else self.files.find(planned.identity.file_id)
+        # Those that are not what the row says are nobody's work any more: what a crash has left was finished before.
+        if stored is not None and existing is not None and stored.sha256 == existing.sha256:
             self.files.ensure_row(planned, stored)
             version = self._name(planned, existing, stored.sha256)
             self._make_current(planned, existing)
@@ -215,8 +216,3 @@ def lies_in_its_rows(error: BillingError) -> bool:
 def told_to_staff(error: BillingError) -> str:
     """The reason as it is written on the row; the log is told less (`NotDrawn`)."""
     return error.for_staff if isinstance(error, NotDrawn) else error.detail
-
-
-def _says(existing: DocumentRow | None, sha256: str) -> bool:
-    """Whether the `documents` row, if there is one, speaks of these bytes."""
-    return existing is None or existing.sha256 == sha256
