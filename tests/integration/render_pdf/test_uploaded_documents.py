@@ -197,10 +197,11 @@ class Forgetful(DirectusDocumentRecords):
         super().__init__(client)
         self._effect = effect
 
-    def create_document(self, row: Mapping[str, object]) -> None:
-        super().create_document(row)
+    def create_document(self, row: Mapping[str, object]) -> bool:
+        is_made = super().create_document(row)
         if self._effect == "create documents":
             raise Crash(self._effect)
+        return is_made
 
 
 def lose_the_bytes(cloud: Cloud) -> None:

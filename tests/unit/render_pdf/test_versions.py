@@ -79,6 +79,43 @@ def test_an_invoice_whose_content_comes_back_has_its_first_document_as_the_newes
     assert firm.directus.effects.done == ["update invoices"]
 
 
+def test_who_meets_its_own_document_though_there_was_none_looks_whether_the_rows_have_changed() -> None:
+    """Another worker has made it meanwhile: nothing says that this one was in time."""
+    firm = office()
+    running: list[str] = []
+
+    def made_and_changed(about_to: str) -> None:
+        if about_to == "create documents" and not running:
+            running.append(about_to)
+            firm.render.render_invoice(INVOICE)
+            firm.directus.firm["accent_color"] = "#005533"
+
+    firm.directus.effects.before = made_and_changed
+    firm.render.render_invoice(INVOICE)
+    assert versions(firm) == [1, 2]
+
+
+def test_who_brings_a_document_forward_looks_whether_the_rows_have_changed_again() -> None:
+    firm = office()
+    for colour in ("", "#005533"):
+        firm.directus.firm["accent_color"] = colour
+        firm.render.render_invoice(INVOICE)
+    firm.directus.firm["accent_color"] = ""
+    running: list[str] = []
+
+    def changed_again(about_to: str) -> None:
+        if about_to == "update documents" and not running:
+            running.append(about_to)
+            firm.directus.firm["accent_color"] = "#101010"
+            firm.render.render_invoice(INVOICE)
+
+    firm.directus.effects.before = changed_again
+    firm.render.render_invoice(INVOICE)
+    third = firm.documents[2]
+    assert (newest(firm), len(firm.documents)) == (third, 3)
+    assert versions(firm) == [2, 4, 5]
+
+
 def test_a_version_that_is_held_by_a_row_of_another_invoice_is_passed_over() -> None:
     """An administrator has put a document elsewhere: it keeps its key."""
     firm = office()

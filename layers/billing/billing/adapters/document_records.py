@@ -94,8 +94,8 @@ class DocumentRecords(Protocol):
         """Write columns of a `directus_files` row that this user has made."""
         ...
 
-    def create_document(self, row: Mapping[str, object]) -> None:
-        """Create a `documents` row; one with the same id stays as it is.
+    def create_document(self, row: Mapping[str, object]) -> bool:
+        """Create a `documents` row and return True; False where one with the same id is there, which stays as it is.
 
         `RecordNotUnique` if another document has this version.
         """
@@ -216,7 +216,7 @@ class DirectusDocumentRecords:
         """Write columns of a `directus_files` row."""
         self._rows.update("directus_files", file, changes)
 
-    def create_document(self, row: Mapping[str, object]) -> None:
+    def create_document(self, row: Mapping[str, object]) -> bool:
         """Create a `documents` row; its id follows from its content, so a taken id is this very document.
 
         Which of the two unique values was taken is asked, not read from the refusal: where both are, either is named.
@@ -226,6 +226,8 @@ class DirectusDocumentRecords:
         except RecordNotUnique:
             if self._rows.read_one("documents", str(row["id"]), ("id",)) is None:
                 raise
+            return False
+        return True
 
     def update_document(self, document: str, changes: Mapping[str, object]) -> None:
         """Write columns of a `documents` row."""

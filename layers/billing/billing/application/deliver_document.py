@@ -78,25 +78,26 @@ class DocumentDelivery:
 
         `planned.version` is the one after every version there is. A document that is there already is what the rows say
         now: it becomes the newest again (`bring_forward`). `force` draws again what is there already (same content,
-        same ids). Return whether it is the first version, so that no newer rows can have been drawn before it.
+        same ids). Return whether it is the first version and the only one, so that nobody can have drawn newer rows
+        before.
         """
         # Bytes that no row speaks of prove nothing: of an upload that it refused Directus keeps what it had read by then.
         stored = None if force or existing is None else self.files.find(planned.identity.file_id)
         # Those that are not what the row says are nobody's work any more: what a crash has left was finished before.
         if stored is not None and existing is not None and stored.sha256 == existing.sha256:
             self.files.ensure_row(planned, stored)
-            version = self._name(planned, existing, stored.sha256)
+            is_first = self._name(planned, existing, stored.sha256)
             self._make_current(planned, existing)
-            return version == 1
+            return is_first
         pdf = draw()
         self._look_for_missing_glyphs(planned, pdf)
         document = UnfinishedDocument(subject, planned, pdf.content, pdf.sha256)
         self.unfinished.keep(document)
         self._write(document)
-        version = self._name(planned, existing, pdf.sha256)
+        is_first = self._name(planned, existing, pdf.sha256)
         self.unfinished.forget(document)
         self._make_current(planned, existing)
-        return version == 1
+        return is_first
 
     def bring_forward(self, document: DocumentRow, document_type: str, subject: str, following: int) -> None:
         """Make a document that is there the current one of its invoice or payment again.
@@ -147,26 +148,29 @@ class DocumentDelivery:
             return False
         return True
 
-    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> int:
-        """Write the `documents` row, the last of the document's own; return its version."""
+    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> bool:
+        """Write the `documents` row, the last of the document's own; return whether it is the first and only version."""
         if existing is None:
             return self._create(planned, sha256)
         if (existing.sha256, existing.file) != (sha256, planned.identity.file_id):
             changes = {"sha256": sha256, "file": planned.identity.file_id}
             self.records.update_document(existing.id, changes)
-        return existing.version
+        return existing.version == 1 and planned.version == existing.version + 1
 
-    def _create(self, planned: PlannedDocument, sha256: str) -> int:
-        """Directus lets a version be there once: who comes second has the next one."""
+    def _create(self, planned: PlannedDocument, sha256: str) -> bool:
+        """Directus lets a version be there once: who comes second has the next one.
+
+        Who meets this very document, made by another worker meanwhile, was not the first, whatever its version is.
+        """
         for _ in range(_VERSIONS_TRIED):
             try:
-                self.records.create_document(planned.document_row(sha256))
+                is_made = self.records.create_document(planned.document_row(sha256))
             except RecordNotUnique:
                 # Not only what is read: a row that somebody has put on another invoice still holds its version.
                 following = max(next_version(self.records.documents_like(planned)), planned.version + 1)
                 planned = replace(planned, version=following)
             else:
-                return planned.version
+                return is_made and planned.version == 1
         raise _versions_taken(planned.type, planned.identity.document_id)
 
     def _make_current(self, planned: PlannedDocument, existing: DocumentRow | None) -> None:
