@@ -5,6 +5,7 @@ attachments, metadata and everything that is forbidden outright.
 """
 
 import io
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pikepdf
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it ships no types
+from PIL import Image
 
 #: Namespaces whose properties PDF/A knows without being told.
 _KNOWN = {
@@ -26,6 +28,7 @@ _KNOWN = {
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _SCHEMA = "{http://www.aiim.org/pdfa/ns/schema#}"
 _PROPERTY = "{http://www.aiim.org/pdfa/ns/property#}"
+_COMPONENTS = {"/DeviceGray": 1, "/DeviceRGB": 3, "/DeviceCMYK": 4}
 _FORBIDDEN_ACTIONS = {
     "/Launch", "/Sound", "/Movie", "/ResetForm", "/ImportData", "/Hide", "/SetOCGState", "/Rendition", "/Trans",
     "/GoTo3DView", "/JavaScript",
@@ -133,6 +136,26 @@ def _of_a_picture(image: Any) -> Iterator[str]:
         yield "6.2.8: a picture with alternates"
     if image.get("/ColorSpace") == "/DeviceCMYK":
         yield "6.2.4.3: a picture in CMYK beside an output intent for RGB"
+    declared, written = _declared(image), _written(image)
+    if declared != written:
+        yield f"ISO 32000-1 8.9.5: a picture declares {declared} and holds {written}"
+
+
+def _declared(image: Any) -> tuple[int, ...]:
+    """Of a JPEG its width, height and components; of other pictures their length in bytes."""
+    width, height = int(image.get("/Width", 0)), int(image.get("/Height", 0))
+    components = _COMPONENTS.get(str(image.get("/ColorSpace")), 0)
+    if image.get("/Filter") == "/DCTDecode":
+        return width, height, components
+    bits = width * components * int(image.get("/BitsPerComponent", 0))
+    return (math.ceil(bits / 8) * height,)
+
+
+def _written(image: Any) -> tuple[int, ...]:
+    if image.get("/Filter") == "/DCTDecode":
+        with Image.open(io.BytesIO(image.read_raw_bytes()), formats=("JPEG",)) as jpeg:
+            return *jpeg.size, len(jpeg.getbands())
+    return (len(image.read_bytes()),)
 
 
 def _of_the_attachments(pdf: Any) -> Iterator[str]:

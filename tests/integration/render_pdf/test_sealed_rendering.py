@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pikepdf
 import pypdf
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
 from billing.errors import NotDrawn, Unprocessable
+from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -135,6 +137,52 @@ def test_a_bad_logo_is_refused_with_a_reason(renderer: WeasyPrintRenderer, logo:
 def test_a_raster_logo_is_drawn(renderer: WeasyPrintRenderer, logo: Logo) -> None:
     pdf = renderer.render_invoice(ordinary(), logo).content
     assert len(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].images) == 1
+
+
+def of_mode(mode: str, **saved: int) -> Logo:
+    """A picture whose shades go evenly from black to white."""
+    content = io.BytesIO()
+    shades = Image.new("I", (16, 16))
+    shades.putdata([257 * shade for shade in range(256)])
+    grey = Image.new("L", (16, 16))
+    grey.putdata(range(256))
+    picture = shades.convert("I;16") if mode == "I;16" else grey.convert(mode)
+    picture.save(content, "PNG", **saved)
+    return Logo(content.getvalue(), "image/png")
+
+
+def pictures_of(content: bytes) -> list[Image.Image]:
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        assert [defect for defect in archival_pdf.defects(pdf) if "picture" in defect] == []
+        return [
+            pikepdf.PdfImage(image).as_pil_image()
+            for image in pdf.objects
+            if isinstance(image, pikepdf.Stream) and image.get("/Subtype") == "/Image"
+        ]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_logo_of_every_kind_of_png_is_written_as_declared(renderer: WeasyPrintRenderer, mode: str) -> None:
+    pictures = pictures_of(renderer.render_invoice(ordinary(), of_mode(mode)).content)
+    assert {picture.size for picture in pictures} == {(16, 16)}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "inside an SVG"])
+def test_a_grey_of_16_bits_keeps_its_shades(renderer: WeasyPrintRenderer, *, inside: bool) -> None:
+    logo = of_mode("I;16")
+    (picture,) = pictures_of(
+        renderer.render_invoice(ordinary(), svg(carried(logo.content)) if inside else logo).content
+    )
+    assert picture.convert("L").tobytes() == bytes(range(256))
+
+
+def test_the_transparent_shade_of_16_bits_stays_transparent_and_no_other(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    content = renderer.render_invoice(ordinary(), of_mode("I;16", transparency=257 * 200)).content
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        (image,) = (each for each in pdf.pages[0].Resources.XObject.values() if each.Subtype == "/Image")
+        assert list(image.SMask.read_bytes()) == [0 if shade == 200 else 255 for shade in range(256)]
 
 
 def test_one_hostile_logo_does_not_stick_to_the_next_invoice(forgetful_renderer: WeasyPrintRenderer) -> None:

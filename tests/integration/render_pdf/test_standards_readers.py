@@ -6,6 +6,7 @@ from typing import Any
 
 import pikepdf
 import pytest
+from PIL import Image
 
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from tests.integration.render_pdf import archival_pdf, tagged_pdf
@@ -33,6 +34,28 @@ def font(pdf: Any) -> Any:
 def picture(pdf: Any) -> Any:
     image = pdf.make_indirect(pikepdf.Stream(pdf, b"", Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Image))
     pdf.pages[0].Resources.XObject["/Spoilt"] = image
+    return image
+
+
+def drawn(pdf: Any, content: bytes) -> Any:
+    """A grey picture, 6 wide and 4 high, of 8 bits."""
+    image = picture(pdf)
+    image.write(content)
+    for name, value in {"Width": 6, "Height": 4, "BitsPerComponent": 8}.items():
+        image[f"/{name}"] = value
+    image["/ColorSpace"] = pikepdf.Name("/DeviceGray")
+    return image
+
+
+def grey(pdf: Any) -> Any:
+    return drawn(pdf, bytes(24))
+
+
+def jpeg(pdf: Any) -> Any:
+    content = io.BytesIO()
+    Image.new("L", (6, 4)).save(content, "JPEG")
+    image = drawn(pdf, b"")
+    image.write(content.getvalue(), filter=pikepdf.Name.DCTDecode)
     return image
 
 
@@ -119,6 +142,12 @@ ARCHIVE: list[tuple[str, Callable[[Any], None], str]] = [
      "6.6.2.3: a property of urn:factur-x"),
     ("a picture to be interpolated", lambda pdf: picture(pdf).__setitem__("/Interpolate", True), "6.2.8"),
     ("a picture in CMYK", lambda pdf: picture(pdf).__setitem__("/ColorSpace", pikepdf.Name("/DeviceCMYK")), "6.2.4.3"),
+    ("a grey that declares three colours", lambda pdf: grey(pdf).__setitem__("/ColorSpace", pikepdf.Name("/DeviceRGB")),
+     "ISO 32000-1 8.9.5: a picture declares (72,) and holds (24,)"),
+    ("a picture that ends too early", lambda pdf: grey(pdf).__setitem__("/Height", 5),
+     "ISO 32000-1 8.9.5: a picture declares (30,) and holds (24,)"),
+    ("another kind of JPEG", lambda pdf: jpeg(pdf).__setitem__("/ColorSpace", pikepdf.Name("/DeviceRGB")),
+     "ISO 32000-1 8.9.5: a picture declares (6, 4, 3) and holds (6, 4, 1)"),
     ("not associated", lambda pdf: drop("/AF")(pdf.Root), "6.8: the attached files"),
     ("no relationship", lambda pdf: drop("/AFRelationship")(pdf.Root.AF[0]), "6.8: a file specification"),
     ("no date", lambda pdf: drop("/ModDate")(pdf.Root.AF[0].EF.F.Params), "6.8: an attached file"),
@@ -151,6 +180,11 @@ def test_the_reader_of_archives_names(
 ) -> None:
     found = archival_pdf.defects(spoilt(sound, spoil))
     assert any(each.startswith(defect) for each in found), (what, found)
+
+
+@pytest.mark.parametrize("whole", [grey, jpeg])
+def test_a_whole_picture_is_no_defect(sound: bytes, whole: Callable[[Any], None]) -> None:
+    assert archival_pdf.defects(spoilt(sound, whole)) == []
 
 
 def test_a_sound_one_stays_sound_when_it_is_saved_again(sound: bytes) -> None:

@@ -8,13 +8,15 @@ import io
 from urllib.parse import unquote
 from urllib.request import OpenerDirector
 
-from PIL import Image
+from PIL import Image, ImageChops
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from billing.adapters.logo_check import MAX_PIXELS
 from billing.core.printed_invoice import Logo
 
 _CARRIED = {"data:image/png;base64": "image/png", "data:image/jpeg;base64": "image/jpeg"}
+#: Of 65,536 shades become 256, evenly: 65,535 is 255.
+_SHADES_IN_ONE = 257
 
 
 class SealedFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint ships no types
@@ -57,15 +59,44 @@ def _carried(url: str) -> Logo | None:
 
 
 def _in_rgb(asset: Logo) -> Logo:
-    """The picture without the colours of a printing press: PDF/A allows one kind, and the output intent is sRGB."""
-    if asset.media_type != "image/jpeg":
-        return asset
+    """The picture in a kind of colour that WeasyPrint writes as it is, and that PDF/A allows here."""
+    converted = None
     try:
-        with Image.open(io.BytesIO(asset.content), formats=("JPEG",)) as image:
-            if image.mode != "CMYK" or image.width * image.height > MAX_PIXELS:
-                return asset
-            converted = io.BytesIO()
-            image.convert("RGB").save(converted, "PNG")
+        with Image.open(io.BytesIO(asset.content), formats=("JPEG", "PNG")) as image:
+            if image.width * image.height <= MAX_PIXELS:
+                converted = _converted(image)
     except (OSError, ValueError, Image.DecompressionBombError):
         return asset  # a picture that cannot be read is WeasyPrint's to report
-    return Logo(converted.getvalue(), "image/png")
+    return asset if converted is None else Logo(converted, "image/png")
+
+
+def _converted(image: Image.Image) -> bytes | None:
+    """As PNG where the colours are not to be kept, else None.
+
+    PDF/A allows one kind of colour, and the output intent is sRGB: not those of a printing press. Of a grey of 16 bits
+    WeasyPrint declares thrice as much as it writes, or cuts off everything that is brighter than almost black.
+    """
+    if image.mode == "CMYK":
+        image = image.convert("RGB")
+    elif image.mode.startswith("I"):
+        image = _in_8_bits(image)
+    else:
+        return None
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """A grey of 16 bits, white staying white; the one shade that a PNG may name as transparent stays so, too."""
+    grey = image.convert("I")
+    converted = grey.point(lambda shade: shade / _SHADES_IN_ONE + 0.5).convert("L")
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        below, above = (
+            grey.point(lambda shade, sign=sign: shade * sign - transparent * sign) for sign in (1, -1)
+        )
+        # As a grey of 8 bits everything below 0 is 0, so that only the shade itself is 0 in both.
+        distance = ImageChops.lighter(below.convert("L"), above.convert("L"))
+        converted.putalpha(distance.point(lambda away: 255 if away else 0))
+    return converted
