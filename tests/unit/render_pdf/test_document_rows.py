@@ -38,6 +38,25 @@ def test_control_characters_and_direction_marks_never_reach_the_paper() -> None:
     assert facts_from_row(invoice).ledger.invoice_number == "AB"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
+def test_whatever_ends_a_line_is_a_line_feed_and_within_one_line_a_blank(end: str) -> None:
+    text = f" PS{end}NEL {end}\tVT\u00a0x"
+    assert (
+        line_from_row(line("a", amount="1", description=text), "USD").description == "PS\nNEL \n\tVT\u00a0x"
+    )
+    firm, _ = firm_from_row(FIRM | {"name": text, "legal_name": text, "footer": text, "bank_details": text})
+    assert (firm.name, firm.legal_name) == ("PS NEL VT\u00a0x", "PS NEL VT\u00a0x")
+    assert (firm.footer, firm.bank_details) == ("PS\nNEL \n\tVT\u00a0x", "PS\nNEL \n\tVT\u00a0x")
+    client = client_from_row({"name": text, "address": {"line1": text}})
+    assert (client.name, client.address.lines) == ("PS NEL VT\u00a0x", ("PS NEL VT\u00a0x",))
+    assert client_from_row({"name": "A", "address": text}).address.lines == ("PS", "NEL", "VT\u00a0x")
+    invoice = {"id": "i", "client": "c", "currency": "USD", "status": "sent", "invoice_number": text,
+               "matter_name": text, "client_message": text}  # fmt: skip
+    facts = facts_from_row(invoice)
+    assert (facts.ledger.invoice_number, facts.matter_name) == ("PS NEL VT\u00a0x", "PS NEL VT\u00a0x")
+    assert facts.client_message == "PS\nNEL \n\tVT\u00a0x"
+
+
 def test_an_address_may_be_parts_text_or_absent() -> None:
     parts = {
         "line1": "1 Road",

@@ -1,6 +1,7 @@
 """Rows that are printed, parsed once at the edge into the values of `core`.
 
-Text is cleaned here: control characters have no place on paper and would break the PDF's metadata.
+Text is cleaned here: control characters have no place on paper and would break the PDF's metadata. Of those that mean
+a new line one remains, the line feed; what is one line (`Line`: names, numbers) has none.
 What cannot be read is refused as in `rows`.
 """
 
@@ -44,57 +45,69 @@ from billing.core.receipts_due import printed_method
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
+#: Everything that ends a line, as text comes from word processors (VT), old Macs (CR), printers (FF) and mainframes (NEL).
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+#: Blanks that may be joined: a no-break space is no such blank.
+_BLANKS = re.compile("[ \t\n]+")
+
+
 def _clean(value: Any) -> Any:
     if value is None:
         return ""
-    return _UNPRINTABLE.sub("", value.replace("\r\n", "\n")).strip() if isinstance(value, str) else value
+    return _UNPRINTABLE.sub("", _LINE_END.sub("\n", value)).strip() if isinstance(value, str) else value
+
+
+def _clean_line(value: Any) -> Any:
+    cleaned = _clean(value)
+    return _BLANKS.sub(" ", cleaned) if isinstance(cleaned, str) else cleaned
 
 
 type Text = Annotated[str, BeforeValidator(_clean)]
+type Line = Annotated[str, BeforeValidator(_clean_line)]
 
 
 class _FactsRow(RowModel):
     issue_date: dt.date | None = None
-    matter_number: Text = ""
-    matter_name: Text = ""
-    language: Text = ""
+    matter_number: Line = ""
+    matter_name: Line = ""
+    language: Line = ""
     client_message: Text = ""
-    tax_category: Text = ""
+    tax_category: Line = ""
     tax_exemption_reason: Text = ""
 
 
 class _AddressParts(RowModel):
-    line1: Text = ""
-    line2: Text = ""
-    city: Text = ""
-    state: Text = ""
-    postal_code: Text = ""
-    country: Text = ""
+    line1: Line = ""
+    line2: Line = ""
+    city: Line = ""
+    state: Line = ""
+    postal_code: Line = ""
+    country: Line = ""
 
 
 class _ClientRow(RowModel):
-    name: Text
+    name: Line
     address: Json = None
-    tax_id: Text = ""
-    language: Text = ""
+    tax_id: Line = ""
+    language: Line = ""
 
 
 class _FirmRow(RowModel):
     name: str
-    legal_name: Text = ""
+    legal_name: Line = ""
     address: Json = None
-    tax_id: Text = ""
-    email: Text = ""
-    phone: Text = ""
+    tax_id: Line = ""
+    email: Line = ""
+    phone: Line = ""
     logo: Key | None = None
     bank_details: Text = ""
     timezone: str
     currency: str
     language: str
     footer: Text = ""
-    country: Text = ""
-    electronic_invoice: Text = ""
-    accent_color: Text = ""
+    country: Line = ""
+    electronic_invoice: Line = ""
+    accent_color: Line = ""
 
 
 class _LineRow(RowModel):
@@ -102,8 +115,8 @@ class _LineRow(RowModel):
     sort: int | None = None
     kind: LineKind
     date: dt.date | None = None
-    timekeeper: Text = ""
-    task_code: Text = ""
+    timekeeper: Line = ""
+    task_code: Line = ""
     description: Text
     hours: Decimal | None = None
     rate: Decimal | None = None
@@ -116,9 +129,9 @@ class _PaymentDatesRow(RowModel):
 
 
 class _ReceivedRow(_PaymentDatesRow):
-    brand: Text = ""
-    bank_name: Text = ""
-    last4: Text = ""
+    brand: Line = ""
+    bank_name: Line = ""
+    last4: Line = ""
     receipt: Key | None = None
     receipt_error: Text = ""
     receipt_says: str | None = None
@@ -141,7 +154,7 @@ class _DocumentRow(RowModel):
 def facts_from_row(row: Row) -> InvoiceFacts:
     """Parse an `invoices` row read with the ledger's fields and the printed ones."""
     ledger = invoice_from_row(row)
-    ledger = replace(ledger, invoice_number=_clean(ledger.invoice_number))
+    ledger = replace(ledger, invoice_number=_clean_line(ledger.invoice_number))
     parsed = parse(_FactsRow, row, "invoices")
     return InvoiceFacts(ledger=ledger, **{name: getattr(parsed, name) for name in _FactsRow.model_fields})
 
@@ -162,7 +175,7 @@ def firm_from_row(row: Row) -> tuple[Letterhead, str | None]:
     accepted_currency(parsed.currency)
     electronic = parsed.electronic_invoice == "factur-x"
     letterhead = Letterhead(
-        name=_clean(parsed.name),
+        name=_clean_line(parsed.name),
         currency=parsed.currency.upper(),
         timezone=parsed.timezone,
         language=parsed.language,
@@ -256,10 +269,8 @@ def _address(value: Any, collection: str) -> PostalAddress:
     if value is None:
         return PostalAddress()
     if isinstance(value, str):
-        return PostalAddress(tuple(line for part in value.splitlines() if (line := _clean(part))))
+        return PostalAddress(tuple(line for part in _clean(value).split("\n") if (line := _clean_line(part))))
     if isinstance(value, dict):
         parts = parse(_AddressParts, value, collection)
-        return envelope_lines(
-            **{name: " ".join(getattr(parts, name).split()) for name in _AddressParts.model_fields}
-        )
+        return envelope_lines(**{name: getattr(parts, name) for name in _AddressParts.model_fields})
     raise unreadable(collection, "address")
