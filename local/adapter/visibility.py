@@ -3,6 +3,8 @@
 On AWS a queue's visibility is six times its worker's timeout (template.yaml), because Lambda keeps a throttled message
 and tries it again meanwhile. The emulator does not: it leaves the message invisible for the whole time. With the
 template's minutes one throttled moment would hold up an invoice of the local stack for six, a PDF for thirty.
+(`local/ministack_start.py` lets calls wait for room before the emulator throttles them, so this is for killed workers
+and for the worst of days.)
 `tests/unit/template/test_template.py` holds the template to AWS's rule.
 """
 
