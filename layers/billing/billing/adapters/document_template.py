@@ -24,7 +24,7 @@ from jinja2.bccache import Bucket
 
 from billing.adapters.qr_code import qr_code
 from billing.core.money import Money, exponent_of
-from billing.core.printed_invoice import LANGUAGES, PrintedInvoice
+from billing.core.printed_invoice import LANGUAGES, LineGroup, PrintedInvoice, PrintedLine
 from billing.core.printed_receipt import PrintedReceipt
 
 #: In minor units: amounts from here on (ten million dollars) need the wider number columns.
@@ -35,6 +35,20 @@ _FOOT_COLUMNS = 90
 _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 #: Unicode's kinds of letters that have a direction: left to right, right to left, and Arabic.
 _STRONG = ("L", "R", "AL")
+#: Average width of a letter in a table of lines, and that of the style sheet's columns, all in millimetres. The page is
+#: A4, the narrower one; the description has what the others leave.
+_LETTER_WIDTH = 1.6
+_PAGE_WIDTH, _CELL_PADDING, _DATE_WIDTH, _TIMEKEEPER_WIDTH = 172.0, 3.0, 23.5, 26.0
+#: Of hours, rate and amount: as usual, and where amounts are wide.
+_NUMBER_WIDTHS, _WIDE_NUMBER_WIDTHS = (13.0, 18.0, 26.0), (18.0, 27.0, 32.0)
+#: What a row takes besides its text, in printed lines.
+_ROW_PADDING = 0.5
+#: Up to this many printed lines a group stays on one page: a quarter of it is the most that may be left white.
+_SHORT_GROUP = 10
+#: From here on, a third of a page, a row may be broken, and bank details get a place of their own.
+_TALL_ROW, _LONG_BANK_DETAILS = 18, 12
+#: Letters that surely fit on a line of bank details between two other ways to pay.
+_BANK_COLUMNS = 34
 #: Lines that the style sheet has a foot for.
 _FOOT_ROOMS = (2, 5, 8)
 
@@ -81,12 +95,18 @@ class DocumentTemplate:
         locale = locale_of(printed.language)
         label = self.invoice_labels(locale.language)
         credit = printed.balance_due.minor < 0
+        wide = _widest(printed) >= _WIDE
         return self.invoice_template(locale).render(
             invoice=printed,
             label=label,
             language=str(locale).replace("_", "-"),
             title=self.title(printed),
-            wide=_widest(printed) >= _WIDE,
+            wide=wide,
+            short_groups={group.kind for group in printed.groups if is_short(group, wide=wide)},
+            tall_lines={
+                line.id for group in printed.groups for line in group.lines if is_tall(line, group, wide=wide)
+            },
+            has_long_bank_details=has_long_bank_details(printed.firm.bank_details),
             has_logo=printed.logo_sha256 is not None,
             foot_lines=foot_lines(printed.firm.footer),
             balance_label=label["credit_balance" if credit else "balance_due"],
@@ -206,8 +226,40 @@ def is_right_to_left(text: str) -> bool:
 
 def foot_lines(footer: str) -> int:
     """For how many lines each page's foot must have room: 2, 5 or 8; 0 where it has none for so much text."""
-    lines = sum(max(1, math.ceil(_columns(line) / _FOOT_COLUMNS)) for line in footer.splitlines())
+    lines = printed_lines(footer, _FOOT_COLUMNS)
     return next((room for room in _FOOT_ROOMS if lines <= room), 0)
+
+
+def has_long_bank_details(details: str) -> bool:
+    """Whether they may not fit beside the other ways to pay, on one page with them."""
+    return printed_lines(details, _BANK_COLUMNS) > _LONG_BANK_DETAILS
+
+
+def is_short(group: LineGroup, *, wide: bool) -> bool:
+    """Whether its lines are few and low enough to be kept on one page; an estimate, for A4."""
+    return sum(_row_height(line, group, wide=wide) for line in group.lines) <= _SHORT_GROUP
+
+
+def is_tall(line: PrintedLine, group: LineGroup, *, wide: bool) -> bool:
+    """Whether its row takes more than a third of a page, so that keeping it whole would leave much white; estimated."""
+    return _row_height(line, group, wide=wide) > _TALL_ROW
+
+
+def _row_height(line: PrintedLine, group: LineGroup, *, wide: bool) -> float:
+    """In printed lines: those of the description or of the timekeeper, whichever are more."""
+    hours, rate, amount = _WIDE_NUMBER_WIDTHS if wide else _NUMBER_WIDTHS
+    others = amount + group.has_hours * (hours + rate)
+    others += group.has_dates * _DATE_WIDTH + group.has_timekeepers * _TIMEKEEPER_WIDTH
+    description, timekeeper = (
+        int((width - _CELL_PADDING) / _LETTER_WIDTH) for width in (_PAGE_WIDTH - others, _TIMEKEEPER_WIDTH)
+    )
+    texts = ((f"{line.task_code} {line.description}", description), (line.timekeeper, timekeeper))
+    return _ROW_PADDING + max(printed_lines(text, columns) for text, columns in texts)
+
+
+def printed_lines(text: str, columns: int) -> int:
+    """How many lines a text takes where so many letters stand on one; an estimate."""
+    return sum(max(1, math.ceil(_columns(line) / columns)) for line in text.splitlines())
 
 
 def _columns(text: str) -> int:
