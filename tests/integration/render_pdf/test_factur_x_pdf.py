@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.electronic_invoice_xml import electronic_invoice_xml
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
+from billing.core.missing_glyphs import missing_characters
 from billing.core.printed_invoice import PrintedInvoice
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.electronic_samples import SAMPLES, invoice
@@ -50,6 +52,20 @@ def test_the_pdf_carries_its_invoice_and_says_so_where_factur_x_looks(renderer: 
                 "ConformanceLevel": "EN 16931",
             }  # fmt: skip
         assert archival_pdf.defects(pdf) == []
+
+
+def test_a_document_with_characters_that_no_font_has_is_no_factur_x(renderer: WeasyPrintRenderer) -> None:
+    rendered = renderer.render_invoice(replace(invoice(), client_message="\U00012031 \U00012000"), LOGO)
+    assert rendered.missing_glyphs == 2
+    assert missing_characters(rendered.content) == ("U+12000", "U+12031")
+    with pikepdf.open(io.BytesIO(rendered.content)) as pdf:
+        assert list(pdf.attachments) == []
+        assert "/AF" not in pdf.Root
+        assert b"factur-x" not in pdf.Root.Metadata.read_bytes()
+        missing = archival_pdf.xmp_of(pdf).iter("{urn:directus-legal-billing:missing-glyphs:1}characters")
+        assert [element.text for element in missing] == ["U+12000 U+12031"]
+    again = renderer.render_invoice(replace(invoice(), client_message="\U00012031 \U00012000"), LOGO)
+    assert again.content == rendered.content
 
 
 def test_factur_xs_own_reader_finds_the_invoice_and_its_profile(renderer: WeasyPrintRenderer) -> None:

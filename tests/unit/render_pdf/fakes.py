@@ -9,6 +9,7 @@ from billing.adapters.directus import Row
 from billing.adapters.document_store import StoredObject
 from billing.adapters.pdf_renderer import RenderedPdf
 from billing.core.document_plan import UnfinishedDocument
+from billing.core.missing_glyphs import noted
 from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import DirectusRejected, RecordNotUnique
@@ -172,7 +173,7 @@ class FakeUnfinished:
 
 @dataclass
 class FakeRenderer:
-    """Draws a line of text; `error` is raised instead, once set."""
+    """Draws a line of text; `error` is raised instead, once set. `boxes` are the characters that it has no font for."""
 
     drawn: list[PrintedInvoice] = field(default_factory=list)
     receipts: list[PrintedReceipt] = field(default_factory=list)
@@ -181,6 +182,7 @@ class FakeRenderer:
     template_version: str = "template 1"
     layer_version: str = "layer 1"
     ink: str = "black"
+    boxes: tuple[int, ...] = ()
 
     def title(self, printed: PrintedInvoice) -> str:
         return f"Invoice {printed.number}"
@@ -190,7 +192,8 @@ class FakeRenderer:
             raise self.error
         self.drawn.append(printed)
         self.logos.append(logo)
-        return RenderedPdf(f"%PDF {printed.number} {printed.total} in {self.ink}".encode())
+        said = f"%PDF {printed.number} {printed.total} in {self.ink}{noted(self.boxes)}"
+        return RenderedPdf(said.encode(), len(self.boxes))
 
     @property
     def receipt_version(self) -> str:
@@ -235,9 +238,13 @@ class FakeQueue:
 
 @dataclass
 class FakeFiles:
-    """Files that staff uploaded."""
+    """Files that staff uploaded, and the documents of the bucket `store`; `refusal` is raised instead, once set."""
 
+    store: FakeStore
     contents: dict[str, bytes] = field(default_factory=dict)
+    refusal: Exception | None = None
 
     def read(self, file: str) -> bytes:
-        return self.contents[file]
+        if self.refusal:
+            raise self.refusal
+        return self.contents[file] if file in self.contents else self.store.objects[f"{file}.pdf"]

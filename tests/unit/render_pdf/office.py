@@ -77,11 +77,12 @@ class Office:
 
 def office(**invoice: Any) -> Office:
     rows = directus(**invoice)
+    store = FakeStore(rows.effects)
     return Office(
         rows,
-        FakeStore(rows.effects),
+        store,
         FakeRenderer(),
         FakeInvoiceQueue(),
-        FakeFiles(),
+        FakeFiles(store),
         FakeUnfinished(rows.effects),
     )

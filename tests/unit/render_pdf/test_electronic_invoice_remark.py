@@ -1,5 +1,10 @@
-"""Where staff see why a PDF carries no electronic invoice: on the invoice, beside `ready`."""
+"""Where staff see what a PDF lacks, an electronic invoice or glyphs: on the invoice, beside `ready`."""
 
+import pytest
+
+from billing.core.missing_glyphs import missing_characters, noted, remark_on_boxes
+from billing.errors import Unprocessable
+from tests.unit.render_pdf.fakes import Crash
 from tests.unit.render_pdf.firm_rows import CLIENT, INVOICE
 from tests.unit.render_pdf.office import Office, office
 
@@ -54,3 +59,58 @@ def test_a_firm_that_wants_none_is_told_nothing() -> None:
         firm = electronic(electronic_invoice=choice, country=None, tax_id=None)
         firm.render.render_invoice(INVOICE)
         assert told(firm) == ("ready", None)
+
+
+BOXES = "The PDF prints 2 characters as boxes, because no font has them: U+0E01, U+12000."
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_characters_that_no_font_has_are_told_as_long_as_the_document_has_them(*, crash: bool) -> None:
+    firm = electronic(electronic_invoice=None)
+    firm.renderer.boxes = (0x12000, 0xE01)
+    if crash:
+        firm.directus.effects.die_after = "put object"
+        with pytest.raises(Crash):
+            firm.render.render_invoice(INVOICE)
+        firm.directus.effects.die_after = None
+    for _ in range(2):
+        firm.render.render_invoice(INVOICE)
+        assert told(firm) == ("ready", BOXES)
+    assert len(firm.renderer.drawn) == 1
+    firm.renderer.boxes = ()
+    firm.render.render_invoice(INVOICE, force=True)
+    assert told(firm) == ("ready", None)
+
+
+def test_with_boxes_the_electronic_invoice_is_missing_and_both_reasons_are_told() -> None:
+    firm = electronic()
+    firm.renderer.boxes = (0x12000, 0xE01)
+    firm.render.render_invoice(INVOICE)
+    lacks = " It carries no electronic invoice, which is for documents that show every character."
+    assert told(firm) == ("ready", BOXES + lacks)
+    firm.directus.firm["country"] = None
+    firm.render.render_invoice(INVOICE)
+    without = " The PDF carries no electronic invoice: the firm has no country (firm.country, two letters such as DE)."
+    assert told(firm) == ("ready", BOXES + without)
+
+
+def test_a_document_too_long_to_be_looked_at_again_stays_ready() -> None:
+    firm = electronic()
+    firm.render.render_invoice(INVOICE)
+    firm.files.refusal = Unprocessable("Too long.", code="file_too_large")
+    firm.render.render_invoice(INVOICE)
+    assert told(firm) == ("ready", None)
+
+
+def test_five_of_many_are_named() -> None:
+    seven = missing_characters(b"%PDF " + noted(range(0x12000, 0x12007)).encode())
+    assert len(seven) == 7
+    assert remark_on_boxes(seven, lacks_electronic_invoice=False) == (
+        "The PDF prints 7 characters as boxes, because no font has them: "
+        "U+12000, U+12001, U+12002, U+12003, U+12004 and others."
+    )
+    assert remark_on_boxes(seven[:1], lacks_electronic_invoice=False) == (
+        "The PDF prints a character as a box, because no font has it: U+12000."
+    )
+    assert missing_characters(b"%PDF") == ()
+    assert noted([]) == ""

@@ -40,7 +40,8 @@ class RenderedPdf:
     """The finished file.
 
     `missing_glyphs` counts the different characters that no font has: they are printed as boxes, and the file does not
-    claim to be PDF/A or PDF/UA, which want every glyph.
+    claim to be PDF/A or PDF/UA, which want every glyph, nor carries an electronic invoice, which wants PDF/A. It names
+    them itself (`core.missing_glyphs`).
     """
 
     content: bytes
@@ -180,6 +181,23 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
+class _Complaints(logging.Handler):
+    """What WeasyPrint reports: an error means that it left something out and went on, which an invoice must not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.errors: list[str] = []
+        #: Code points that no font has: WeasyPrint says so of each as often as it is drawn.
+        self.missing: set[int] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self.errors.append(record.getMessage())
+        elif str(record.msg).startswith(".notdef glyph"):
+            _, code_point = record.args if isinstance(record.args, tuple) else ()
+            self.missing.add(int(str(code_point)))
+
+
 class _Engine:
     """WeasyPrint behind its seal."""
 
@@ -216,16 +234,10 @@ class _Engine:
         content, failure, quote = b"", "", ""
         with _complaints() as complaints:
             try:
-                source = well_formed_html(html, self._fetcher) if well_formed else None
-                source = source or self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
-                document = source.render(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
-                claim(
-                    document.metadata,
-                    electronic=attached is not None,
-                    holds=lambda: not complaints.missing_glyphs,
-                )
-                attachments = [self._attachment(attached)] if attached else []
-                content = document.write_pdf(finisher=self._finish, attachments=attachments, **_OPTIONS)
+                content = self._drawn(html, style, complaints, well_formed=well_formed, attached=attached)
+                if attached and complaints.missing:
+                    # Known only now, and what has been drawn cannot be written again: its fonts are cut down already.
+                    content = self._drawn(html, style, complaints, well_formed=well_formed, attached=None)
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
@@ -234,7 +246,24 @@ class _Engine:
             failure, quote = "The document could not be drawn completely.", complaints.errors[0]
         if failure:
             raise NotDrawn(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
-        return RenderedPdf(content, complaints.missing_glyphs)
+        return RenderedPdf(content, len(complaints.missing))
+
+    def _drawn(
+        self,
+        html: str,
+        style: Any,
+        complaints: _Complaints,
+        *,
+        well_formed: bool,
+        attached: _AttachedInvoice | None,
+    ) -> bytes:
+        source = well_formed_html(html, self._fetcher) if well_formed else None
+        source = source or self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
+        document = source.render(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
+        claim(document.metadata, electronic=attached is not None, missing=lambda: complaints.missing)
+        attachments = [self._attachment(attached)] if attached else []
+        content: bytes = document.write_pdf(finisher=self._finish, attachments=attachments, **_OPTIONS)
+        return content
 
     def _attachment(self, attached: _AttachedInvoice) -> Any:
         return self._weasyprint.Attachment(
@@ -246,26 +275,6 @@ class _Engine:
             modified=attached.written,
             relationship="Alternative",
         )
-
-
-class _Complaints(logging.Handler):
-    """What WeasyPrint reports: an error means that it left something out and went on, which an invoice must not."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.errors: list[str] = []
-        self._missing: set[str] = set()
-
-    @property
-    def missing_glyphs(self) -> int:
-        """How many different characters no font has: WeasyPrint says so of each as often as it is drawn."""
-        return len(self._missing)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.ERROR:
-            self.errors.append(record.getMessage())
-        elif str(record.msg).startswith(".notdef glyph"):
-            self._missing.add(record.getMessage())  # names the character, and nothing of where it stands
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Make sure an invoice's PDF exists, once (`deliver_document`), and that the invoice says so (`pdf_status`).
 
 What the invoice's own data forbids is written on the invoice (`pdf_status` `failed`, `pdf_error`) and ends the
-message; what may pass is raised. Beside `ready`, `pdf_error` says what a finished document lacks: the electronic
-invoice that the firm wants and the data do not suffice for.
+message; what may pass is raised. Beside `ready`, `pdf_error` says what a finished document lacks: characters that no
+font has, and the electronic invoice that the firm wants and that these or the data forbid.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from billing.core.awaited_booking import asks_for_booking
 from billing.core.document_plan import InvoiceRecord, PlannedDocument, next_version, payments_to_print
 from billing.core.electronic_invoice import remark_on
 from billing.core.ledger import LineItem, checked_totals
+from billing.core.missing_glyphs import missing_characters, remark_on_boxes
 from billing.core.printed_invoice import (
     Logo,
     PrintedInvoice,
@@ -39,7 +40,7 @@ from billing.observability import count, log_refusal, logger
 if TYPE_CHECKING:
     from billing.adapters.directus_assets import FileBytes
     from billing.adapters.document_records import DocumentRecords
-    from billing.adapters.pdf_renderer import PdfRenderer
+    from billing.adapters.pdf_renderer import PdfRenderer, RenderedPdf
     from billing.adapters.queues import InvoiceQueue
     from billing.application.deliver_document import DocumentDelivery
 
@@ -90,9 +91,9 @@ class RenderDocument:
         """
         for look in range(_LOOKS):
             record = self._record(invoice)
-            printed, is_first = self._deliver(record, force=force and look == 0)
+            printed, boxes, is_first = self._deliver(record, force=force and look == 0)
             if is_first or self._printed(self._record(invoice))[0] == printed:
-                return self._remark(printed)
+                return _remark(printed, boxes)
         raise changed_while_drawn(invoice=invoice)
 
     def _record(self, invoice: str) -> InvoiceRecord:
@@ -105,8 +106,8 @@ class RenderDocument:
             raise Conflict(message, code="invoice_is_draft", invoice=invoice)
         return record
 
-    def _deliver(self, record: InvoiceRecord, *, force: bool) -> tuple[PrintedInvoice, bool]:
-        """Make the document; return what it says, and whether it is the first version."""
+    def _deliver(self, record: InvoiceRecord, *, force: bool) -> tuple[PrintedInvoice, tuple[str, ...], bool]:
+        """Make the document; return what it says, what it prints as boxes, and whether it is the first version."""
         printed, logo = self._printed(record)
         identity = identity_of(
             printed,
@@ -127,17 +128,24 @@ class RenderDocument:
             version=next_version(record.documents),
             printed_payments=printed.payments,
         )
-        return printed, self.delivery.deliver(
-            printed.id, planned, existing, lambda: self.renderer.render_invoice(printed, logo), force=force
-        )
+        drawn: list[bytes] = []
 
-    @staticmethod
-    def _remark(printed: PrintedInvoice) -> str | None:
-        remark = remark_on(printed)
-        if remark:
-            logger.warning(remark, extra={"invoice": printed.id})
-            count("ElectronicInvoiceMissing")
-        return remark
+        def draw() -> RenderedPdf:
+            pdf = self.renderer.render_invoice(printed, logo)
+            drawn.append(pdf.content)
+            return pdf
+
+        is_first = self.delivery.deliver(printed.id, planned, existing, draw, force=force)
+        content = drawn[0] if drawn else self._stored(identity.file_id)
+        return printed, missing_characters(content), is_first
+
+    def _stored(self, file: str) -> bytes:
+        """A document that was drawn before; nothing where it is longer than a logo may be, which is read no further."""
+        try:
+            return self.files.read(file)
+        except Unprocessable as error:
+            log_refusal(error)
+            return b""
 
     def _printed(self, record: InvoiceRecord) -> tuple[PrintedInvoice, Logo | None]:
         sent_at = record.facts.ledger.sent_at
@@ -160,6 +168,19 @@ class RenderDocument:
                 extra={"invoice": printed.id, "line_items": remarks[:20], "number_of_lines": len(remarks)},
             )
         return printed, logo
+
+
+def _remark(printed: PrintedInvoice, boxes: tuple[str, ...]) -> str | None:
+    """What staff must be told of a finished document; `boxes` are the characters that no font has."""
+    missing = remark_on(printed)
+    lacks = printed.firm.electronic_invoice and missing is None
+    remarks = [remark_on_boxes(boxes, lacks_electronic_invoice=lacks), missing]
+    if missing or (boxes and lacks):
+        count("ElectronicInvoiceMissing")
+    remark = " ".join(filter(None, remarks)) or None
+    if remark:
+        logger.warning(remark, extra={"invoice": printed.id})
+    return remark
 
 
 def _not_sent_yet(record: InvoiceRecord) -> BillingError:
