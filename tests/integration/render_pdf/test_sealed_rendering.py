@@ -77,6 +77,23 @@ def test_a_part_of_another_file_is_not_looked_for(renderer: WeasyPrintRenderer, 
     assert elsewhere.content == nowhere.content
 
 
+@pytest.mark.parametrize("address", OUTSIDE)
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<style>.a {{ fill: url({}#part) }}</style><rect class='a' width='9' height='9'/>",
+        "<rect width='9' height='9' fill='url({}#part)'/>",
+        "<rect width='9' height='9' filter='url({}#part)' clip-path='url(#part)' mask='url(#part)'/>",
+    ],
+)
+def test_colours_and_effects_of_another_file_are_left_out(
+    renderer: WeasyPrintRenderer, inside: str, address: str
+) -> None:
+    elsewhere = renderer.render_invoice(ordinary(), svg(inside.format(address)))
+    nowhere = renderer.render_invoice(ordinary(), svg(inside.format("")))
+    assert elsewhere.content == nowhere.content
+
+
 def test_a_picture_inside_the_logo_is_drawn(renderer: WeasyPrintRenderer) -> None:
     pdf = renderer.render_invoice(ordinary(), svg(carried(raster("PNG")))).content
     assert b"/Subtype /Image" in pdf or b"/Subtype/Image" in pdf
