@@ -65,3 +65,10 @@ def lines(fees: int, currency: str = "USD") -> list[PrintedLine]:
         expense(2, "Courier", "38.50", currency),
         discount("250.00", currency),
     ]
+
+
+def narratives(count: int, letters: int, currency: str = "USD") -> list[PrintedLine]:
+    """So many fees, each described with so many letters that end in its own mark: `#001`, `#002`."""
+    sentence = "Telephone conference with opposing counsel regarding the outstanding discovery requests. "
+    text = (sentence * (letters // len(sentence) + 1))[: letters - 5]
+    return [replace(fee(number, currency), description=f"{text} #{number + 1:03}") for number in range(count)]

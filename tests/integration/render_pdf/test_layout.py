@@ -16,7 +16,14 @@ from billing.core.money import Money
 from billing.core.printed_invoice import Addressee, Logo, PostalAddress, PrintedInvoice
 from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
 from tests.integration.render_pdf import electronic_samples
-from tests.integration.render_pdf.layout_samples import CONTINENTAL, PORTAL, drawn, lines, svg_logo
+from tests.integration.render_pdf.layout_samples import (
+    CONTINENTAL,
+    PORTAL,
+    drawn,
+    lines,
+    narratives,
+    svg_logo,
+)
 from tests.integration.render_pdf.page_words import Page, codes_on, pages_of
 from tests.integration.render_pdf.sample_invoices import (
     CLIENT,
@@ -30,7 +37,7 @@ from tests.integration.render_pdf.sample_invoices import (
     ordinary,
     unwieldy,
 )
-from tests.integration.render_pdf.tagged_pdf import TaggedPdf
+from tests.integration.render_pdf.tagged_pdf import TaggedPdf, defects
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
@@ -73,6 +80,59 @@ def test_totals_take_a_line_of_a_long_list_with_them(renderer: WeasyPrintRendere
         assert f"[{count}]" in found[number].text
         on_later_pages += number > 0
     assert on_later_pages
+
+
+@pytest.mark.parametrize(
+    ("count", "letters", "continental"),
+    [(8, 180, True), (4, 2500, False)],
+)
+def test_no_page_before_the_totals_is_half_empty_and_they_have_a_line_above(
+    renderer: WeasyPrintRenderer,
+    count: int,
+    letters: int,
+    continental: bool,  # noqa: FBT001  # pytest passes it by name
+) -> None:
+    """They were: groups of few lines were kept whole however tall, and a tall last row left the totals alone."""
+    printed = drawn(
+        narratives(count, letters, "EUR" if continental else "USD"), continental=continental, language="en"
+    )
+    found = pages(renderer, printed)
+    number = page_with(found, "Subtotal")
+    assert number > 0
+    assert f"#{count:03}" in found[number].text.partition("Subtotal")[0]
+    for page in found[:number]:
+        assert max(word.bottom for word in page.body) > 0.62 * page.height
+    for mark in range(1, count + 1):
+        assert sum(page.text.count(f"#{mark:03}") for page in found) == 1
+
+
+def test_expenses_that_do_not_fit_below_the_fees_begin_there(renderer: WeasyPrintRenderer) -> None:
+    fees = [replace(fee(number), description="Call") for number in range(6)]
+    expenses = [expense(number, f"Courier {number} " + "to the court " * 13, "3") for number in range(8)]
+    first, second = pages(renderer, drawn([*fees, *expenses]))
+    assert max(word.bottom for word in first.body) > 0.75 * first.height
+    assert "Courier 0" in first.text
+    assert "Courier 7" in second.text.partition("Subtotal")[0]
+
+
+def test_rows_taller_than_a_page_keep_their_column_heads_and_lose_nothing(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    """WeasyPrint repeats no heads above a row that may not be broken and fills a page."""
+    texts = ("b " * 1500, "契約書の確認と修正" * 160, "استشارة قانونية " * 180, "c " * 1500)
+    rows = [replace(fee(number), description=text) for number, text in enumerate(texts)]
+    pdf = draw(renderer, drawn(rows, client_message="", portal_url=""))
+    with pikepdf.open(io.BytesIO(pdf)) as opened:
+        assert defects(TaggedPdf(opened)) == []
+    found = pages_of(pdf)
+    last = page_with(found, "Subtotal")
+    assert last > 4
+    assert [page.text.count("Timekeeper") for page in found[: last + 1]] == [1] * (last + 1)
+    everything = "".join(page.text for page in found)
+    assert everything.count("契") == 160
+    printed_letters = Counter(word.text for page in found for word in page.words)
+    assert (printed_letters["b"], printed_letters["c"]) == (1500, 1500)
+    assert "c" in found[last].text.partition("Subtotal")[0].split()
 
 
 def test_a_message_of_two_pages_begins_where_there_is_room(renderer: WeasyPrintRenderer) -> None:
@@ -183,6 +243,22 @@ def test_ten_lines_of_bank_details_stay_together_beside_code_and_reference(
     heading, reference = page.find("Modalités"), page.find("RÉFÉRENCE")
     assert heading.top < bank[0].top
     assert reference.left > max(word.right for word in bank)
+
+
+def test_bank_details_longer_than_a_page_are_printed_to_the_last_letter(
+    renderer: WeasyPrintRenderer,
+) -> None:
+    """What did not fit on the page was cut off there."""
+    details = "\n".join([*(f"Bankline{number:02}" for number in range(80)), "B" * 5000])
+    printed = drawn(lines(1))
+    found = pages(renderer, replace(printed, firm=replace(printed.firm, bank_details=details)))
+    first = found[page_with(found, "How to pay")]
+    words = [word for page in found for word in page.words if re.fullmatch(r"B+|Bankline\d\d", word.text)]
+    assert "".join(word.text for word in words) == details.replace("\n", "")
+    assert words[0] in first.words
+    assert first.find("How").bottom < first.find("TRANSFER").bottom < words[0].top
+    assert words[-1] not in first.words
+    assert page_with(found, "PAYMENT REFERENCE") == len(found) - 1
 
 
 @pytest.mark.parametrize("lines_of_address", [5, 8])

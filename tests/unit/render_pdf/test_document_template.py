@@ -1,3 +1,4 @@
+import dataclasses
 import datetime as dt
 import tomllib
 from collections.abc import Mapping
@@ -11,13 +12,18 @@ from billing.adapters.document_template import (
     TEMPLATES,
     DocumentTemplate,
     formats_of,
+    has_long_bank_details,
     is_right_to_left,
+    is_short,
+    is_tall,
+    last_part,
     locale_of,
+    printed_lines,
 )
 from billing.core.money import EXPONENTS, Money
-from billing.core.printed_invoice import LANGUAGES, LineKind
+from billing.core.printed_invoice import LANGUAGES, LineGroup, LineKind
 from billing.core.receipts_due import METHODS
-from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile
+from tests.integration.render_pdf.sample_invoices import SAMPLES, fee, hostile
 
 
 def keys(labels: Mapping[str, object], prefix: str = "") -> set[str]:
@@ -110,6 +116,112 @@ def test_the_first_letter_says_in_which_direction_a_text_is_read(
     expected: bool,  # noqa: FBT001  # pytest passes it by name
 ) -> None:
     assert is_right_to_left(text) is expected
+
+
+def group_of(*descriptions: str, timekeeper: str = "A. Harrow") -> LineGroup:
+    lines = tuple(
+        dataclasses.replace(fee(0), id=str(number), description=text, timekeeper=timekeeper, task_code="")
+        for number, text in enumerate(descriptions)
+    )
+    return LineGroup(LineKind.FEE, lines, Money(0, "USD"), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        ("", 10, 0),
+        ("abc", 10, 1),
+        ("a" * 10, 10, 1),
+        ("a" * 11, 10, 2),
+        ("a\n\nb", 10, 3),
+        ("契約書の確認", 10, 2),
+    ],
+)
+def test_printed_lines_are_estimated_from_letters_and_breaks(text: str, columns: int, expected: int) -> None:
+    assert printed_lines(text, columns) == expected
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "expected"),
+    [
+        (["call"] * 6, True),
+        (["call"] * 7, False),
+        (["a" * 180], True),
+        (["a" * 180] * 2, False),
+        (["a\n" * 12], False),
+    ],
+)
+def test_a_group_is_short_by_its_height_and_not_by_its_count(descriptions: list[str], expected: bool) -> None:  # noqa: FBT001  # pytest passes it by name
+    assert is_short(group_of(*descriptions), wide=False) is expected
+
+
+def test_amounts_of_many_digits_leave_less_room_for_the_description() -> None:
+    group = group_of("a" * 350)
+    assert is_short(group, wide=False)
+    assert not is_short(group, wide=True)
+
+
+def test_a_row_is_tall_by_its_description_or_its_timekeeper() -> None:
+    for group, tall in (
+        (group_of("a" * 600), False),
+        (group_of("a" * 900), True),
+        (group_of("契" * 450), True),
+        (group_of("call", timekeeper="W" * 255), True),
+    ):
+        assert is_tall(group.lines[0], group, wide=False) is tall
+
+
+@pytest.mark.parametrize(
+    ("text", "head_ends", "tail_begins"),
+    [
+        ("word " * 300, "word", "word"),
+        ("One two three. " * 100, "three.", "One"),
+        ("Eins\n" * 100, "Eins", "Eins"),
+        ("契約書。" * 200, "。", "契"),
+        ("x" * 1000, "x", "x"),
+        ("e\u0301" * 1000, "\u0301", "e"),
+        ("\u0301" * 1000, "\u0301", "\u0301"),
+    ],
+)
+def test_a_tall_description_is_cut_where_reading_pauses_and_keeps_every_letter(
+    text: str, head_ends: str, tail_begins: str
+) -> None:
+    group = group_of(text)
+    parts = last_part(group.lines[0], group, wide=False)
+    assert parts is not None
+    head, tail = parts
+    assert head.endswith(head_ends)
+    assert tail.startswith(tail_begins)
+    assert "".join((head + tail).split()) == "".join(text.split())
+    assert 3 <= printed_lines(tail, 39) <= 9
+
+
+def test_a_description_that_is_not_tall_stays_in_one_row() -> None:
+    for group in (group_of("a" * 600), group_of("", timekeeper="W" * 255)):
+        assert last_part(group.lines[0], group, wide=False) is None
+
+
+def test_only_the_last_row_of_a_group_is_printed_in_two_parts() -> None:
+    printed = SAMPLES["ordinary"]()
+    tall = group_of("one two " * 200, "One two three. " * 100)
+    html = DocumentTemplate().invoice_html(dataclasses.replace(printed, groups=(tall,)))
+    assert html.count("last-part") == 1
+    assert html.count("One two three.") == 100
+    assert html.count(formats_of(locale_of("en"))["plain_money"](tall.lines[1].amount)) == 2
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ("", False),
+        ("\n".join("x" * 12), False),
+        ("\n".join("x" * 13), True),
+        ("x" * 408, False),
+        ("x" * 409, True),
+    ],
+)
+def test_more_than_twelve_lines_of_bank_details_are_long(details: str, expected: bool) -> None:  # noqa: FBT001  # pytest passes it by name
+    assert has_long_bank_details(details) is expected
 
 
 def test_yen_have_no_decimals() -> None:

@@ -47,6 +47,12 @@ _ROW_PADDING = 0.5
 _SHORT_GROUP = 10
 #: From here on, a third of a page, a row may be broken, and bank details get a place of their own.
 _TALL_ROW, _LONG_BANK_DETAILS = 18, 12
+#: So much of a tall last row stays with the totals.
+_LAST_PART = 8
+#: Where a long text is best cut: between lines, sentences, words.
+_SEAMS = tuple(map(re.compile, (r"\n", r"(?<=[.;!?])\s+|(?<=[。；！？])", r"\s+")))  # noqa: RUF001  # Chinese
+#: Marks that belong to the letter before them.
+_MARKS = ("Mn", "Mc", "Me", "Cf")
 #: Letters that surely fit on a line of bank details between two other ways to pay.
 _BANK_COLUMNS = 34
 #: Lines that the style sheet has a foot for.
@@ -105,6 +111,11 @@ class DocumentTemplate:
             short_groups={group.kind for group in printed.groups if is_short(group, wide=wide)},
             tall_lines={
                 line.id for group in printed.groups for line in group.lines if is_tall(line, group, wide=wide)
+            },
+            last_parts={
+                group.lines[-1].id: parts
+                for group in printed.groups
+                if (parts := last_part(group.lines[-1], group, wide=wide))
             },
             has_long_bank_details=has_long_bank_details(printed.firm.bank_details),
             has_logo=printed.logo_sha256 is not None,
@@ -245,16 +256,45 @@ def is_tall(line: PrintedLine, group: LineGroup, *, wide: bool) -> bool:
     return _row_height(line, group, wide=wide) > _TALL_ROW
 
 
+def last_part(line: PrintedLine, group: LineGroup, *, wide: bool) -> tuple[str, str] | None:
+    """A tall description as most of it and its last lines, or None if it is not tall.
+
+    The last lines are a row of their own, which totals take with them to the next page: WeasyPrint goes back to the
+    beginning of a row, never to a line within it, and where a row fills a page totals would stand alone.
+    """
+    text = line.description.strip()
+    columns, _ = _text_columns(group, wide=wide)
+    if printed_lines(text, columns) <= _TALL_ROW:
+        return None
+    start = len(text)
+    while printed_lines(text[start:], columns) < _LAST_PART:
+        start -= columns // 4
+    seams = (seam.search(text, start, (start + len(text)) // 2) for seam in _SEAMS)
+    found = next(filter(None, seams), None)
+    if found:
+        return text[: found.start()], text[found.end() :]
+    start = next(
+        (at for at in range(start, len(text)) if unicodedata.category(text[at]) not in _MARKS), start
+    )
+    return text[:start], text[start:]
+
+
 def _row_height(line: PrintedLine, group: LineGroup, *, wide: bool) -> float:
     """In printed lines: those of the description or of the timekeeper, whichever are more."""
+    description, timekeeper = _text_columns(group, wide=wide)
+    texts = ((f"{line.task_code} {line.description}", description), (line.timekeeper, timekeeper))
+    return _ROW_PADDING + max(printed_lines(text, columns) for text, columns in texts)
+
+
+def _text_columns(group: LineGroup, *, wide: bool) -> tuple[int, int]:
+    """How many letters stand on a line of a description, and of a timekeeper's name."""
     hours, rate, amount = _WIDE_NUMBER_WIDTHS if wide else _NUMBER_WIDTHS
     others = amount + group.has_hours * (hours + rate)
     others += group.has_dates * _DATE_WIDTH + group.has_timekeepers * _TIMEKEEPER_WIDTH
     description, timekeeper = (
         int((width - _CELL_PADDING) / _LETTER_WIDTH) for width in (_PAGE_WIDTH - others, _TIMEKEEPER_WIDTH)
     )
-    texts = ((f"{line.task_code} {line.description}", description), (line.timekeeper, timekeeper))
-    return _ROW_PADDING + max(printed_lines(text, columns) for text, columns in texts)
+    return description, timekeeper
 
 
 def printed_lines(text: str, columns: int) -> int:
