@@ -21,7 +21,22 @@ def well_formed_html(html: str, url_fetcher: Any) -> Any | None:
         root = ET.fromstring(html)  # noqa: S314  # our own markup, with no entities; what people write is escaped in it
     except (ET.ParseError, ValueError):  # the latter of a lone surrogate
         return None
+    _join_cells(root)
     return _well_formed_kind()(root, url_fetcher)
+
+
+def _join_cells(root: ET.Element) -> None:
+    """Take out the white space between the parts of tables: each would become a box, only to be thrown away."""
+    for outer in _PARTS_OF_TABLES:
+        for part in root.iter(outer):
+            if not (part.text or "").strip():
+                part.text = None
+            for child in part:
+                if not (child.tail or "").strip():
+                    child.tail = None
+
+
+_PARTS_OF_TABLES = ("table", "colgroup", "thead", "tbody", "tr")
 
 
 @cache
