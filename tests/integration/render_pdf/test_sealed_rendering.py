@@ -3,6 +3,7 @@ import dataclasses
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pikepdf
@@ -345,3 +346,18 @@ def test_names_in_greek_cyrillic_and_japanese_have_their_glyphs(renderer: WeasyP
     message = "Παπαδόπουλος, Достоевский, さくら商事株式会社"
     drawn = renderer.render_invoice(dataclasses.replace(ordinary(), client_message=message), LOGO)
     assert drawn.missing_glyphs == 0
+
+
+def test_a_word_without_end_is_drawn_whole_in_seconds(renderer: WeasyPrintRenderer) -> None:
+    printed = ordinary()
+    group = printed.groups[0]
+    endless = dataclasses.replace(group.lines[0], description="\u0416" * 40_000)
+    lines = dataclasses.replace(group, lines=(endless, *group.lines[1:]))
+    began = time.process_time()
+    drawn = renderer.render_invoice(dataclasses.replace(printed, groups=(lines, *printed.groups[1:])), LOGO)
+    assert time.process_time() - began < 30  # in one piece it takes minutes
+    assert drawn.missing_glyphs == 0
+    pages = pypdf.PdfReader(io.BytesIO(drawn.content)).pages
+    assert "".join(page.extract_text() for page in pages).count("\u0416") == 40_000
+    with pikepdf.open(io.BytesIO(drawn.content)) as pdf:
+        assert archival_pdf.defects(pdf) == []

@@ -22,6 +22,7 @@ from billing.adapters.pdf_metadata import FACTUR_X_FILE, claim
 from billing.adapters.weasyprint_start import import_weasyprint
 from billing.adapters.well_formed_html import well_formed_html
 from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
+from billing.core.long_words import with_breakable_words
 from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
 from billing.errors import NotDrawn
@@ -123,7 +124,7 @@ class WeasyPrintRenderer:
         It carries itself as data where the firm wants that and the data suffice (`core.electronic_invoice`).
         """
         assets = {"logo": checked_logo(logo)} if logo else {}
-        html = self._template.invoice_html(printed)
+        html = self._template.invoice_html(with_breakable_words(printed))
         self.warm_up()
         assert self._engine is not None
         return self._engine.draw(
@@ -146,7 +147,7 @@ class WeasyPrintRenderer:
     def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
         """Draw a receipt, to the same standards as an invoice."""
         assets = {"logo": checked_logo(logo)} if logo else {}
-        html = self._template.receipt_html(printed)
+        html = self._template.receipt_html(with_breakable_words(printed))
         self.warm_up()
         assert self._engine is not None
         return self._engine.draw(
