@@ -78,7 +78,13 @@ def _queue(firm: Firm, message: dict[str, object], times: int) -> None:
 
 
 def wait_until_drawn(firm: Firm) -> None:
-    """Wait until nobody draws, nothing is to be drawn, and see that nothing was given up."""
+    """Wait until nobody draws, nothing is to be drawn or booked (which orders drawings), and nothing was given up."""
+    wait_for(
+        "the writer's queue to be empty",
+        lambda: steps.is_empty(firm, "stripe_events"),
+        seconds=180,
+        pause=0.2,
+    )
     wait_for("the render queue to be empty", lambda: steps.is_empty(firm, "render"), seconds=180, pause=0.2)
     assert steps.is_empty(firm, "render_dlq")
 

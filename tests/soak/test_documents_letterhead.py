@@ -17,7 +17,6 @@ from local.demo import steps
 from local.demo.people import pay_on_the_page
 from local.demo.steps import Firm
 from local.stack import Stack
-from local.waiting import wait_for
 from tests.soak import documents
 
 FOLDER = "letterhead"
@@ -68,7 +67,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Letterhead]:
         firm = Firm(plain.description())
         before = documents.sent(firm)
         # An order that is still under way would draw the next version as soon as the template is there.
-        wait_for("the writer's queue to be empty", lambda: steps.is_empty(firm, "stripe_events"), seconds=60)
         documents.wait_until_drawn(firm)
         stack = Stack(directory, say=print, parameters={"TemplatePrefix": FOLDER})
         Letterhead(stack, firm, before).put(GOOD)

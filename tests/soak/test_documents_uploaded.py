@@ -209,6 +209,7 @@ def test_a_receipt_is_uploaded_once_and_its_client_alone_reads_it(cloud: Cloud) 
 def test_two_workers_at_once_make_one_receipt(cloud: Cloud) -> None:
     firm = cloud.firm
     invoice = documents.sent(firm)
+    documents.wait_until_drawn(firm)
     with cloud.gate.holding("POST", "/files", times=2) as held:
         payment = documents.pay_by_check(firm, invoice)
         documents.order_receipt_again(firm, payment)
@@ -225,6 +226,7 @@ def test_a_receipt_that_a_killed_worker_left_is_taken_up(
 ) -> None:  # fmt: skip
     firm = cloud.firm
     invoice = documents.sent(firm)
+    documents.wait_until_drawn(firm)  # a second order for the invoice would be held instead of the receipt's
     before = cloud.first_uploads()
     with cloud.gate.holding(method, path, answered=answered) as held:
         payment = documents.pay_by_check(firm, invoice)
