@@ -74,6 +74,7 @@ def build() -> tuple[RenderQueue, MessageControl]:
         delivery=delivery,
         renderer=renderer,
         files=files,
+        documents=composition.directus_documents(settings.directus),
         invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
         portal_url=settings.portal_url,
     )

@@ -91,7 +91,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport))
     delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"), FakeUnfinished(Effects()))
     files = DirectusAssets(directus.url, ServiceToken(), transport)
-    render = RenderDocument(records, delivery, renderer, files, NoQueue())
+    render = RenderDocument(records, delivery, renderer, files, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)
 
 

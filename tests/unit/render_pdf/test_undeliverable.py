@@ -84,7 +84,7 @@ def uploading(firm: Office, disk: Disk) -> RenderDocument:
     records = DirectusDocumentRecords(firm.directus)
     assets = DirectusAssets("https://d.example", Token(), disk, maximum_bytes=MOST)
     delivery = DocumentDelivery(records, UploadedFiles(records, disk, assets), firm.unfinished)
-    return RenderDocument(records, delivery, firm.renderer, firm.files, firm.queue)
+    return RenderDocument(records, delivery, firm.renderer, firm.files, firm.files, firm.queue)
 
 
 def shorten(firm: Office) -> None:

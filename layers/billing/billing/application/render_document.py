@@ -52,12 +52,16 @@ _LOOKS = 3
 
 @dataclass(frozen=True)
 class RenderDocument:
-    """The use case of the rendering worker for invoices. `portal_url` is empty while there is no portal."""
+    """The use case of the rendering worker for invoices. `portal_url` is empty while there is no portal.
+
+    `files` reads what staff upload to be printed, `documents` what was drawn before, which may be longer.
+    """
 
     records: DocumentRecords
     delivery: DocumentDelivery
     renderer: PdfRenderer
     files: FileBytes
+    documents: FileBytes
     invoice_queue: InvoiceQueue
     portal_url: str = ""
 
@@ -140,9 +144,9 @@ class RenderDocument:
         return printed, missing_characters(content), is_first
 
     def _stored(self, file: str) -> bytes:
-        """A document that was drawn before; nothing where it is longer than a logo may be, which is read no further."""
+        """A document that was drawn before; nothing where somebody has put a longer file in its place."""
         try:
-            return self.files.read(file)
+            return self.documents.read(file)
         except Unprocessable as error:
             log_refusal(error)
             return b""
