@@ -68,7 +68,7 @@ class ReportDelivery(Protocol):
 
 @dataclass(frozen=True)
 class _Page:
-    """A report as it is stored."""
+    """A report as it is stored. Not `RenderedPdf`, whose module brings Jinja2 and Babel into reconcile's cold start."""
 
     content: bytes
     missing_glyphs: int = 0
@@ -129,9 +129,8 @@ class DirectusReports:
         return identity.document_id
 
     def _page(self, report: PrintableReport) -> _Page:
-        return _Page(
-            page_of(report, self._data_studio).encode(errors="replace")
-        )  # half a surrogate is no character
+        page = page_of(report, self._data_studio)
+        return _Page(page.encode(errors="replace"))  # half a surrogate is no character
 
     def _newest(self) -> Row | None:
         reports = self._rows.read_many(

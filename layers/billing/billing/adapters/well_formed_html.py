@@ -14,6 +14,9 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
+#: Between whose children white space means nothing.
+_PARTS_OF_TABLES = ("table", "colgroup", "thead", "tbody", "tr")
+
 
 def well_formed_html(html: str, url_fetcher: Any) -> Any | None:
     """WeasyPrint's `HTML` of a document without lists and notes; None if it cannot be read so."""
@@ -34,9 +37,6 @@ def _join_cells(root: ET.Element) -> None:
             for child in part:
                 if not (child.tail or "").strip():
                     child.tail = None
-
-
-_PARTS_OF_TABLES = ("table", "colgroup", "thead", "tbody", "tr")
 
 
 @cache
