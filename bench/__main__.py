@@ -4,6 +4,7 @@
     stack    functions on the deployed local stack, each beside a request that is refused at the door
     burst    payments of every kind, their events shuffled, doubled and lost (BILLING_BENCH_PAYMENTS, default 60);
              then events per second, and what 1,000 such payments cost at AWS
+    questions  what the guard's closing of questions costs at 20,000 invoices
     render   invoices of 10 to 5,000 lines beside stock WeasyPrint, Chromium, Typst and ReportLab
 
 Exit code 1 if the burst lost or doubled anything.
@@ -14,12 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import bill, burst, functions, own_time, render, throughput
+from bench import bill, burst, functions, own_time, questions, render, throughput
 from bench.books import audit
 from local.demo.steps import Firm
 from local.stack import Stack
 
-PARTS = ("own", "stack", "burst", "render")
+PARTS = ("own", "stack", "burst", "questions", "render")
 ON_THE_STACK = {"stack", "burst"}
 
 
@@ -34,6 +35,8 @@ def main(asked: list[str]) -> int:
         own_time.main()
     if set(wanted) & ON_THE_STACK:
         succeeded = on_the_stack(wanted)
+    if "questions" in wanted:
+        questions.main()
     if "render" in wanted:
         print("\nDocuments, beside other engines:", flush=True)
         render.main()

@@ -8,18 +8,19 @@
 #   sh local/run_soak.sh killed         Directus and others killed in the middle of BILLING_SOAK_PAYMENTS (500) payments
 #   sh local/run_soak.sh documents      documents uploaded (Directus Cloud), workers killed; a firm's own template
 #   sh local/run_soak.sh bulk           BILLING_SOAK_INVOICES (1000) invoices sent at once: each gets its PDF
+#   sh local/run_soak.sh questions      BILLING_SOAK_QUESTIONS (50000) questions about hidden rows, in each role
 #   sh local/run_soak.sh burst          five deliveries each for BILLING_BENCH_PAYMENTS (2000) payments
 #
 # Exit code 1 if any part failed. Every stack is stopped whatever happens; `.local/` is not touched.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 python=.venv/bin/python
-parts=${*:-properties concurrency killed documents bulk burst}
+parts=${*:-properties concurrency questions killed documents bulk burst}
 for part in $parts; do
     case $part in
-    properties | concurrency | killed | documents | bulk | burst) ;;
+    properties | concurrency | questions | killed | documents | bulk | burst) ;;
     *)
-        echo "There is no part $part; there are properties, concurrency, killed, documents, bulk, burst." >&2
+        echo "There is no part $part; there are properties, concurrency, questions, killed, documents, bulk, burst." >&2
         exit 2
         ;;
     esac
@@ -32,9 +33,10 @@ TMPDIR=$directory/tmp
 BILLING_SOAK=1
 BILLING_SOAK_PAYMENTS=${BILLING_SOAK_PAYMENTS:-500}
 BILLING_SOAK_INVOICES=${BILLING_SOAK_INVOICES:-1000}
+BILLING_SOAK_QUESTIONS=${BILLING_SOAK_QUESTIONS:-50000}
 BILLING_BENCH_PAYMENTS=${BILLING_BENCH_PAYMENTS:-2000}
 HYPOTHESIS_PROFILE=soak
-export TMPDIR BILLING_SOAK BILLING_SOAK_PAYMENTS BILLING_SOAK_INVOICES BILLING_BENCH_PAYMENTS HYPOTHESIS_PROFILE
+export TMPDIR BILLING_SOAK BILLING_SOAK_PAYMENTS BILLING_SOAK_INVOICES BILLING_SOAK_QUESTIONS BILLING_BENCH_PAYMENTS HYPOTHESIS_PROFILE
 failed=0
 table=$directory/table
 : >"$table"
@@ -91,6 +93,10 @@ for part in $parts; do
     concurrency)
         run "concurrency and crash points, both databases" "50 at once" \
             "$python" -m pytest -q tests/integration/payments
+        ;;
+    questions)
+        run "questions about hidden rows, both databases" "$BILLING_SOAK_QUESTIONS questions" \
+            "$python" -m pytest -q -s tests/security/directus/test_questions.py
         ;;
     killed)
         for database in sqlite postgresql; do

@@ -1,12 +1,13 @@
 import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
+import { closeQuestions } from './questions.js';
 import { forbidden } from './refusal.js';
 import { scheduleRetention } from './retention.js';
 import { RULES, functionsChangeDocuments } from './rules.js';
 import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
 
 /** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.4.3';
+export const VERSION = '1.5.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
@@ -24,6 +25,8 @@ export default ({ init, filter, schedule }, directus) => {
 	const { ItemsService } = directus.services;
 
 	init('middlewares.after', ({ app }) => closeByQuery(app, VERSION));
+
+	closeQuestions(filter, directus.services, (accountability) => callerOf(accountability) !== ANYBODY);
 
 	scheduleRetention(schedule, directus);
 

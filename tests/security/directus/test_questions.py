@@ -1,0 +1,72 @@
+"""What one row hides, no question tells: neither how many rows answer, nor their order, nor a sum.
+
+Directus 11.17.4 checks along a filter which fields may be read, never which rows (directus#15437). The questions are made
+from the model of the running Directus (`questions/`), each is asked while the hidden rows have what it asks for and while
+they do not, and the answers must be the same.
+"""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.directus.server import another
+from tests.security.directus.questions.asking import Asked, ask, questions_of, sampled
+from tests.security.directus.questions.forms import FORMS
+from tests.security.directus.questions.hidden import hiding
+from tests.security.directus.world import World
+
+#: One of each role, and somebody without a login.
+PEOPLE = ("maria", "sofia", "ingrid", "nobody")
+#: Random questions over all of them; every edge of the model is asked besides.
+SAMPLE = int(os.environ.get("BILLING_SOAK_QUESTIONS", "2000"))
+SEED = 20261130
+#: What the stock Directus tells through, at the least: if a form is not among them, it asks nothing.
+TELLING = {
+    "filter",
+    "filter by SEARCH",
+    "only the number",
+    "exported",
+    "negated",
+    "or",
+    "aggregate",
+    "GraphQL",
+}
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_no_question_tells_of_hidden_rows(
+    world: World, person: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hiding(world, person) as hidden:
+        asked = ask(hidden, [*questions_of(hidden), *sampled(hidden, SAMPLE // len(PEOPLE), SEED)])
+    with capsys.disabled():
+        print(f"\n{world.directus.database}, {person}: {summary(asked)}")  # noqa: T201 - the size of the proof
+    assert asked.leaks == []
+    assert asked.broken == [], "a question is answered or refused, it does not fail"
+    assert asked.edges == set(hidden.edges), "an edge of the model was never asked"
+    if person in {"maria", "sofia"}:
+        assert set(asked.forms) == set(FORMS), "a form was never asked"
+
+
+def test_the_same_questions_tell_without_the_guard(world: World) -> None:
+    """The proof can fail: a Directus on the same rows that lacks the guard tells, through each of these forms."""
+    if world.directus.database != "sqlite":
+        return
+    with (
+        another(
+            world.directus, {"EXTENSIONS_PATH": str(world.directus.directory / "no-extensions")}
+        ) as stock,
+        hiding(world, "maria") as hidden,
+    ):
+        unguarded = replace(hidden, person=stock.as_("maria"))
+        asked = ask(unguarded, (one for one in questions_of(hidden) if one.form in TELLING))
+    assert {leak.partition(":")[0] for leak in asked.leaks} == TELLING
+
+
+def summary(asked: Asked) -> str:
+    """What was asked, in a line."""
+    answers = ", ".join(f"{number} of {status}" for status, number in sorted(asked.statuses.items()))
+    return (
+        f"{asked.questions} questions in {len(asked.forms)} forms over {len(asked.edges)} edges ({answers})"
+    )
