@@ -33,6 +33,9 @@ from local.waiting import NeverHappened, wait_for
 CODE_BUCKET: Final = "local-code"
 """Holds the bootstraps and the template; not part of the app."""
 
+TRANSLATOR: Final = ROOT / "local/adapter/translate.py"
+"""A program, because it needs SAM's libraries, which live in an environment of their own."""
+
 DEPLOY_SECONDS: Final = 180
 POLL_SECONDS: Final = 0.1
 
@@ -89,25 +92,32 @@ def translated(built: Path, parameters: Mapping[str, str], *, region: str, stack
     """Return what `translate.py` answers, kept beside the build because starting SAM's libraries takes seconds."""
     wanted = {"parameters": dict(parameters), "region": region, "stack_name": stack_name}
     request = json.dumps({**wanted, "code_bucket": CODE_BUCKET}, sort_keys=True)
-    program = ROOT / "local/adapter/translate.py"
-    key = hashlib.sha256(program.read_bytes() + request.encode()).hexdigest()[:16]
+    key = hashlib.sha256(TRANSLATOR.read_bytes() + request.encode()).hexdigest()[:16]
     kept = built.parent / f"translated-{key}.json"
     if not kept.exists():
-        outcome = subprocess.run(
-            [python_environment("sam") / "bin/python", program, built],
-            input=request,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"AWS_DEFAULT_REGION": region, "SAM_CLI_TELEMETRY": "0", "PATH": "/usr/bin:/bin"},
-        )
-        if outcome.returncode:
-            raise Problem(f"The template could not be translated:\n{outcome.stderr.strip()[-1500:]}")
         writing = kept.with_suffix(f".{os.getpid()}.building")
-        writing.write_text(outcome.stdout)
+        writing.write_text(translate(built, request, region=region))
         writing.rename(kept)
     answer: dict[str, Any] = json.loads(kept.read_text())
     return answer
+
+
+def translate(directory: Path, request: str, *, region: str) -> str:
+    """Return the answer of `translate.py` (its docstring has both forms) for the template in that directory.
+
+    Raises `Problem` with what the translator said.
+    """
+    outcome = subprocess.run(
+        [python_environment("sam") / "bin/python", TRANSLATOR, directory],
+        input=request,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"AWS_DEFAULT_REGION": region, "SAM_CLI_TELEMETRY": "0", "PATH": "/usr/bin:/bin"},
+    )
+    if outcome.returncode:
+        raise Problem(f"The template could not be translated:\n{outcome.stderr.strip()[-1500:]}")
+    return outcome.stdout
 
 
 def _upload_code(emulator: Emulator, template: dict[str, Any], functions: dict[str, Any], mode: Mode) -> None:
