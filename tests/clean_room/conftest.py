@@ -21,7 +21,7 @@ VARIABLES = {
     "DIRECTUS_URL": "https://directus.example.com",
     "DOCUMENTS_BUCKET": "documents",
     "INVOICE_QUEUE_URL": "https://sqs.example.com/invoices",
-    "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling",
+    "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling/main",
     "POWERTOOLS_SERVICE_NAME": "render_pdf_worker",
     "RENDER_DLQ_URL": "https://sqs.example.com/dead",
     "RENDER_QUEUE_URL": "https://sqs.example.com/render",

@@ -298,7 +298,7 @@ def test_weasyprint_is_not_imported_before_it_is_needed() -> None:
     run = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin",
-             "POWERTOOLS_SERVICE_NAME": "render_pdf", "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling"},
+             "POWERTOOLS_SERVICE_NAME": "render_pdf", "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling/main"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert run.stdout.strip() == "[]"

@@ -31,7 +31,7 @@ ENVIRONMENT = {
         for name in ("INVOICE_QUEUE_URL", "MESSAGE_QUEUE_URL", "RENDER_QUEUE_URL")
     },
     **{name: f"https://queue/{name}" for name in ("INVOICE_DLQ_URL", "MESSAGE_DLQ_URL", "RENDER_DLQ_URL")},
-    "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling",
+    "POWERTOOLS_METRICS_NAMESPACE": "LegalBilling/main",
     "POWERTOOLS_SERVICE_NAME": "test",
 }
 CONTEXT: Any = SimpleNamespace(

@@ -144,7 +144,7 @@ def test_a_secret_of_the_other_mode_is_refused_and_raises_an_alarm() -> None:
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     ]
     assert [alarm["Namespace"] for alarm in alarms if alarm["MetricName"] == "SignatureRejected"] == [
-        "LegalBilling"
+        {"Sub": "LegalBilling/${Deployment}"}
     ]
 
 

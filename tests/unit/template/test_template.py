@@ -18,6 +18,8 @@ from tests.unit.template.sam_template import ROOT, read_template
 
 TEMPLATE = read_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+OURS = {"Sub": "LegalBilling/${Deployment}"}
+"""The namespace of our own metrics."""
 GLOBAL_VARIABLES = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
 
@@ -206,8 +208,7 @@ def test_a_function_behind_the_api_has_an_alarm_for_the_failures_that_it_answers
     watched = [
         alarm["Dimensions"]
         for alarm in ALARMS.values()
-        if (alarm["Namespace"], alarm["MetricName"], alarm["Threshold"])
-        == ("LegalBilling", "RequestFailed", 0)
+        if (alarm["Namespace"], alarm["MetricName"], alarm["Threshold"]) == (OURS, "RequestFailed", 0)
     ]
     assert len(behind) == 4
     assert sorted(watched, key=str) == [[{"Name": "service", "Value": name}] for name in sorted(behind)]
@@ -222,7 +223,7 @@ def test_every_server_error_of_the_api_raises_an_alarm_whoever_answered_it() -> 
 
 
 def test_an_alarm_on_a_metric_of_ours_watches_one_that_the_function_counts() -> None:
-    assert GLOBAL_VARIABLES["POWERTOOLS_METRICS_NAMESPACE"] == "LegalBilling"
+    assert GLOBAL_VARIABLES["POWERTOOLS_METRICS_NAMESPACE"] == OURS
     folders = {
         function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: ROOT / function["CodeUri"]
         for function in FUNCTIONS.values()
@@ -230,7 +231,7 @@ def test_an_alarm_on_a_metric_of_ours_watches_one_that_the_function_counts() -> 
     shared = ("http_api", "queue_worker")
     answers = "".join((ROOT / f"layers/billing/billing/{name}.py").read_text() for name in shared)
     for name, alarm in ALARMS.items():
-        if alarm["Namespace"] == "LegalBilling":
+        if alarm["Namespace"] == OURS:
             ((dimension),) = alarm["Dimensions"]
             assert dimension["Name"] == "service"
             sources = "".join(path.read_text() for path in folders[dimension["Value"]].glob("*.py")) + answers

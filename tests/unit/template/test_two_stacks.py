@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from tests.unit.template.translated import text_of, translated_template
 
 STACKS = (("legal-billing", "main"), ("legal-billing-staging", "staging"))
@@ -48,3 +51,33 @@ def test_no_name_of_one_stack_is_taken_by_the_other() -> None:
     first, second = (names(*stack) for stack in STACKS)
     assert len(first) == len(second) > 0, "the log groups at least have names"
     assert first & second == set()
+
+
+def metric_namespaces(stack: str, deployment: str) -> dict[str, set[str]]:
+    """Namespaces of ours: what the functions count in, and what the alarms watch."""
+    found: dict[str, set[str]] = {"functions": set(), "alarms": set()}
+    for resource in translated_template(stack, deployment)["Resources"].values():
+        properties: dict[str, Any] = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Lambda::Function":
+            variables = properties["Environment"]["Variables"]
+            found["functions"].add(text_of(variables["POWERTOOLS_METRICS_NAMESPACE"], stack, deployment))
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            found["alarms"].add(text_of(properties["Namespace"], stack, deployment))
+    found["alarms"] = {name for name in found["alarms"] if not name.startswith("AWS/")}
+    return found
+
+
+def test_metrics_of_one_stack_raise_no_alarm_of_the_other() -> None:
+    first, second = (metric_namespaces(*stack) for stack in STACKS)
+    assert first == {"functions": {"LegalBilling/main"}, "alarms": {"LegalBilling/main"}}
+    assert second == {"functions": {"LegalBilling/staging"}, "alarms": {"LegalBilling/staging"}}
+
+
+def test_every_name_of_a_deployment_is_one_that_cloudwatch_takes() -> None:
+    """At most 255 of these characters, and none of AWS's own namespaces."""
+    pattern = translated_template()["Parameters"]["Deployment"]["AllowedPattern"]
+    longest = "a" + "-9z" * 13
+    assert re.fullmatch(pattern, longest)
+    assert not re.fullmatch(pattern, f"{longest}a"), "the longest that is allowed"
+    namespace = f"LegalBilling/{longest}"
+    assert re.fullmatch(r"(?!AWS/)[0-9A-Za-z.\-_/#:]{1,255}", namespace)
