@@ -153,7 +153,7 @@ def _one_import(module: str, environment: dict[str, str]) -> list[float]:
 def _stand_in(variable: str) -> str:
     """A value of the right form; nothing is called with it."""
     special = {
-        "LOG_LEVEL": "INFO",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
         "ALLOWED_PAYMENT_METHOD_TYPES": "card",
         "FIRM_TIMEZONE": "America/New_York",
         "PORTAL_URL": "",

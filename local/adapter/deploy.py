@@ -137,6 +137,7 @@ def _upload_code(emulator: Emulator, template: dict[str, Any], functions: dict[s
             runtime=described["runtime"],
             variables=tuple(described["variables"]),
             log_format=described["log_format"],
+            log_level=described["log_level"],
         )
         opt = merged_layers(function.layers)
         contents[name] = bootstrap_zip(

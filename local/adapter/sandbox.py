@@ -76,7 +76,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Function:
-    """What the sandbox must know of a function; `task` and `layers` are directories of the build."""
+    """What the sandbox must know of a function; `task` and `layers` are directories of the build.
+
+    `log_level` is empty where Lambda tells the function none.
+    """
 
     task: Path
     layers: tuple[Path, ...]
@@ -84,6 +87,7 @@ class Function:
     runtime: str
     variables: tuple[str, ...]
     log_format: str
+    log_level: str
 
 
 def available_mode() -> Mode:
@@ -121,6 +125,7 @@ def bootstrap(function: Function, *, opt: Path, endpoint_url: str, mode: Mode) -
         # `snap-start` would make the runtime client ask for a restore that the emulator does not know.
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        **({"AWS_LAMBDA_LOG_LEVEL": function.log_level} if function.log_level else {}),
         "LAMBDA_RUNTIME_DIR": runtime_seen,
         "LAMBDA_TASK_ROOT": task_seen,
         "LANG": "en_US.UTF-8",

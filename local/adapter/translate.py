@@ -4,7 +4,7 @@
 
 request: `{"parameters": {name: value}, "region": str, "stack_name": str, "code_bucket": str}`
 answer: `{"template": {...}, "functions": {logical id: {"task", "layers", "handler", "runtime", "variables",
-"log_format"}}}`. Code locations in the template are placeholders `s3://<code_bucket>/<logical id>` that the
+"log_format", "log_level"}}}`. Code locations in the template are placeholders `s3://<code_bucket>/<logical id>` that the
 caller replaces, because what a function's zip holds (its bootstrap) depends on paths of this machine.
 
 The functions are declared `provided.al2023`: the emulator then speaks the genuine Runtime API to our
@@ -36,7 +36,17 @@ def layer_name(entry: dict[str, Any]) -> str:
     return str(reference["Ref"])
 
 
-def describe(template: dict[str, Any], built: Path, code_bucket: str) -> dict[str, Any]:
+def log_level(logging_config: dict[str, Any], parameters: dict[str, Any]) -> str:
+    """Return the level that Lambda filters by and tells the function; empty where it does neither, as for text."""
+    if logging_config.get("LogFormat") != "JSON":
+        return ""
+    level = logging_config.get("ApplicationLogLevel", "INFO")
+    return str(parameters[level["Ref"]] if isinstance(level, dict) else level)
+
+
+def describe(
+    template: dict[str, Any], built: Path, code_bucket: str, parameters: dict[str, Any]
+) -> dict[str, Any]:
     """Return what the sandbox must know of each function, and put placeholders where its code was."""
     shared = template.get("Globals", {}).get("Function", {})
     shared_variables = shared.get("Environment", {}).get("Variables", {})
@@ -58,6 +68,7 @@ def describe(template: dict[str, Any], built: Path, code_bucket: str) -> dict[st
             "runtime": properties.get("Runtime", shared.get("Runtime")),
             "variables": sorted(variables),
             "log_format": logging_config.get("LogFormat", "Text"),
+            "log_level": log_level(logging_config, parameters),
         }
         properties["CodeUri"] = f"s3://{code_bucket}/{name}"
         properties["Runtime"] = RUNTIME
@@ -70,14 +81,15 @@ def main() -> None:
     built = Path(sys.argv[1])
     request = json.load(sys.stdin)
     template = yaml_parse((built / "template.yaml").read_text())
-    functions = describe(template, built, request["code_bucket"])
     defaults = {name: value.get("Default") for name, value in template.get("Parameters", {}).items()}
+    parameters = {**defaults, **request["parameters"]}
+    functions = describe(template, built, request["code_bucket"], parameters)
     pseudo = {
         "AWS::Region": request["region"],
         "AWS::Partition": "aws",
         "AWS::StackName": request["stack_name"],
     }
-    translated = transform(template, {**pseudo, **defaults, **request["parameters"]}, _NoManagedPolicies())
+    translated = transform(template, {**pseudo, **parameters}, _NoManagedPolicies())
     translated.pop("Globals", None)
     json.dump({"template": translated, "functions": functions}, sys.stdout)
 

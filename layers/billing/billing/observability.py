@@ -5,10 +5,16 @@ number, no name or address of a client. Names and namespaces come from `POWERTOO
 `POWERTOOLS_METRICS_NAMESPACE` (template.yaml).
 """
 
+import logging
+
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from billing.errors import BillingError
+
+# Lambda gives the level of this function's log to the root logger, and so to every library. With DEBUG botocore would
+# write what Secrets Manager answers: Stripe's key.
+logging.getLogger().setLevel(logging.WARNING)
 
 logger = Logger(level=None, utc=True)
 metrics = Metrics()

@@ -1,9 +1,11 @@
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ def function(tmp_path: Path) -> Function:
         (layer / "python" / "shared").mkdir(parents=True)
     task = tmp_path / "build" / "CheckoutFunction"
     task.mkdir()
-    return Function(task, layers, "app.handler", "python3.13", ("DEPLOYMENT", "RETURN_URL"), "JSON")
+    return Function(task, layers, "app.handler", "python3.13", ("DEPLOYMENT", "RETURN_URL"), "JSON", "DEBUG")
 
 
 @pytest.fixture
@@ -104,6 +106,18 @@ def test_the_same_script_gives_the_same_executable_zip() -> None:
         (entry,) = archive.infolist()
     assert entry.filename == "bootstrap"
     assert entry.external_attr >> 16 & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_function_is_told_the_level_of_its_log_as_lambda_tells_it(
+    function: Function, tmp_path: Path, mode: Mode
+) -> None:
+    script = bootstrap(function, opt=tmp_path / "opt", endpoint_url="http://e", mode=mode)
+    assert re.search(r"AWS_LAMBDA_LOG_LEVEL[ =]DEBUG\b", script)
+    text = replace(function, log_format="Text", log_level="")
+    assert "AWS_LAMBDA_LOG_LEVEL" not in bootstrap(
+        text, opt=tmp_path / "opt", endpoint_url="http://e", mode=mode
+    )
 
 
 def test_later_layers_lie_over_earlier_ones(function: Function) -> None:

@@ -19,14 +19,19 @@ REQUIRED = {
 
 
 @cache
-def translated_template(stack: str = "legal-billing", deployment: str = "main") -> dict[str, Any]:
-    """Return the plain CloudFormation template; parameters stay references. Do not change it: it is kept."""
-    parameters = {**REQUIRED, "Deployment": deployment}
+def translation(stack: str = "legal-billing", deployment: str = "main", **other: str) -> dict[str, Any]:
+    """Return the whole answer of `local/adapter/translate.py`. Do not change it: it is kept."""
+    parameters = {**REQUIRED, "Deployment": deployment, **other}
     request = {
         "parameters": parameters, "region": "us-east-1", "stack_name": stack, "code_bucket": "code",
     }  # fmt: skip
-    answer = json.loads(translate(ROOT, json.dumps(request), region="us-east-1"))
-    template: dict[str, Any] = answer["template"]
+    answer: dict[str, Any] = json.loads(translate(ROOT, json.dumps(request), region="us-east-1"))
+    return answer
+
+
+def translated_template(stack: str = "legal-billing", deployment: str = "main") -> dict[str, Any]:
+    """Return the plain CloudFormation template; parameters stay references. Do not change it: it is kept."""
+    template: dict[str, Any] = translation(stack, deployment)["template"]
     return template
 
 
