@@ -17,14 +17,25 @@ SEND_EMAIL: Final = "ses:SendEmail"
 
 
 def with_emulated_permissions(template: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the template whose roles the emulator understands."""
+    """Return a copy of the template whose roles and their policies the emulator understands."""
     result = copy.deepcopy(template)
     for resource in result["Resources"].values():
-        if resource["Type"] == "AWS::IAM::Role":
-            for policy in resource["Properties"].get("Policies", []):
-                for statement in policy["PolicyDocument"]["Statement"]:
-                    _adapt(statement)
+        for policy in _policies(resource):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                _adapt(statement)
     return result
+
+
+def _policies(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a role holds itself, or what a resource of its own adds to a role."""
+    properties = resource.get("Properties", {})
+    match resource["Type"]:
+        case "AWS::IAM::Role":
+            held: list[dict[str, Any]] = properties.get("Policies", [])
+            return held
+        case "AWS::IAM::Policy":
+            return [properties]
+    return []
 
 
 def _adapt(statement: dict[str, Any]) -> None:

@@ -113,6 +113,16 @@ def role(emulator: Emulator, resource: Declared) -> Properties:
     }
 
 
+def inline_policy(emulator: Emulator, resource: Declared) -> Properties:
+    """A policy that is a resource of its own, as each role holds it."""
+    iam, declared = emulator.client("iam"), resource.properties
+    held = [
+        iam.get_role_policy(RoleName=name, PolicyName=declared["PolicyName"])["PolicyDocument"]
+        for name in declared["Roles"]
+    ]
+    return {**declared, "PolicyDocument": held[0]} if all(document == held[0] for document in held) else {}
+
+
 def permission(emulator: Emulator, resource: Declared) -> Properties:
     name = resource.properties["FunctionName"]
     policy = json.loads(emulator.client("lambda").get_policy(FunctionName=name)["Policy"])
@@ -184,6 +194,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "AWS::ApiGatewayV2::Route": route,
     "AWS::ApiGatewayV2::Stage": stage,
     "AWS::CloudWatch::Alarm": alarm,
+    "AWS::IAM::Policy": inline_policy,
     "AWS::IAM::Role": role,
     "AWS::Lambda::EventInvokeConfig": event_invoke_config,
     "AWS::Lambda::EventSourceMapping": event_source_mapping,

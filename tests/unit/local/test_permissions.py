@@ -22,6 +22,17 @@ def test_who_may_do_it_to_one_message_may_do_it_to_a_batch_on_the_emulator(actio
     assert adapted(Action=action)["Action"] == [action, f"{action}Batch"]
 
 
+def test_a_policy_that_is_a_resource_of_its_own_is_adapted_like_those_of_a_role() -> None:
+    statement = {"Effect": "Allow", "Resource": "arn", "Action": "sqs:SendMessage"}
+    policy = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {"Roles": ["r"], "PolicyDocument": {"Statement": [statement]}},
+    }
+    result = with_emulated_permissions({"Resources": {"Policy": policy}})
+    (changed,) = result["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert changed["Action"] == ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
 def test_mail_is_allowed_without_the_condition_that_the_emulator_does_not_know() -> None:
     statement = adapted(
         Action="ses:SendEmail", Condition={"StringEquals": {"ses:FromAddress": "a@b.example"}}

@@ -140,20 +140,6 @@ def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_tha
     ]
 
 
-def test_reconcile_may_start_itself_and_no_other_function() -> None:
-    allowed = [
-        (name, entry["Resource"])
-        for name in FUNCTIONS
-        for entry in statements(name)
-        if any(action.startswith("lambda:") for action in as_list(entry["Action"]))
-    ]
-    ((name, resource),) = allowed
-    assert name == "ReconcileFunction"
-    # CloudFormation names a function by the stack and its logical id; `GetAtt` would be a circle.
-    assert resource["Sub"].endswith(":function:${AWS::StackName}-ReconcileFunction-*")
-    assert "FunctionName" not in FUNCTIONS["ReconcileFunction"]
-
-
 def test_reconcile_has_as_long_as_lambda_gives_and_reads_no_working_queue() -> None:
     assert FUNCTIONS["ReconcileFunction"]["Timeout"] == 900
     read = [

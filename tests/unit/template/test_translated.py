@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from graphlib import TopologicalSorter
+from typing import Any
+
 import pytest
 
 from tests.unit.template.translated import resources_of, translated_template, translation
@@ -38,3 +42,60 @@ def test_the_local_sandbox_tells_the_functions_the_level_that_was_asked_for(othe
 def test_no_log_level_silences_the_metrics() -> None:
     """Lambda counts a line without a level as INFO; Powertools' metrics are such lines."""
     assert translated_template()["Parameters"]["LogLevel"]["AllowedValues"] == ["DEBUG", "INFO"]
+
+
+def statements_about(action: str) -> list[tuple[str, Any]]:
+    """Which role may do it to what, whether the statement is in the role or in a policy of its own."""
+    policies = [
+        (name, policy["PolicyDocument"])
+        for name, role in resources_of("AWS::IAM::Role").items()
+        for policy in role["Properties"].get("Policies", [])
+    ]
+    policies += [
+        (role["Ref"], policy["Properties"]["PolicyDocument"])
+        for policy in resources_of("AWS::IAM::Policy").values()
+        for role in policy["Properties"]["Roles"]
+    ]
+    return [
+        (role, statement["Resource"])
+        for role, document in policies
+        for statement in document["Statement"]
+        if statement["Action"] == action
+    ]
+
+
+def test_reconcile_may_start_exactly_itself() -> None:
+    """Not what a pattern matches: CloudFormation cuts the names of functions, and other functions match, too."""
+    itself = {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
+    by_schedule = ("RemindersFunctionHourly", "ReconcileFunctionHourly", "ReconcileFunctionNightly")
+    allowed = {
+        role: resource
+        for role, resource in statements_about("lambda:InvokeFunction")
+        if role not in {f"{schedule}Role" for schedule in by_schedule}
+    }
+    assert allowed == {"ReconcileFunctionRole": itself}
+
+
+def references(node: Any) -> set[str]:
+    """The logical ids that a part of the template refers to."""
+    if isinstance(node, list):
+        return set().union(*map(references, node))
+    if not isinstance(node, dict):
+        return set()
+    found = set().union(*(references(value) for value in node.values()))
+    match node:
+        case {"Ref": str(name)}:
+            found.add(name)
+        case {"Fn::GetAtt": [name, *_]}:
+            found.add(name)
+        case {"Fn::Sub": str(text)}:
+            found |= {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", text)}
+    return found
+
+
+def test_no_resource_waits_for_itself() -> None:
+    """CloudFormation refuses a circle, and only when it is deployed."""
+    resources = translated_template()["Resources"]
+    waits = {name: references(resource) & resources.keys() for name, resource in resources.items()}
+    order = TopologicalSorter(waits).static_order()
+    assert set(order) == resources.keys()

@@ -24,6 +24,7 @@ NAME = {
 WITHOUT_A_NAME = {
     "AWS::ApiGatewayV2::Api": "two APIs may have one name; the id tells them apart",
     "AWS::ApiGatewayV2::Stage": "unique within its API",
+    "AWS::IAM::Policy": "belongs to its role",
     "AWS::Lambda::EventInvokeConfig": "belongs to its function",
     "AWS::Lambda::EventSourceMapping": "belongs to its function",
     "AWS::Lambda::LayerVersion": "a layer's name is shared: each stack publishes, uses and deletes its own versions",

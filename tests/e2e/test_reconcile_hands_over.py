@@ -1,0 +1,71 @@
+"""Reconcile starts itself on the deployed stack, with its own role, which may start no other function."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.demo import steps
+from local.waiting import wait_for
+from tests.e2e.test_money_comes_back import paid, shows
+
+if TYPE_CHECKING:
+    from local.demo.steps import Firm
+    from local.stack import Stack
+
+
+@pytest.fixture
+def as_reconcile(stack: Stack) -> Any:
+    """A Lambda client with the permissions of reconcile's role, and with no others."""
+    emulator, resources = stack.emulator(), stack.resources()
+    role = emulator.client("iam").get_role(RoleName=resources["ReconcileFunctionRole"])["Role"]["Arn"]
+    assumed = emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        "lambda",
+        endpoint_url=emulator.endpoint_url,
+        region_name=emulator.region,
+        aws_access_key_id=assumed["AccessKeyId"],
+        aws_secret_access_key=assumed["SecretAccessKey"],
+        aws_session_token=assumed["SessionToken"],
+    )
+
+
+def test_a_payment_whose_row_was_deleted_is_booked_again_by_the_run_that_reconcile_starts(firm: Firm) -> None:
+    invoice, payment = paid(firm)
+    assert firm.administrator.ask("DELETE", f"/items/payments/{payment['id']}").status == 204
+    answer = firm.invoke("reconcile", {})
+    assert "widened" in answer, answer
+    kinds = {found["kind"] for found in answer["differences"]}
+    assert "run_not_continued" not in kinds, answer
+
+    def booked_again() -> list[dict[str, Any]]:
+        return steps.payments_of(firm, invoice, status="succeeded")
+
+    (again,) = wait_for("the payment's row", booked_again)
+    assert again["transaction_id"] == payment["transaction_id"]
+    shows(firm, invoice, "paid", "0.00")
+    wait_for("the log of the run that was started", lambda: _logged(firm, '"widened"'))
+
+
+def _logged(firm: Firm, text: str) -> list[Any]:
+    group = f"/aws/lambda/{firm.description['functions']['names']['reconcile']}"
+    events = firm.aws("logs").filter_log_events(logGroupName=group)["events"]
+    return [event for event in events if text in event["message"]]
+
+
+def test_reconcile_may_start_itself(firm: Firm, as_reconcile: Any) -> None:
+    name = firm.description["functions"]["names"]["reconcile"]
+    event = json.dumps({"dry_run": True})
+    assert as_reconcile.invoke(FunctionName=name, InvocationType="Event", Payload=event)["StatusCode"] == 202
+
+
+@pytest.mark.parametrize("other", ["checkout", "reminders", "stripe_webhook_worker"])
+def test_reconcile_may_start_no_other_function(firm: Firm, as_reconcile: Any, other: str) -> None:
+    name = firm.description["functions"]["names"][other]
+    with pytest.raises(ClientError) as refused:
+        as_reconcile.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
