@@ -99,3 +99,16 @@ def test_no_resource_waits_for_itself() -> None:
     waits = {name: references(resource) & resources.keys() for name, resource in resources.items()}
     order = TopologicalSorter(waits).static_order()
     assert set(order) == resources.keys()
+
+
+def test_documents_and_secrets_outlive_the_stack_but_not_a_first_deploy_that_failed() -> None:
+    kept = resources_of("AWS::S3::Bucket") | resources_of("AWS::SecretsManager::Secret")
+    assert len(kept) == 5
+    for name, resource in kept.items():
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
+        assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_the_buckets_policy_stays_with_the_bucket() -> None:
+    (policy,) = resources_of("AWS::S3::BucketPolicy").values()
+    assert policy["DeletionPolicy"] == policy["UpdateReplacePolicy"] == "Retain"
