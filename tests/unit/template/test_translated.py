@@ -112,3 +112,29 @@ def test_documents_and_secrets_outlive_the_stack_but_not_a_first_deploy_that_fai
 def test_the_buckets_policy_stays_with_the_bucket() -> None:
     (policy,) = resources_of("AWS::S3::BucketPolicy").values()
     assert policy["DeletionPolicy"] == policy["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("function", ["RemindersFunction", "ReconcileFunction"])
+def test_a_run_that_lambda_cannot_run_is_kept_instead_of_lost(function: str) -> None:
+    """What a schedule, or reconcile itself, starts is asynchronous: Lambda drops it after its retries, or after six hours."""
+    asynchronous = {
+        event["Properties"]["FunctionName"]["Ref"]: event["Properties"]
+        for event in resources_of("AWS::Lambda::EventInvokeConfig").values()
+    }
+    invoked = asynchronous[function]
+    assert invoked["MaximumEventAgeInSeconds"] == 1800, "the next hour's run must not meet an old one"
+    queue = {"Fn::GetAtt": ["SchedulerDlq", "Arn"]}
+    assert invoked["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert (f"{function}Role", queue) in statements_about("sqs:SendMessage")
+
+
+def test_every_function_that_a_schedule_starts_has_such_a_place() -> None:
+    started = {
+        schedule["Properties"]["Target"]["Arn"]["Fn::GetAtt"][0]
+        for schedule in resources_of("AWS::Scheduler::Schedule").values()
+    }
+    kept = {
+        event["Properties"]["FunctionName"]["Ref"]
+        for event in resources_of("AWS::Lambda::EventInvokeConfig").values()
+    }
+    assert started == kept
