@@ -249,11 +249,17 @@ def set_dropped_properties(
 def _set_lifecycle(emulator: Emulator, bucket: str, configuration: dict[str, Any]) -> None:
     rules = []
     for rule in configuration["Rules"]:
-        # CloudFormation calls the rule's name Id; the API spells it ID, demands a filter and knows no ExpirationInDays.
+        # CloudFormation calls the rule's name Id; the API spells it ID, demands a filter, and has one Expiration.
         renamed = {("ID" if key == "Id" else key): value for key, value in rule.items()}
-        prefix, days = renamed.pop("Prefix", ""), renamed.pop("ExpirationInDays", None)
-        expiration = {} if days is None else {"Expiration": {"Days": days}}
-        rules.append({"Filter": {"Prefix": prefix}, **expiration, **renamed})
+        in_expiration = {"ExpirationInDays": "Days", "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker"}
+        expiration = {name: renamed.pop(key) for key, name in in_expiration.items() if key in renamed}
+        rules.append(
+            {
+                "Filter": {"Prefix": renamed.pop("Prefix", "")},
+                **({"Expiration": expiration} if expiration else {}),
+                **renamed,
+            }
+        )
     emulator.client("s3").put_bucket_lifecycle_configuration(
         Bucket=bucket, LifecycleConfiguration={"Rules": rules}
     )

@@ -65,6 +65,7 @@ def _lifecycle_rule(rule: Properties) -> Properties:
         "Id": rule.get("ID"),
         "Prefix": rule.get("Filter", {}).get("Prefix"),
         "ExpirationInDays": rule.get("Expiration", {}).get("Days"),
+        "ExpiredObjectDeleteMarker": rule.get("Expiration", {}).get("ExpiredObjectDeleteMarker"),
     }
 
 

@@ -400,7 +400,7 @@ def test_documents_are_private_encrypted_and_kept() -> None:
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["VersioningConfiguration"]["Status"] == "Enabled"
     assert properties["BucketEncryption"]
-    rule, notes = properties["LifecycleConfiguration"]["Rules"]
+    rule, _, notes = properties["LifecycleConfiguration"]["Rules"]
     assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 90
     assert "ExpirationInDays" not in rule
     assert notes["Prefix"] == NOTES == "reconcile/", "documents have flat keys: none begins like this"
