@@ -1,7 +1,12 @@
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from local.deploy_to_aws import build_arguments, deploy_arguments, saved_parameters
 from local.problem import Problem
+from local.setup.paths import ROOT
 
 NOTHING_SAVED = "version = 0.1\n[default.deploy.parameters]\nresolve_s3 = true\n"
 AS_SAM_SAVES = (
@@ -33,6 +38,15 @@ def test_both_forms_of_saved_parameters_are_read() -> None:
         "WeasyPrintLayerArn": "",
     }
     assert saved_parameters(listed) == {"Architecture": "x86_64", "WeasyPrintLayerArn": ARN}
+
+
+def test_the_readmes_command_starts_the_schedules_and_changes_nothing_else(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^ +(sed .* samconfig\.toml)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    saved = AS_SAM_SAVES.replace(" Architecture", ' ScheduleState=\\"DISABLED\\" Architecture')
+    (tmp_path / "samconfig.toml").write_text(saved)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    before, after = saved_parameters(saved), saved_parameters((tmp_path / "samconfig.toml").read_text())
+    assert after == {**before, "ScheduleState": "ENABLED"}
 
 
 def test_what_is_deployed_is_what_is_built() -> None:

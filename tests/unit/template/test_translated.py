@@ -153,3 +153,13 @@ def test_what_a_document_left_behind_when_it_was_finished_is_gone_after_a_day() 
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
         "ExpiredObjectDeleteMarker": True,
     }, "and nothing that would take an unfinished document itself"
+
+
+def test_no_schedule_runs_before_somebody_says_so() -> None:
+    """After the first deploy the secrets are empty: hourly errors, and reminders from an account that may send none."""
+    parameter = translated_template()["Parameters"]["ScheduleState"]
+    assert parameter["Default"] == "DISABLED"
+    states = [
+        schedule["Properties"]["State"] for schedule in resources_of("AWS::Scheduler::Schedule").values()
+    ]
+    assert states == [{"Ref": "ScheduleState"}] * 3
