@@ -179,6 +179,14 @@ def _flow_call(directus: Directus) -> Iterator[Finding]:
             "FLOWS_ENV_ALLOW_LIST is BILLING_FUNCTIONS_URL,BILLING_FLOW_SECRET, and that IMPORT_IP_DENY_LIST allows "
             "the address.",
         )
+    elif code == "SECRET_UNAVAILABLE":
+        yield Finding(
+            "wrong",
+            "A secret of the functions has no value yet, or they may not read it: the log of CheckoutFunction names it "
+            "(field secret). Put Stripe's key and the service user's token into the secrets that the outputs "
+            "StripeSecretArn and DirectusTokenSecretArn name (README, step 3). A minute later they are used; then run "
+            "make doctor again.",
+        )
     elif status == _FORBIDDEN:
         yield Finding("wrong", "The flow Pay invoice is not active: run make apply.")
     else:
@@ -217,7 +225,13 @@ def _webhook(deployment: Deployment) -> Iterator[Finding]:
         return
     unknown = _delivered(deployment.functions_url, "whsec_" + secrets.token_hex(16))
     known = _delivered(deployment.functions_url, deployment.webhook_secret)
-    if unknown != (400, "signature_rejected", unknown[2]):
+    if unknown[:2] == (503, "secret_unavailable"):
+        yield Finding(
+            "wrong",
+            "The webhook's signing secret has no value yet, or the function may not read it: put Stripe's signing secret "
+            "into the secret that the output WebhookSecretArn names (README, step 3).",
+        )
+    elif unknown != (400, "signature_rejected", unknown[2]):
         yield Finding(
             "wrong",
             f"{deployment.functions_url}/stripe/webhook does not refuse a wrong signature ({unknown[0]}).",

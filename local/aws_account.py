@@ -19,8 +19,18 @@ def fill_secrets(emulator: Emulator, values: Mapping[str, str]) -> None:
     """
     client = emulator.client("secretsmanager")
     for arn, value in values.items():
-        if client.get_secret_value(SecretId=arn)["SecretString"] != value:
+        if _value_of(client, arn) != value:
             client.put_secret_value(SecretId=arn, SecretString=value)
+
+
+def _value_of(client: Any, arn: str) -> str | None:
+    """What the secret holds. The template creates most of them empty: on AWS without a version, here with an empty one."""
+    try:
+        return str(client.get_secret_value(SecretId=arn)["SecretString"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return None
 
 
 def storage_policy(bucket: str) -> dict[str, Any]:

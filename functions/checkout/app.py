@@ -13,6 +13,8 @@ from billing.observability import count, logger, metrics
 from billing.request_values import optional, required_uuid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from billing.application.start_checkout import StartCheckout
@@ -25,11 +27,15 @@ CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 8.0
 
 @dataclass(frozen=True)
 class Function:
-    """What the handler calls. `time` is told when an invocation begins: no call is begun that could outlast it."""
+    """What the handler calls. `time` is told when an invocation begins: no call is begun that could outlast it.
+
+    `read_stripe_key` raises while Stripe's secret has no value.
+    """
 
     flow_secret: SecretReader
     start_checkout: StartCheckout
     time: TimeLimit = field(default_factory=TimeLimit)
+    read_stripe_key: Callable[[], str] = field(default=lambda: "")
 
 
 @cache
@@ -56,9 +62,10 @@ def build() -> Function:
             longest_seconds=CONNECT_SECONDS + ANSWER_SECONDS,
         ),
     )
+    stripe_key = composition.secret(settings.stripe.key_secret)
     stripe = StripeGateway(
         settings.stripe.api_base,
-        composition.secret(settings.stripe.key_secret),
+        stripe_key,
         remaining_seconds=time.remaining,
     )
     return Function(
@@ -75,6 +82,7 @@ def build() -> Function:
             ),
         ),
         time=time,
+        read_stripe_key=stripe_key.current,
     )
 
 
@@ -96,6 +104,7 @@ def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
     from billing.application.start_checkout import CheckoutRequest  # noqa: PLC0415  # as in build()
 
     require_flow_secret(event, function.flow_secret)
+    function.read_stripe_key()  # so that make doctor hears that it is missing, and not the first client who pays
     body = json_object(event)
     request = CheckoutRequest(
         invoice=required_uuid(body, "invoice"),

@@ -22,6 +22,7 @@
     │   ├── MailRejected                502  SES refuses this mail for good
     │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
     ├── UpstreamUnavailable             503  another service cannot be reached now; repeat later
+    │   ├── SecretUnavailable           503  a secret of the function has no value yet, or cannot be read
     │   ├── ConnectionFailed            503  no answer at all; it may have acted all the same
     │   ├── StripeReplayed              503  Stripe repeats a server error that it keeps under the key
     │   ├── MailPostponed               503  SES did not take the mail now
@@ -259,6 +260,24 @@ class UpstreamUnavailable(BillingError):
         """`retry_after` in seconds."""
         super().__init__(detail, code=code, **ids)
         self.retry_after = retry_after
+
+
+class SecretUnavailable(UpstreamUnavailable):
+    """A secret of the function has no value yet, or cannot be read.
+
+    `secret` is its ARN: for the log and for whoever invoked the function, never in an answer of the API.
+    """
+
+    default_code = "secret_unavailable"
+
+    def __init__(self, detail: str, *, secret: str) -> None:
+        """`secret` is the ARN."""
+        super().__init__(detail)
+        self.secret = secret
+
+    def __str__(self) -> str:
+        """What Lambda writes into the log of an invocation that it ended."""
+        return f"{self.detail} ({self.secret})"
 
 
 class ConnectionFailed(UpstreamUnavailable):

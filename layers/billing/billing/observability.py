@@ -10,7 +10,7 @@ import logging
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from billing.errors import BillingError
+from billing.errors import BillingError, SecretUnavailable
 
 # Lambda gives the level of this function's log to the root logger, and so to every library. With DEBUG botocore would
 # write what Secrets Manager answers: Stripe's key.
@@ -27,4 +27,7 @@ def count(name: str, value: int = 1) -> None:
 
 def log_refusal(error: BillingError) -> None:
     """Log a failure that has a name: its code, its sentence and the ids concerned, without a stack trace."""
-    logger.warning(error.detail, extra={"code": error.code, "retryable": error.retryable, **error.ids})
+    which = {"secret": error.secret} if isinstance(error, SecretUnavailable) else {}
+    logger.warning(
+        error.detail, extra={"code": error.code, "retryable": error.retryable, **error.ids, **which}
+    )

@@ -101,6 +101,15 @@ def test_a_wrong_flow_secret_is_named(directus: RunningDirectus) -> None:
     assert "do not accept the flow secret" in wrong
 
 
+def test_a_secret_that_was_not_filled_in_is_named(directus: RunningDirectus) -> None:
+    unavailable = problem(503, "secret_unavailable")
+    directus.stub.answer(503, unavailable, "application/problem+json")
+    [flow, webhook] = _wrong(directus, functions_url=directus.stub.url, webhook_secret=WEBHOOK_SECRET)
+    assert "StripeSecretArn and DirectusTokenSecretArn" in flow
+    assert "the log of CheckoutFunction names it" in flow
+    assert "WebhookSecretArn" in webhook
+
+
 def test_functions_that_do_not_answer_are_named(directus: RunningDirectus) -> None:
     with directus.stub.refusing_connections():
         [wrong] = _wrong(directus)

@@ -3,7 +3,7 @@ from typing import Any, cast
 import pytest
 
 from billing.adapters.secrets import FRESH_LOOKS_A_MINUTE, Secret
-from billing.errors import UpstreamUnavailable
+from billing.errors import SecretUnavailable
 from tests.unit.fakes.aws import Clock, FakeSecretsManager
 
 
@@ -59,17 +59,33 @@ def test_a_line_end_pasted_along_is_no_part_of_a_secret() -> None:
     assert set(found.accepted()) == {"whsec_1"}
 
 
-@pytest.mark.parametrize("current", ["", " ", "\n"])
-def test_an_empty_secret_opens_nothing(current: str) -> None:
-    found, _, _ = secret(current=current)
-    with pytest.raises(UpstreamUnavailable):
-        list(found.accepted())
+@pytest.mark.parametrize("versions", [{}, {"AWSCURRENT": ""}, {"AWSCURRENT": " "}, {"AWSCURRENT": "\n"}])
+def test_an_empty_secret_opens_nothing_and_says_which_one_to_fill_in(versions: dict[str, str]) -> None:
+    """On AWS a secret that was created empty has no version at all."""
+    found = Secret(cast("Any", FakeSecretsManager(versions)), "arn:aws:secretsmanager:x", clock=Clock())
+    for read in (found.current, found.refresh, lambda: list(found.accepted())):
+        with pytest.raises(
+            SecretUnavailable, match=r"has no value yet.*\(arn:aws:secretsmanager:x\)"
+        ) as failure:
+            read()
+        assert (failure.value.code, failure.value.status) == ("secret_unavailable", 503)
+        assert failure.value.retryable
+        assert "arn" not in failure.value.detail, "which is what a client of the API is told"
+
+
+def test_a_secret_that_is_filled_in_is_used_from_the_next_call_on() -> None:
+    manager = FakeSecretsManager({})
+    found = Secret(cast("Any", manager), "arn:aws:secretsmanager:x", clock=Clock())
+    with pytest.raises(SecretUnavailable):
+        found.current()
+    manager.versions["AWSCURRENT"] = "whsec_1"
+    assert found.current() == "whsec_1"
 
 
 def test_an_unreadable_secret_is_unavailable_not_a_mismatch() -> None:
     found, manager, _ = secret()
     manager.broken = True
-    with pytest.raises(UpstreamUnavailable) as failure:
+    with pytest.raises(SecretUnavailable, match="cannot be read") as failure:
         found.current()
     assert failure.value.code == "secret_unavailable"
     assert "arn" not in failure.value.detail

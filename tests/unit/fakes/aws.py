@@ -39,7 +39,7 @@ class FakeSqs:
 
 @dataclass
 class FakeSecretsManager:
-    """Versions of one secret by stage; `reads` lists the stages that were asked for."""
+    """Versions of one secret by stage, none of them where it was created empty; `reads` lists what was asked for."""
 
     versions: dict[str, str]
     reads: list[str] = field(default_factory=list)
@@ -49,7 +49,9 @@ class FakeSecretsManager:
         stage = given.get("VersionStage", "AWSCURRENT")
         assert given["SecretId"]
         self.reads.append(stage)
-        if self.broken or stage not in self.versions:
+        if self.broken:
+            raise refusal("GetSecretValue", "AccessDeniedException")
+        if stage not in self.versions:
             raise refusal("GetSecretValue", "ResourceNotFoundException")
         return {"SecretString": self.versions[stage]}
 

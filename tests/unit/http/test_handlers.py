@@ -1,17 +1,20 @@
 """The handlers, called as API Gateway and SQS call them, over the fakes; and what they leave in the log."""
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import hmac
 import io
 import itertools
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
+from billing.adapters.secrets import Secret
 from billing.application.find_invoices import FindInvoices
 from billing.errors import BillingError, NotFound, UpstreamUnavailable
 from billing.http_api import respond
@@ -20,7 +23,7 @@ from functions.billing_changed import app as billing_changed
 from functions.checkout import app as checkout
 from functions.stripe_webhook import app as webhook
 from functions.stripe_webhook import worker
-from tests.unit.fakes.aws import AcceptedSecrets
+from tests.unit.fakes.aws import AcceptedSecrets, FakeSecretsManager
 from tests.unit.fakes.directus import FixedToken
 from tests.unit.fakes.queues import FakeInvoiceQueue
 from tests.unit.fakes.world import INVOICE, OTHER_USER, STAFF, USER, World
@@ -310,6 +313,60 @@ def test_a_message_that_can_never_succeed_is_kept_as_a_dead_letter(
 def test_a_message_without_its_ids_is_kept_as_a_dead_letter_after_a_few_tries() -> None:
     assert work(World(), {"type": "recompute"})[0] == ["m0"]
     assert work(World(), {"type": "recompute"}, receives=3)[1].dead == [("m0", "KeyError")]
+
+
+# ---- a secret that has no value yet ---------------------------------------------------------------------
+
+ARN = "arn:aws:secretsmanager:us-east-1:1:secret:StripeSecret-x"
+
+
+def empty_secret() -> Secret:
+    return Secret(cast("Any", FakeSecretsManager({})), ARN)
+
+
+def checkout_without_stripes_key(world: World) -> checkout.Function:
+    return checkout.Function(SECRETS, world.start_checkout, read_stripe_key=empty_secret().current)
+
+
+def checkout_without_directus(world: World) -> checkout.Function:
+    store = DirectusBillingStore(DirectusClient("http://directus", empty_secret(), world.directus))
+    return checkout.Function(SECRETS, dataclasses.replace(world.start_checkout, store=store))
+
+
+def checkout_without_the_flow_secret(world: World) -> checkout.Function:
+    return checkout.Function(empty_secret(), world.start_checkout)
+
+
+@pytest.mark.parametrize(
+    "lacking", [checkout_without_stripes_key, checkout_without_directus, checkout_without_the_flow_secret]
+)
+@pytest.mark.parametrize("invoice", [INVOICE, "a9000000-0000-4000-8000-000000000009"])
+def test_checkout_says_that_a_secret_is_empty_and_the_log_says_which(
+    lacking: Any, invoice: str, log: io.StringIO
+) -> None:
+    """Also of an invoice that does not exist, which is what the doctor asks about."""
+    world = sent_invoice()
+    function = lacking(world)
+    given = flow_event({"invoice": invoice, "user": USER})
+    answer = respond(given, lambda: checkout.checkout(given, function))
+    body = json.loads(answer["body"])
+    assert (answer["statusCode"], body["code"], body["flow_code"]) == (
+        503, "secret_unavailable", "SECRET_UNAVAILABLE",
+    )  # fmt: skip
+    assert "arn" not in answer["body"]
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert (line["code"], line["secret"]) == ("secret_unavailable", ARN)
+    assert world.payments() == []
+
+
+def test_a_delivery_waits_at_stripe_until_the_signing_secret_is_filled_in(log: io.StringIO) -> None:
+    signed = hmac.new(b"whsec_new", f"{NOW}.".encode() + BODY, hashlib.sha256).hexdigest()
+    given = event(BODY.decode(), {"Stripe-Signature": f"t={NOW},v1={signed}"})
+    function = webhook.Function(empty_secret(), FakeInvoiceQueue(), lambda: float(NOW))
+    answer = respond(given, lambda: webhook.receive(given, function))
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "secret_unavailable")
+    assert "arn" not in answer["body"]
+    assert json.loads(log.getvalue())["secret"] == ARN
 
 
 # ---- the log --------------------------------------------------------------------------------------------

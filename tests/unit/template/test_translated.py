@@ -163,3 +163,17 @@ def test_no_schedule_runs_before_somebody_says_so() -> None:
         schedule["Properties"]["State"] for schedule in resources_of("AWS::Scheduler::Schedule").values()
     ]
     assert states == [{"Ref": "ScheduleState"}] * 3
+
+
+def test_only_the_flow_secret_is_generated_and_never_anew() -> None:
+    """Any change of this property, here or in the others by adding it, puts a new value in place of the one in use."""
+    properties = {
+        name: secret["Properties"] for name, secret in resources_of("AWS::SecretsManager::Secret").items()
+    }
+    assert set(properties) == {"FlowSecret", "WebhookSecret", "StripeSecret", "DirectusTokenSecret"}
+    assert properties.pop("FlowSecret")["GenerateSecretString"] == {
+        "PasswordLength": 48,
+        "ExcludePunctuation": True,
+    }
+    for name, secret in properties.items():
+        assert secret.keys() == {"Description"}, f"{name} is created empty"

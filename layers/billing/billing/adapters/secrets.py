@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import ClientError
 
-from billing.errors import UpstreamUnavailable
+from billing.errors import SecretUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ MAXIMUM_AGE_SECONDS = 60
 #: A flood of wrong secrets must not become a flood of calls to Secrets Manager; nobody rotates this often.
 FRESH_LOOKS_A_MINUTE = 30
 _MINUTE = 60.0
+_EMPTY = "A secret of this function has no value yet; put it into Secrets Manager."
 
 
 class Secret:
@@ -71,11 +73,10 @@ class Secret:
                 self._arn, max_age=MAXIMUM_AGE_SECONDS, force_fetch=fresh, VersionStage="AWSCURRENT"
             )
         except GetParameterError as error:
-            message = "A secret of this function cannot be read from Secrets Manager."
-            raise UpstreamUnavailable(message, code="secret_unavailable") from error
+            message = _EMPTY if _has_no_value(error) else "A secret of this function cannot be read."
+            raise SecretUnavailable(message, secret=self._arn) from error
         if not (text := str(value or "").strip()):  # a line end pasted along would make every signature wrong
-            message = "A secret of this function is empty; fill it in Secrets Manager."
-            raise UpstreamUnavailable(message, code="secret_unavailable")
+            raise SecretUnavailable(_EMPTY, secret=self._arn)
         return text
 
     def _read_previous(self, *, fresh: bool) -> Iterator[str]:
@@ -90,3 +91,12 @@ class Secret:
             return
         if text := str(value or "").strip():
             yield text
+
+
+def _has_no_value(error: GetParameterError) -> bool:
+    """Whether it is a secret that was created empty; Powertools raises its own error while it handles AWS's."""
+    cause = error.__context__
+    return (
+        isinstance(cause, ClientError)
+        and cause.response.get("Error", {}).get("Code") == "ResourceNotFoundException"
+    )
