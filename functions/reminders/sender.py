@@ -15,6 +15,7 @@ from billing.adapters.reminder_policy import read_policy
 from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
 from billing.adapters.reminder_texts import ReminderTexts
 from billing.application.send_reminder import SendReminder
+from billing.errors import MailNotConfigured
 from billing.observability import count, logger, metrics
 from billing.queue_worker import Message, MessageControl, process_batch
 from billing.settings import SenderSettings
@@ -45,11 +46,13 @@ def build() -> tuple[SendReminder, MessageControl]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  # Lambda's signature
     """Send the batch's reminders; the answer names the messages to deliver again."""
     sender, control = build()
+    return process_batch(event, lambda message: send(message, sender), control)
 
-    def send(message: Message) -> None:
-        outcome = sender(message)
-        count(f"Reminder{outcome.status.capitalize()}")
-        invoice = message["invoice"]
-        logger.info("A reminder was handled.", extra={"invoice": invoice, **vars(outcome)})
 
-    return process_batch(event, send, control)
+def send(message: Message, sender: SendReminder) -> None:
+    """Send one reminder, count what became of it and say it in the log."""
+    outcome = sender(message)
+    count(f"Reminder{outcome.status.capitalize()}")
+    if outcome.reason == MailNotConfigured.default_code:
+        count("MailNotConfigured")
+    logger.info("A reminder was handled.", extra={"invoice": message["invoice"], **vars(outcome)})

@@ -20,6 +20,7 @@
     │   │   └── StripeUnreadable        502  ... it answered with an object that lacks what we must know
     │   ├── AnswerTooLarge              502  more than was asked for; it is not read into memory
     │   ├── MailRejected                502  SES refuses this mail for good
+    │   ├── MailNotConfigured           502  SES takes no mail of this deployment until its AWS account is mended
     │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
     ├── UpstreamUnavailable             503  another service cannot be reached now; repeat later
     │   ├── SecretUnavailable           503  a secret of the function has no value yet, or cannot be read
@@ -234,6 +235,16 @@ class MailRejected(UpstreamFailed):
 
     title = "Mail rejected"
     default_code = "mail_rejected"
+
+
+class MailNotConfigured(UpstreamFailed):
+    """SES did not take the mail for a reason that lies with the AWS account, not with this recipient.
+
+    Nothing was sent. The same mail may go out once a person has mended the account.
+    """
+
+    title = "Mail not configured"
+    default_code = "mail_not_configured"
 
 
 class MailOutcomeUnknown(UpstreamFailed):

@@ -15,7 +15,13 @@ from billing.application.plan_reminders import PlanReminders, PlanRequest
 from billing.application.send_reminder import SendReminder
 from billing.core.ledger import zone_of
 from billing.core.reminders import ReminderCase
-from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected, UpstreamUnavailable
+from billing.errors import (
+    MailNotConfigured,
+    MailOutcomeUnknown,
+    MailPostponed,
+    MailRejected,
+    UpstreamUnavailable,
+)
 from tests.unit.reminders.support import DUE, INVOICE, POLICY, Clock, Crash, Directus, Queues, at, case
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 NOT_SENT: dict[str, Exception] = {
     "postponed": MailPostponed("not now"),
+    "not configured": MailNotConfigured("not ready"),
     "rejected": MailRejected("never"),
     "lost and not sent": MailOutcomeUnknown("lost"),
     "killed before sending": Crash(),

@@ -16,7 +16,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from billing.adapters.notifier import Mail, SesNotifier, ses_config
-from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected
+from billing.errors import MailNotConfigured, MailOutcomeUnknown, MailPostponed, MailRejected
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -65,32 +65,97 @@ def test_one_multipart_mail_goes_to_one_recipient_from_the_firm() -> None:
         assert SesNotifier(ses, "billing@sender.example").send(MAIL) == "message-1"
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "expected"),
-    [
-        ("TooManyRequestsException", 429, MailPostponed),
-        ("LimitExceededException", 400, MailPostponed),
-        ("ThrottlingException", 400, MailPostponed),
-        ("SendingPausedException", 400, MailPostponed),
-        ("AccountSuspendedException", 400, MailPostponed),
-        ("ServiceUnavailable", 503, MailPostponed),
-        ("MessageRejected", 400, MailRejected),
-        ("MailFromDomainNotVerifiedException", 400, MailRejected),
-        ("BadRequestException", 400, MailRejected),
-        ("AccessDeniedException", 403, MailRejected),
-        ("InternalServiceErrorException", 500, MailOutcomeUnknown),
-        ("", 502, MailOutcomeUnknown),
-    ],
+UNVERIFIED = (
+    "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+    "client@client.example"
 )
+PAUSED = (
+    "Sending paused for this account. For more information, please check the inbox of the email address associated with "
+    "your AWS account."
+)
+
+REFUSALS: list[tuple[str, int, str, type[Exception]]] = [
+    # Soon gone: the message waits, five seconds or some more.
+    ("TooManyRequestsException", 429, "Daily message quota exceeded.", MailPostponed),
+    ("LimitExceededException", 400, "", MailPostponed),
+    ("Throttling", 400, "Maximum sending rate exceeded.", MailPostponed),
+    ("ThrottlingException", 400, "", MailPostponed),
+    ("RequestLimitExceeded", 400, "", MailPostponed),
+    ("ServiceUnavailable", 503, "", MailPostponed),
+    ("ServiceUnavailableException", 503, "", MailPostponed),
+    ("SomethingNew", 429, "", MailPostponed),
+    ("SomethingNew", 503, "", MailPostponed),
+    ("ExpiredToken", 403, "", MailPostponed),
+    ("ExpiredTokenException", 403, "", MailPostponed),
+    ("RequestExpired", 400, "", MailPostponed),
+    ("RequestTimeTooSkewed", 403, "", MailPostponed),
+    # The account, the sender, a permission: somebody must mend it, and then every reminder may go out.
+    ("AccessDenied", 403, "", MailNotConfigured),
+    (
+        "AccessDeniedException",
+        403,
+        "not authorized to perform ses:SendEmail on configuration-set/x",
+        MailNotConfigured,
+    ),
+    ("NotAuthorized", 400, "", MailNotConfigured),
+    ("OptInRequired", 403, "", MailNotConfigured),
+    ("InvalidClientTokenId", 403, "", MailNotConfigured),
+    ("UnrecognizedClientException", 403, "", MailNotConfigured),
+    ("MissingAuthenticationToken", 403, "", MailNotConfigured),
+    ("SignatureDoesNotMatch", 403, "", MailNotConfigured),
+    ("InvalidSignatureException", 403, "", MailNotConfigured),
+    ("IncompleteSignature", 400, "", MailNotConfigured),
+    ("MessageRejected", 400, UNVERIFIED, MailNotConfigured),
+    ("MessageRejected", 400, PAUSED, MailNotConfigured),
+    ("MessageRejected", 400, PAUSED.replace("paused", "suspended"), MailNotConfigured),
+    ("MessageRejected", 400, "Production access has not been granted.", MailNotConfigured),
+    ("MessageRejected", 400, "Email sending is disabled for the account.", MailNotConfigured),
+    ("MailFromDomainNotVerified", 400, "", MailNotConfigured),
+    ("MailFromDomainNotVerifiedException", 400, "", MailNotConfigured),
+    ("AccountSuspendedException", 400, "", MailNotConfigured),
+    ("AccountSendingPausedException", 400, "", MailNotConfigured),
+    ("SendingPausedException", 400, "", MailNotConfigured),
+    ("ConfigurationSetSendingPausedException", 400, "", MailNotConfigured),
+    ("ConfigurationSetDoesNotExist", 400, "", MailNotConfigured),
+    ("NotFoundException", 404, "Configuration set <x> does not exist.", MailNotConfigured),
+    ("NotFound", 404, "", MailNotConfigured),
+    ("BadRequestException", 400, "Configuration set <x> does not exist.", MailNotConfigured),
+    ("BadRequestException", 400, "The ConfigurationSet is not valid.", MailNotConfigured),
+    ("InvalidParameterValue", 400, "Configuration set name is invalid.", MailNotConfigured),
+    ("InvalidAction", 400, "", MailNotConfigured),
+    ("SomethingNew", 400, "", MailNotConfigured),
+    ("", 413, "", MailNotConfigured),
+    # This mail or this address, and no other: it is never tried again.
+    ("MessageRejected", 400, "Address is on the suppression list.", MailRejected),
+    ("MessageRejected", 400, "", MailRejected),
+    ("BadRequestException", 400, "Local address contains control or whitespace", MailRejected),
+    ("BadRequestException", 400, "Missing final '@domain'", MailRejected),
+    ("InvalidParameterValue", 400, "Illegal address", MailRejected),
+    ("ValidationException", 400, "", MailRejected),
+    # Nobody knows whether it went out.
+    ("InternalServiceErrorException", 500, "", MailOutcomeUnknown),
+    ("InternalFailure", 500, UNVERIFIED, MailOutcomeUnknown),
+    ("", 502, "", MailOutcomeUnknown),
+    ("", 504, "", MailOutcomeUnknown),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "said", "expected"), REFUSALS)
 def test_what_ses_says_decides_whether_the_mail_may_be_tried_again(
-    code: str, status: int, expected: type[Exception]
+    code: str, status: int, said: str, expected: type[Exception]
 ) -> None:
     ses = client()
     stub = Stubber(ses)
-    stub.add_client_error("send_email", code, "client@client.example is not verified", status)
+    stub.add_client_error("send_email", code, f"{said} (client@client.example)", status)
     with stub, pytest.raises(expected) as failure:
         SesNotifier(ses, "billing@sender.example").send(MAIL)
+    assert type(failure.value) is expected
     assert "client.example" not in str(failure.value)
+
+
+def test_every_refusal_that_ses_declares_for_a_mail_is_in_the_table() -> None:
+    declared = {shape.name for shape in client().meta.service_model.operation_model("SendEmail").error_shapes}
+    assert declared <= {code for code, *_ in REFUSALS}
 
 
 class Unreachable:

@@ -116,11 +116,6 @@ def test_the_receiver_of_webhooks_knows_neither_directus_nor_stripes_key() -> No
     }
 
 
-def test_mail_may_only_be_sent_from_the_firms_address() -> None:
-    (mail,) = [entry for entry in statements("RemindersSenderFunction") if entry["Action"] == "ses:SendEmail"]
-    assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "SenderEmail"}}}
-
-
 def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_that_went_back() -> None:
     deleting = [
         (name, action, resource)

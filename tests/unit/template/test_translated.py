@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from billing.adapters.reminder_policy import read_policy
 from billing.adapters.unfinished_documents import FOLDER
 from tests.unit.template.translated import resources_of, translated_template, translation
 
@@ -177,3 +180,55 @@ def test_only_the_flow_secret_is_generated_and_never_anew() -> None:
     }
     for name, secret in properties.items():
         assert secret.keys() == {"Description"}, f"{name} is created empty"
+
+
+def test_mail_may_be_sent_from_the_firms_address_alone_with_the_identitys_configuration_set() -> None:
+    """SES checks a default configuration set on its own: without its statement every mail is refused."""
+    policies = resources_of("AWS::IAM::Role")["RemindersSenderFunctionRole"]["Properties"]["Policies"]
+    sending = [
+        statement
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ses:" in str(statement["Action"])
+    ]
+    place = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
+    assert sending == [
+        {
+            "Effect": "Allow",
+            "Action": "ses:SendEmail",
+            "Resource": {"Fn::Sub": f"{place}:{kind}/*"},
+            "Condition": {"StringEquals": {"ses:FromAddress": {"Ref": "SenderEmail"}}},
+        }
+        for kind in ("identity", "configuration-set")
+    ]
+
+
+def times_raised(alarm: dict[str, Any], seconds: set[int], *, days: int) -> int:
+    """How often an alarm of the form "more than Threshold in DatapointsToAlarm of EvaluationPeriods" turns to ALARM."""
+    counts = Counter(second // alarm["Period"] for second in seconds)
+    breaching = [counts[period] > alarm["Threshold"] for period in range(days * 86_400 // alarm["Period"])]
+    window, enough = alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]
+    states = [
+        sum(breaching[max(0, last - window + 1) : last + 1]) >= enough for last in range(len(breaching))
+    ]
+    return sum(now and not before for before, now in pairwise([False, *states]))
+
+
+@pytest.mark.parametrize("minutes", [1, 50])
+def test_people_are_told_once_that_the_account_may_not_send(minutes: int) -> None:
+    """However many reminders are refused, for how many days, and however long the sender takes for them."""
+    alarms = resources_of("AWS::CloudWatch::Alarm")
+    (alarm,) = [
+        a["Properties"] for a in alarms.values() if a["Properties"]["MetricName"] == "MailNotConfigured"
+    ]
+    policy = read_policy()
+    hours = [hour for hour in range(24) if policy.send_from.hour <= hour < policy.send_until.hour]
+    refused = {
+        (day * 24 + hour) * 3600 + 300 + second
+        for day in range(4)
+        for hour in hours
+        for second in range(0, minutes * 60, 10)
+    }
+    assert times_raised(alarm, refused, days=5) == 1
+    mended, again = {300}, {300 + 2 * 86_400}
+    assert times_raised(alarm, mended | again, days=5) == 2, "a new fault is told of again"

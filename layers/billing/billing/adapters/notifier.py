@@ -1,30 +1,34 @@
 """E-mail through SES v2, at most once: what SES says decides whether a mail may ever be tried again.
 
-- SES surely did not take it and may later (throttled, paused, no connection): `MailPostponed`.
-- SES surely did not take it and never will (rejected, sender not verified, bad address): `MailRejected`.
+- SES surely did not take it and may in a moment (throttled, no connection): `MailPostponed`.
+- SES surely did not take it because the account, the sender or our permissions are not ready: `MailNotConfigured`.
+- SES surely did not take it and never will (this mail, this address): `MailRejected`.
 - Nobody knows (the answer was lost, an error inside SES): `MailOutcomeUnknown`; such a mail is never sent again.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import formataddr
 from typing import TYPE_CHECKING, Protocol
 
-from billing.errors import MailOutcomeUnknown, MailPostponed, MailRejected
+from billing.errors import MailNotConfigured, MailOutcomeUnknown, MailPostponed, MailRejected
 
 if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.exceptions import ClientError
     from types_boto3_sesv2 import SESV2Client
 
+#: Throttling, quotas, and credentials that Lambda renews by itself: soon gone.
 _NOT_NOW = frozenset(
     {
-        "AccountSuspendedException",
+        "ExpiredToken",
         "ExpiredTokenException",
         "LimitExceededException",
+        "RequestExpired",
         "RequestLimitExceeded",
-        "SendingPausedException",
+        "RequestTimeTooSkewed",
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "Throttling",
@@ -32,7 +36,26 @@ _NOT_NOW = frozenset(
         "TooManyRequestsException",
     }
 )
-_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE, _SERVER_ERROR = 429, 503, 500
+#: What SES says of a mail or an address, unless its message speaks of the account (`_OF_THE_ACCOUNT`).
+_THIS_MAIL = frozenset(
+    {
+        "BadRequestException",
+        "InvalidParameterValue",
+        "InvalidParameterValueException",
+        "MessageRejected",
+        "MessageRejectedException",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+#: The sandbox and unverified senders ("Email address is not verified. The following identities failed ..."), a
+#: default configuration set that was deleted, an account whose sending was stopped ("Sending paused for this account").
+_OF_THE_ACCOUNT = re.compile(
+    r"not verified|configuration[ -]?set|production access|sending (?:is )?(?:paused|suspended|disabled)",
+    re.IGNORECASE,
+)
+_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
+_REFUSALS = range(400, 500)
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,7 @@ class Notifier(Protocol):
     """Sends one e-mail."""
 
     def send(self, mail: Mail) -> str:
-        """Return the message id; raise `MailPostponed`, `MailRejected` or `MailOutcomeUnknown`."""
+        """Return the message id; raise one of the four failures above."""
         ...
 
 
@@ -106,15 +129,24 @@ def ses_config() -> Config:
     return Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=25)
 
 
-def _refusal(error: ClientError) -> MailPostponed | MailRejected | MailOutcomeUnknown:
-    """By SES's code and status; its message is left out, for it may repeat the recipient's address."""
+def _refusal(error: ClientError) -> MailPostponed | MailNotConfigured | MailRejected | MailOutcomeUnknown:
+    """By SES's code, status and message; the message is not passed on, for it may repeat the recipient's address.
+
+    A refusal that is not known here counts against the deployment: nothing is lost by that, and a person hears of it.
+    """
     code = error.response.get("Error", {}).get("Code", "") or "without a code"
+    said = error.response.get("Error", {}).get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NOT_NOW or status in {_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE}:
         return MailPostponed(f"SES does not take mail now ({code}); nothing was sent.")
-    if status >= _SERVER_ERROR:
+    if status not in _REFUSALS:
         return MailOutcomeUnknown(f"SES failed ({code}); the mail may have been sent.")
-    return MailRejected(f"SES refused the mail ({code}). Check the sender identity and the client's address.")
+    if code in _THIS_MAIL and not _OF_THE_ACCOUNT.search(said):
+        return MailRejected(f"SES refused the mail ({code}). Check the client's address.")
+    return MailNotConfigured(
+        f"SES takes no mail of this deployment ({code}); nothing was sent. Mend the AWS account: docs/runbooks.md, "
+        "MailNotConfiguredAlarm."
+    )
 
 
 def _one_line(text: str) -> str:

@@ -32,6 +32,7 @@ from billing.errors import (
     BadRequest,
     BillingError,
     ClaimedByAnother,
+    MailNotConfigured,
     MailOutcomeUnknown,
     MailPostponed,
     MailRejected,
@@ -88,7 +89,7 @@ class ReminderMessage:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a message: `status` as in `notices`, or `dropped` when nothing was written; `reason` if not sent."""
+    """What became of a message: `status` as in `notices`, or `dropped` when the step stays free; `reason` if not sent."""
 
     status: str
     reason: str | None = None
@@ -157,6 +158,15 @@ class SendReminder:
                 dedupe_key=None,
             )
             raise
+        except MailNotConfigured as error:
+            # Not raised: ten tries and a dead letter for each reminder would help nobody. The next hour plans it again.
+            self._record(
+                notice,
+                NoticeStatus.SKIPPED,
+                reason=f"{error.detail} The next hourly run tries again.",
+                dedupe_key=None,
+            )
+            return Outcome("dropped", error.code)
         except MailRejected as error:
             self._record(notice, NoticeStatus.FAILED, reason=error.detail)
             return Outcome(NoticeStatus.FAILED, error.code)
