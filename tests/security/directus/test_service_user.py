@@ -93,6 +93,9 @@ def test_it_does_not_create(world: World, collection: str) -> None:
         ("documents", "visible", {"client": "two.client"}),
         ("documents", "visible", {"invoice": "two.sent"}),
         ("documents", "visible", {"payment": "one.payment"}),
+        ("documents", "visible", {"title": "What a person has entered"}),
+        ("documents", "visible", {"title": "What a person has entered", "version": 2}),
+        ("documents", "visible", {"replaces": 1}),
         ("notices", "notice", {"recipient": "x@example.com"}),
         ("notices", "notice", {"invoice": "two.sent"}),
     ],
@@ -123,6 +126,32 @@ def test_it_names_the_payment_of_an_old_receipt_once_and_never_another_one(world
     answers = [world.as_("service").answer("PATCH", path, change)[0] for change in changes]
     assert answers == [200, 403, 403, 200]
     assert world.admin.call("GET", path)["payment"] == world.one.payment
+
+
+def test_it_titles_a_version_that_was_replaced_and_no_other_document(world: World) -> None:
+    def made(document_type: str, version: int, **columns: Any) -> str:
+        row = {
+            "client": world.one.client, "invoice": world.one.sent, "type": document_type, "version": version,
+            "version_key": f"{document_type}:{world.one.sent}:{version}", "content_hash": f"{document_type}{version}",
+            "title": "INV",
+        }  # fmt: skip
+        return new(world.directus, "/items/documents", row | columns)
+
+    def titled(document: str, **columns: Any) -> int:
+        return world.as_("service").answer(
+            "PATCH", f"/items/documents/{document}", {"title": "x", **columns}
+        )[0]
+
+    first = made("invoice", 1)
+    assert titled(first) == 403, "it is the current one"
+    second, receipts = made("invoice", 2), [made("receipt", 1), made("receipt", 2)]
+    scan = made("invoice", 1, content_hash=None, version_key=None)
+    assert [titled(each) for each in (first, second, scan, *receipts)] == [200, 403, 403, 403, 403]
+    key = {"version": 3, "version_key": f"invoice:{world.one.sent}:3"}
+    assert [titled(first, **key), titled(second)] == [200, 200], "the version moves up, and with it the title"
+    both = {"keys": [second, receipts[0]], "data": {"title": "y"}}
+    assert world.as_("service").answer("PATCH", "/items/documents", both)[0] == 403
+    assert titled(second, visible_to_client=False) == 403, "who sees it is not the functions' to say"
 
 
 def test_it_never_drafts(world: World) -> None:

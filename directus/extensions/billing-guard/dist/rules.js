@@ -301,14 +301,25 @@ async function documentChanged(payload, keys, { database }) {
 /**
  * The functions withdraw a receipt whose payment has moved, and show it again. Who sees any other document is for people to say.
  * They name the payment of a receipt that was made before it was named, and never another one.
+ * They title the version of an invoice's document that a newer one has replaced; the newest only together with its version.
  */
 export async function functionsChangeDocuments(payload, keys, { database }) {
-	if (payload.visible_to_client === undefined && payload.payment === undefined) return;
+	const { visible_to_client: visible, payment, title, version } = payload;
+	if (visible === undefined && payment === undefined && title === undefined) return;
 	// Whole: before `make apply` has added the column there is no `payment`.
 	for (const row of await many(database, 'documents', keys, '*')) {
-		const isRelinked = payload.payment !== undefined && (row.payment ?? null) !== null && row.payment !== payload.payment;
-		if (row.type !== 'receipt' || isRelinked) throw forbidden();
+		const isRelinked = payment !== undefined && (row.payment ?? null) !== null && row.payment !== payment;
+		if ((visible !== undefined || payment !== undefined) && (row.type !== 'receipt' || isRelinked)) throw forbidden();
+		if (title !== undefined && !(await mayBeTitled(row, version, database))) throw forbidden();
 	}
+}
+
+/** What people add has no hash of its content. */
+async function mayBeTitled({ type, invoice, content_hash: hash, version: own }, version, database) {
+	if (type !== 'invoice' || hash === null) return false;
+	if (version !== undefined) return true;
+	const newer = database('documents').select('id').where({ invoice, type }).whereNotNull('content_hash').andWhere('version', '>', own);
+	return (await newer.first()) !== undefined;
 }
 
 function checkDocument(document, invoice) {
