@@ -1,4 +1,4 @@
-"""Invoices to look at: an ordinary one, a long one, yen, hostile lengths, nothing optional, a credit."""
+"""Invoices to look at: an ordinary one, a long one, yen, hostile lengths, nothing optional, a credit, a correction."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +9,7 @@ from billing.core.ledger import Invoice, InvoiceStatus
 from billing.core.money import Money
 from billing.core.printed_invoice import (
     Addressee,
+    Correction,
     InvoiceFacts,
     Letterhead,
     LineKind,
@@ -250,7 +251,24 @@ def credit() -> PrintedInvoice:
     )
 
 
-SAMPLES = {f.__name__: f for f in (ordinary, long, yen, unwieldy, bare, credit)}
+def corrected() -> PrintedInvoice:
+    """The ordinary one after a check and a discount: what its second version says."""
+    first = ordinary()
+    lines = [line for group in first.groups for line in group.lines]
+    return print_invoice(
+        invoice=facts(),
+        sent_at=SENT_AT,
+        firm=FIRM,
+        client=CLIENT,
+        lines=[*lines, replace(discount("100.00"), id="discount-2", date=date(2026, 10, 9))],
+        payments=[*first.payments, PrintedPayment("p2", date(2026, 10, 5), "check", Money(60_000, "USD"))],
+        logo=LOGO,
+        portal_url=first.portal_url,
+        correction=Correction(datetime(2026, 10, 10, 2, 30, tzinfo=UTC), date(2026, 10, 9), 1),
+    )
+
+
+SAMPLES = {f.__name__: f for f in (ordinary, long, yen, unwieldy, bare, credit, corrected)}
 
 
 ATTACK = (

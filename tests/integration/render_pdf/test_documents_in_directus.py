@@ -1,14 +1,18 @@
 """The worker against the real Directus, with the real WeasyPrint; Directus's own storage directory is the bucket."""
 
 import io
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pypdf
 import pytest
 
+from billing.adapters.billing_store import DirectusBillingStore
 from billing.adapters.directus import DirectusClient
 from billing.adapters.directus_assets import DirectusAssets
 from billing.adapters.document_files import RegisteredFiles
@@ -17,11 +21,14 @@ from billing.adapters.document_store import StoredObject
 from billing.adapters.http import Urllib3Transport
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
 from billing.application.deliver_document import DocumentDelivery
+from billing.application.keep_invoice import KeepInvoice
 from billing.application.render_document import RenderDocument
 from billing.application.render_receipt import RenderReceipt
 from billing.errors import DirectusRejected
 from local.seed import seed_id
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
+from tests.unit.fakes.queues import FakeWorkQueue
+from tests.unit.fakes.stripe import FakeStripe
 from tests.unit.render_pdf.fakes import Effects, FakeUnfinished
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -258,6 +265,129 @@ def test_the_receipt_of_a_mended_amount_is_the_next_version(worker: Worker) -> N
         worker.directus.admin.call("PATCH", f"/items/payments/{payment['id']}", {"amount": payment["amount"]})
     worker.receipts.render_receipt(payment["id"])
     assert worker.directus.admin.call("GET", f"/items/payments/{payment['id']}")["receipt"] == before
+
+
+@dataclass
+class Book:
+    """An invoice of maria's kept by the one writer; the renderer gets the orders that this puts into its queue."""
+
+    worker: Worker
+    orders: FakeWorkQueue
+    id: str = ""
+
+    def kept(self) -> int:
+        """Recompute, and render what is ordered for that; return how many orders there were."""
+        self.orders.messages.clear()
+        store = DirectusBillingStore(
+            DirectusClient(self.worker.directus.url, ServiceToken(), Urllib3Transport())
+        )
+        KeepInvoice(
+            store, FakeStripe(lambda: datetime.now(UTC)), self.orders, "test", lambda *_: None
+        ).recompute(self.id)
+        orders = [order for order in self.orders.messages if order["type"] == "invoice"]
+        for order in orders:
+            self.worker.render.render_invoice(str(order["invoice"]))
+        return len(orders)
+
+    def adds(self, collection: str, **columns: Any) -> None:
+        """Maria's staff enter it."""
+        row = {"invoice": self.id, **columns}
+        self.worker.directus.as_("sofia").call("POST", f"/items/{collection}", row)
+
+    def versions(self) -> list[tuple[str, str, int | None]]:
+        """Title, file name and what it replaces of each, as maria sees them; she can read every one."""
+        maria = self.worker.directus.as_("maria")
+        path = f"/items/documents?filter[invoice][_eq]={self.id}&filter[type][_eq]=invoice&sort=version"
+        found = []
+        for row in maria.call("GET", path):
+            file = maria.call("GET", f"/files/{row['file']}?fields=title,filename_download")
+            assert file["title"] == row["title"]
+            assert maria.answer("GET", f"/assets/{row['file']}")[0] == 200
+            replaces = self.worker.directus.admin.call("GET", f"/items/documents/{row['id']}")["replaces"]
+            found.append((row["title"], file["filename_download"], replaces))
+        return found
+
+    def newest_says(self) -> str:
+        return pdf_text(self.worker, self.worker.documents(self.id)[-1]["file"])
+
+
+@pytest.fixture
+def book(worker: Worker) -> Book:
+    """1,000.00 in one line, just sent and rendered."""
+    admin = worker.directus.admin
+    row = {
+        "invoice_number": f"C-{uuid.uuid4().hex[:8]}", "currency": "USD", "tax_rate": "0", "status": "sent",
+        "client": worker.directus.as_("maria").call("GET", "/items/clients?fields=id")[0]["id"], "language": "en-US",
+        "line_items": {"create": [{"kind": "fee", "description": "Advice", "amount": "1000.00"}]},
+    }  # fmt: skip
+    found = Book(worker, FakeWorkQueue(), admin.call("POST", "/items/invoices", row)["id"])
+    assert found.kept() == 1
+    return found
+
+
+def test_a_discount_makes_a_version_that_says_what_is_owed_and_what_it_replaces(
+    worker: Worker, book: Book
+) -> None:
+    number = worker.invoice(book.id)["invoice_number"]
+    assert book.versions() == [(f"Invoice {number}", f"{number}.pdf", None)]
+    assert "Balancedue$1,000.00" in book.newest_says()
+
+    book.adds(
+        "payments",
+        amount="600.00",
+        currency="USD",
+        method="check",
+        status="succeeded",
+        payment_date="2026-10-05",
+    )
+    assert book.kept() == 0, "a payment alone renders nothing"
+    book.adds("line_items", kind="discount", description="Courtesy", amount="-100.00")
+    assert book.kept() == 1
+    invoice = worker.invoice(book.id)
+    assert (Decimal(invoice["balance_due"]), invoice["pdf_status"]) == (Decimal("300.00"), "ready")
+    page = book.newest_says()
+    for said in ("Paymentreceived", "-$600.00", "Balancedue$300.00", "Correctedon", "replacesversion1"):
+        assert said in page
+    assert book.versions() == [
+        (f"Invoice {number} (version 1, replaced)", f"{number}.pdf", None),
+        (f"Invoice {number} (version 2)", f"{number}-version-2.pdf", 1),
+    ]
+
+
+def test_a_correction_drawn_again_is_the_same_whatever_was_paid_since(worker: Worker, book: Book) -> None:
+    book.adds(
+        "payments",
+        amount="600.00",
+        currency="USD",
+        method="check",
+        status="succeeded",
+        payment_date="2026-10-05",
+    )
+    book.adds("line_items", kind="discount", description="Courtesy", amount="-100.00")
+    book.adds(
+        "payments",
+        amount="50.00",
+        currency="USD",
+        method="cash",
+        status="succeeded",
+        payment_date="2026-10-01",
+    )
+    book.kept()
+    before, titles = worker.documents(book.id), book.versions()
+    assert "Balancedue$300.00" in book.newest_says()
+    book.kept()
+    worker.render.render_invoice(book.id, force=True)
+    assert (worker.documents(book.id), book.versions()) == (before, titles)
+
+    book.adds("line_items", kind="discount", description="Again", amount="-25.50")
+    book.kept()
+    page = book.newest_says()
+    assert "Balancedue$224.50" in page
+    assert "replacesversion2" in page
+    assert Decimal(worker.invoice(book.id)["balance_due"]) == Decimal("224.50")
+    assert [title.partition(" (")[2] for title, _, _ in book.versions()] == [
+        "version 1, replaced)", "version 2, replaced)", "version 3)",
+    ]  # fmt: skip
 
 
 def pdf_text(worker: Worker, file: str) -> str:

@@ -13,11 +13,13 @@ import pytest
 
 from billing.adapters.document_template import DocumentTemplate
 from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.core.money import Money
 from billing.core.printed_invoice import PostalAddress, PrintedInvoice
 from tests.integration.render_pdf.sample_invoices import (
     ATTACK,
     LOGO,
     SAMPLES,
+    corrected,
     hostile,
     long,
     ordinary,
@@ -73,6 +75,39 @@ def test_all_150_lines_are_there_under_repeated_heads_with_page_x_of_y(renderer:
     assert "Balance due" in "".join(pages[-2:])
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "title"),
+    [
+        ("en-US", "Corrected on October 9, 2026 replaces version 1", "Invoice 2026-0147 (replaces version 1)"),
+        ("de", "Korrigiert am 9. Oktober 2026 ersetzt Version 1", "Rechnung 2026-0147 (ersetzt Version 1)"),
+        ("fr", "Corrigée le 9 octobre 2026 remplace la version 1", "Facture 2026-0147 (remplace la version 1)"),
+        ("es", "Corregida el 9 de octubre de 2026 sustituye a la versión 1",
+         "Factura 2026-0147 (sustituye a la versión 1)"),
+    ],
+)  # fmt: skip
+def test_a_correction_says_when_it_was_made_and_what_it_replaces_on_every_page(
+    renderer: WeasyPrintRenderer, language: str, said: str, title: str
+) -> None:
+    pdf = draw(renderer, replace(corrected(), language=language))
+    first, *others = pypdf.PdfReader(io.BytesIO(pdf)).pages
+    assert said in " ".join(first.extract_text().split())
+    assert others
+    for page in others:
+        assert title in " ".join(page.extract_text().split())
+
+
+def test_a_correction_prints_one_balance_everywhere(renderer: WeasyPrintRenderer) -> None:
+    text = words_of(draw(renderer, corrected()))
+    assert text.count("Balance due $1,902.24") == 2, "at the top and below the totals"
+    assert "$2,611.11" not in text, "what the first version says is due"
+    assert "-$600.00" in text
+    settled = replace(corrected(), balance_due=Money(-100, "USD"))
+    text = words_of(draw(renderer, settled))
+    assert text.count("Credit balance $1.00") == 2
+    assert "No payment is due." in text
+    assert "How to pay" not in text
+
+
 @pytest.mark.parametrize("lines", [11, 12, 13])
 @pytest.mark.parametrize("address_lines", [6, 8, 10])
 def test_a_subtotal_never_stands_alone_on_a_page(
@@ -97,11 +132,11 @@ def test_every_sample_is_a_sound_tagged_archival_pdf_with_its_fonts(
     subprocess.run(["qpdf", "--check", path], check=True, capture_output=True)
     with pikepdf.open(path) as pdf, pdf.open_metadata() as metadata:
         assert metadata.pdfa_status == "3B"
-        assert metadata["dc:title"] == DocumentTemplate().title(printed)
+        assert metadata["dc:title"] == DocumentTemplate().pdf_title(printed)
         assert metadata["dc:creator"] == [printed.firm.legal_name or printed.firm.name]
         assert pdf.Root.MarkInfo.Marked
         assert str(pdf.Root.Lang) == printed.language
-        assert str(pdf.docinfo["/CreationDate"]).startswith("D:20261001143000")
+        assert str(pdf.docinfo["/CreationDate"]).startswith(f"D:{printed.dated:%Y%m%d%H%M%S}")
         paper = [round(float(side)) for side in pdf.pages[0].MediaBox[2:]]
         assert paper == ([612, 792] if printed.paper == "Letter" else [595, 842])
     fonts = subprocess.run(

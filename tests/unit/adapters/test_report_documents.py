@@ -104,6 +104,9 @@ def test_a_report_is_an_object_a_file_and_a_document() -> None:
             "version_key": None,
             "visible_to_client": False,
             "printed_payments": [],
+            "printed_as_of": None,
+            "replaces": None,
+            "date_created": "2026-10-01T15:00:01Z",
         }
     ]
     assert firm.effects.done == EVERYTHING

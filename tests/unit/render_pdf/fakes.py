@@ -8,7 +8,7 @@ from typing import Any
 from billing.adapters.directus import Row
 from billing.adapters.document_store import StoredObject
 from billing.adapters.pdf_renderer import RenderedPdf
-from billing.core.document_plan import UnfinishedDocument
+from billing.core.document_plan import UnfinishedDocument, VersionWords
 from billing.core.missing_glyphs import noted
 from billing.core.printed_invoice import Logo, PrintedInvoice
 from billing.core.printed_receipt import PrintedReceipt
@@ -84,6 +84,8 @@ class FakeDirectus:
             raise RecordNotUnique(message, collection=collection, field="id")
         self._has_no_other(collection, key, payload)
         rows[key] = dict(payload)
+        if collection == "documents":
+            rows[key]["date_created"] = f"2026-10-01T15:00:{len(rows):02}Z"  # in the order of registration
         self.effects.record(f"create {collection}")
         return dict(payload)
 
@@ -186,6 +188,9 @@ class FakeRenderer:
 
     def title(self, printed: PrintedInvoice) -> str:
         return f"Invoice {printed.number}"
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:  # noqa: ARG002  # the renderer's signature
+        return VersionWords("version", "replaced")
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         if self.error:

@@ -39,7 +39,9 @@ class Story:
 
 
 def discounted(firm: Office) -> None:
-    firm.directus.collections["line_items"]["d"] = line("d", kind="discount", amount="-100.00")
+    firm.directus.collections["line_items"]["d"] = line(
+        "d", kind="discount", amount="-100.00", date_created="2026-10-01T14:45:00Z"
+    )
     firm.invoice.update(subtotal="900.00", tax="90.00", total="990.00")
 
 

@@ -1,4 +1,6 @@
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -8,9 +10,9 @@ from billing.adapters.document_rows import (
     facts_from_row,
     firm_from_row,
     line_from_row,
+    newest_line_at,
     payment_from_row,
 )
-from billing.core.ledger import PaymentDispute, Refund
 from billing.core.money import Money
 from billing.errors import DirectusRejected
 from tests.unit.render_pdf.firm_rows import FIRM, line, payment
@@ -91,19 +93,45 @@ def test_the_firms_logo_is_a_key_or_an_object() -> None:
     assert firm_from_row(FIRM)[1] is None
 
 
-def test_what_was_given_back_is_not_printed_as_paid() -> None:
+def reversal(amount: str, status: str, **columns: str) -> dict[str, Any]:
+    return {"id": "r", "payment": "p", "amount": amount, "currency": "USD", "status": status} | columns
+
+
+def test_what_was_given_back_by_a_moment_is_not_printed_as_paid() -> None:
     refunds = [
-        Refund("p", Money(1_000, "USD"), "succeeded"),
-        Refund("p", Money(7_000, "USD"), "failed"),
-        Refund("other", Money(500, "USD"), "succeeded"),
+        reversal("10.00", "succeeded", date_created="2026-09-21T00:00:00Z"),
+        reversal("5.00", "succeeded", date_created="2026-10-02T00:00:01Z"),
+        reversal("70.00", "failed", date_created="2026-09-21T00:00:00Z"),
     ]
     disputes = [
-        PaymentDispute("p", Money(200, "USD"), "lost"),
-        PaymentDispute("p", Money(9_000, "USD"), "won"),
+        reversal("2.00", "lost", date_created="2026-09-01T00:00:00Z", closed_at="2026-10-01T00:00:00Z"),
+        reversal("90.00", "won", closed_at="2026-09-21T00:00:00Z"),
+        reversal("1.00", "lost"),  # nothing says when
     ]
     row = payment("p", amount="100.00", date_created="2026-09-20T09:00:00Z", method=None)
     booked = payment_from_row(row, refunds, disputes)
-    assert (booked.kept, booked.method) == (Money(8_800, "USD"), "other")
+    assert booked.method == "other"
+    kept = [
+        booked.kept_at(datetime(2026, month, day, tzinfo=UTC))
+        for month, day in ((9, 20), (9, 21), (10, 2), (10, 3))
+    ]
+    assert kept == [Money(minor, "USD") for minor in (9_900, 8_900, 8_700, 8_200)]
+    assert (
+        payment_from_row(row, [reversal("500.00", "succeeded")], [])
+        .kept_at(datetime(2026, 10, 3, tzinfo=UTC))
+        .minor
+        == 0
+    )
+
+
+def test_the_newest_line_is_found_whatever_the_others_do_not_say() -> None:
+    rows = [
+        line("a"),
+        line("b", date_created="2026-10-02T00:00:01.300Z"),
+        line("c", date_created="2026-10-02 00:00:01"),
+    ]
+    assert newest_line_at(rows) == datetime(2026, 10, 2, 0, 0, 1, 300_000, tzinfo=UTC)
+    assert newest_line_at([line("a")]) is None
 
 
 @pytest.mark.parametrize(

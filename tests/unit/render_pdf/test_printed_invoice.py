@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from billing.core.document_plan import (
     BookedPayment,
     DocumentRow,
+    GivenBack,
     InvoiceRecord,
     next_version,
     payments_to_print,
@@ -21,6 +22,7 @@ from billing.core.ledger import Invoice, InvoiceStatus
 from billing.core.money import Money
 from billing.core.printed_invoice import (
     Addressee,
+    Correction,
     InvoiceFacts,
     Letterhead,
     LineKind,
@@ -195,6 +197,7 @@ CHANGES: list[dict[str, Any]] = [
     {"payments": [PrintedPayment("p", None, "wire", usd(1))]},
     {"portal_url": "https://portal.example"},
     {"logo": Logo(b"logo", "image/png")},
+    {"correction": Correction(SENT_AT, dt.date(2026, 10, 1), 1)},
 ]
 
 
@@ -223,7 +226,7 @@ def test_a_line_whose_hours_times_rate_is_not_its_amount_is_named() -> None:
 
 def booked(key: str, **changes: Any) -> BookedPayment:
     usual: dict[str, Any] = {
-        "id": key, "kept": usd(100), "succeeded": True, "method": "wire", "date": dt.date(2026, 9, 1),
+        "id": key, "amount": usd(100), "succeeded": True, "method": "wire", "date": dt.date(2026, 9, 1),
         "booked_at": SENT_AT - dt.timedelta(days=1),
     }  # fmt: skip
     return BookedPayment(**(usual | changes))
@@ -238,8 +241,8 @@ def test_only_money_booked_by_sending_in_the_invoices_currency_is_printed() -> N
         record(
             booked("later", booked_at=SENT_AT + dt.timedelta(seconds=1)),
             booked("failed", succeeded=False),
-            booked("given back", kept=usd(0)),
-            booked("euro", kept=Money(100, "EUR")),
+            booked("given back", given_back=(GivenBack(usd(100), SENT_AT),)),
+            booked("euro", amount=Money(100, "EUR")),
             booked("second", date=dt.date(2026, 9, 2)),
             booked("first", booked_at=SENT_AT),
         ),

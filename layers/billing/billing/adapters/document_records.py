@@ -13,17 +13,11 @@ from billing.adapters.document_rows import (
     facts_from_row,
     firm_from_row,
     line_from_row,
+    newest_line_at,
     payment_from_row,
     received_payment_from_row,
 )
-from billing.adapters.rows import (
-    INVOICE_FIELDS,
-    PAYMENT_DISPUTE_FIELDS,
-    REFUND_FIELDS,
-    key_of,
-    payment_dispute_from_row,
-    refund_from_row,
-)
+from billing.adapters.rows import INVOICE_FIELDS, PAYMENT_DISPUTE_FIELDS, REFUND_FIELDS, key_of
 from billing.core.document_plan import BookedPayment, DocumentRow, FileRow, InvoiceRecord
 from billing.core.printed_receipt import ReceiptRecord, receipts_of
 from billing.errors import DirectusRejected, RecordNotUnique
@@ -44,15 +38,22 @@ _FIRM = (
     "name", "legal_name", "address", "tax_id", "email", "phone", "logo", "bank_details", "timezone", "currency",
     "language", "footer", "country", "electronic_invoice", "accent_color",
 )  # fmt: skip
-_LINES = ("id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount")
+_LINES = (
+    "id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount", "date_created",
+)  # fmt: skip
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")
 _RECEIVED = (
     *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_says", "receipt_error",
 )  # fmt: skip
+_REFUNDS = (*REFUND_FIELDS, "date_created")
+_PAYMENT_DISPUTES = (*PAYMENT_DISPUTE_FIELDS, "closed_at", "date_created")
 _DOCUMENTS = (
     "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "payment",
-    "visible_to_client", "withdrawn_at",
+    "visible_to_client", "withdrawn_at", "title", "printed_as_of", "replaces", "date_created",
 )  # fmt: skip
+
+
+_FILES = ("id", "type", "filesize", "title", "filename_download")
 
 
 class DocumentRecords(Protocol):
@@ -167,6 +168,7 @@ class DirectusDocumentRecords:
             payments=self._payments(invoice),
             documents=self._documents(invoice, "invoice"),
             logo=logo,
+            newest_line_at=newest_line_at(lines),
         )
 
     def received_payment(self, payment: str) -> ReceivedPayment | None:
@@ -201,8 +203,11 @@ class DirectusDocumentRecords:
 
     def file(self, file: str) -> FileRow | None:
         """A `directus_files` row."""
-        row = self._rows.read_one("directus_files", file, ("id", "type", "filesize"))
-        return FileRow(row["id"], row.get("type") or "", int(row.get("filesize") or 0)) if row else None
+        row = self._rows.read_one("directus_files", file, _FILES)
+        if row is None:
+            return None
+        texts = {"title": row.get("title") or "", "name": row.get("filename_download") or ""}
+        return FileRow(row["id"], row.get("type") or "", int(row.get("filesize") or 0), **texts)
 
     def register_file(self, row: Mapping[str, object]) -> None:
         """Create a `directus_files` row; Directus answers 403, not a taken id, when it is there already."""
@@ -266,19 +271,12 @@ class DirectusDocumentRecords:
         rows = self._of_invoice("payments", _PAYMENTS, invoice)
         if not rows:
             return ()
-        currencies = {row["id"]: row["currency"] for row in rows}
-        of_these = {"payment": {"_in": list(currencies)}}
-        refunds = [
-            refund_from_row(row, currencies[key_of(row["payment"])])
-            for row in self._rows.read_many("refunds", filter=of_these, fields=REFUND_FIELDS)
-        ]
-        disputes = [
-            payment_dispute_from_row(row, currencies[key_of(row["payment"])])
-            for row in self._rows.read_many(
-                "payment_disputes", filter=of_these, fields=PAYMENT_DISPUTE_FIELDS
-            )
-        ]
-        return tuple(payment_from_row(row, refunds, disputes) for row in rows)
+        of_these = {"payment": {"_in": [row["id"] for row in rows]}}
+        refunds = self._rows.read_many("refunds", filter=of_these, fields=_REFUNDS)
+        disputes = self._rows.read_many("payment_disputes", filter=of_these, fields=_PAYMENT_DISPUTES)
+        return tuple(
+            payment_from_row(row, _of_payment(row, refunds), _of_payment(row, disputes)) for row in rows
+        )
 
     def _documents(self, invoice: str, document_type: str) -> tuple[DocumentRow, ...]:
         """Of one type, of the invoice."""
@@ -292,3 +290,7 @@ class DirectusDocumentRecords:
         return self._rows.read_many(
             collection, filter={"invoice": {"_eq": invoice}}, fields=fields, sort=("id",)
         )
+
+
+def _of_payment(payment: Row, reversals: Sequence[Row]) -> list[Row]:
+    return [row for row in reversals if key_of(row["payment"]) == payment["id"]]

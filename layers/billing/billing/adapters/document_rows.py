@@ -22,12 +22,14 @@ from billing.adapters.rows import (
     Timestamp,
     invoice_from_row,
     parse,
+    payment_dispute_from_row,
+    refund_from_row,
     unreadable,
 )
 from billing.adapters.rows import payment_from_row as ledger_payment_from_row
 from billing.core.accent_color import accent_color
-from billing.core.document_plan import BookedPayment, DocumentRow, printed_form
-from billing.core.ledger import PaymentDispute, PaymentStatus, Refund, amount_kept
+from billing.core.document_plan import BookedPayment, DocumentRow, GivenBack, printed_form
+from billing.core.ledger import LOST_DISPUTE, NOT_GIVEN_BACK, PaymentStatus
 from billing.core.money import Money, accepted_currency
 from billing.core.printed_invoice import (
     Addressee,
@@ -123,9 +125,18 @@ class _LineRow(RowModel):
     amount: Decimal
 
 
+class _LineDateRow(RowModel):
+    date_created: Timestamp | None = None
+
+
 class _PaymentDatesRow(RowModel):
     payment_date: dt.date | None = None
     date_created: Timestamp
+
+
+class _ReversalDatesRow(RowModel):
+    closed_at: Timestamp | None = None
+    date_created: Timestamp | None = None
 
 
 class _ReceivedRow(_PaymentDatesRow):
@@ -149,6 +160,10 @@ class _DocumentRow(RowModel):
     payment: Key | None = None
     visible_to_client: bool | None = None
     withdrawn_at: Timestamp | None = None
+    title: str | None = None
+    printed_as_of: Timestamp | None = None
+    replaces: int | None = None
+    date_created: Timestamp | None = None
 
 
 def facts_from_row(row: Row) -> InvoiceFacts:
@@ -205,19 +220,45 @@ def line_from_row(row: Row, currency: str) -> PrintedLine:
     )
 
 
-def payment_from_row(
-    row: Row, refunds: Sequence[Refund], payment_disputes: Sequence[PaymentDispute]
-) -> BookedPayment:
-    """Parse a `payments` row; what refunds and lost disputes of it took back is subtracted."""
+def newest_line_at(rows: Sequence[Row]) -> dt.datetime | None:
+    """When the last of these `line_items` rows was added; None where none of them says."""
+    added = (parse(_LineDateRow, row, "line_items").date_created for row in rows)
+    return max(filter(None, added), default=None)
+
+
+def payment_from_row(row: Row, refunds: Sequence[Row], payment_disputes: Sequence[Row]) -> BookedPayment:
+    """Parse a `payments` row, with the `refunds` and `payment_disputes` rows that are its own."""
     payment = ledger_payment_from_row(row)
     parsed = parse(_PaymentDatesRow, row, "payments")
+    currency = payment.amount.currency
+    given_back = [
+        *(_refunded(each, currency) for each in refunds),
+        *(_lost(each, currency) for each in payment_disputes),
+    ]
     return BookedPayment(
         id=payment.id,
-        kept=amount_kept(payment, refunds, payment_disputes),
+        amount=payment.amount,
         succeeded=payment.status is PaymentStatus.SUCCEEDED,
         method=printed_method(payment.method),
         date=parsed.payment_date,
         booked_at=parsed.date_created,
+        given_back=tuple(filter(None, given_back)),
+    )
+
+
+def _refunded(row: Row, currency: str) -> GivenBack | None:
+    refund = refund_from_row(row, currency)
+    dates = parse(_ReversalDatesRow, row, "refunds")
+    return None if refund.status in NOT_GIVEN_BACK else GivenBack(refund.amount, dates.date_created)
+
+
+def _lost(row: Row, currency: str) -> GivenBack | None:
+    dispute = payment_dispute_from_row(row, currency)
+    dates = parse(_ReversalDatesRow, row, "payment_disputes")
+    return (
+        GivenBack(dispute.amount, dates.closed_at or dates.date_created)
+        if dispute.status in LOST_DISPUTE
+        else None
     )
 
 
@@ -262,6 +303,10 @@ def document_from_row(row: Row) -> DocumentRow:
         payment=parsed.payment,
         visible_to_client=bool(parsed.visible_to_client),
         is_withdrawn=parsed.withdrawn_at is not None,
+        title=parsed.title or "",
+        printed_as_of=parsed.printed_as_of,
+        replaces=parsed.replaces,
+        registered_at=parsed.date_created,
     )
 
 

@@ -23,6 +23,7 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
 from billing.adapters.qr_code import qr_code
+from billing.core.document_plan import VersionWords
 from billing.core.money import Money, exponent_of
 from billing.core.printed_invoice import LANGUAGES, LineGroup, PrintedInvoice, PrintedLine
 from billing.core.printed_receipt import PrintedReceipt
@@ -84,9 +85,20 @@ class DocumentTemplate:
         return (self._directory / "invoice.css").read_text(encoding="utf-8")
 
     def title(self, printed: PrintedInvoice) -> str:
-        """The document's title, in its own language: `Invoice 2026-0147`."""
-        label = self.invoice_labels(locale_of(printed.language).language)
-        return f"{label['invoice']} {printed.number}"
+        """What every version is called, in its own language: `Invoice 2026-0147`."""
+        return f"{self._labels_of(printed)['invoice']} {printed.number}"
+
+    def pdf_title(self, printed: PrintedInvoice) -> str:
+        """The title inside the document; that of a correction tells it from what it replaces."""
+        correction, title = printed.correction, self.title(printed)
+        if correction is None:
+            return title
+        return f"{title} ({self._labels_of(printed)['replaces_version']} {correction.replaces})"
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:
+        """How titles tell versions apart, in the document's language."""
+        label = self._labels_of(printed)
+        return VersionWords(version=label["version"], replaced=label["replaced"])
 
     def invoice_labels(self, language: str) -> Mapping[str, Any]:
         """What an invoice says in a language of `LANGUAGES`."""
@@ -106,7 +118,7 @@ class DocumentTemplate:
             invoice=printed,
             label=label,
             language=str(locale).replace("_", "-"),
-            title=self.title(printed),
+            title=self.pdf_title(printed),
             wide=wide,
             short_groups={group.kind for group in printed.groups if is_short(group, wide=wide)},
             tall_lines={
@@ -166,6 +178,9 @@ class DocumentTemplate:
             formats = formats_of(locale)
             formats["money"](Money(0, "USD"))
             formats["long_date"](date.min)
+
+    def _labels_of(self, printed: PrintedInvoice) -> Mapping[str, Any]:
+        return self.invoice_labels(locale_of(printed.language).language)
 
     def _receipt_labels(self, printed: PrintedReceipt) -> Mapping[str, Any]:
         language = locale_of(printed.language).language

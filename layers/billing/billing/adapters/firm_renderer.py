@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from billing.adapters.template_source import TemplateSource
+    from billing.core.document_plan import VersionWords
     from billing.core.printed_invoice import Logo, PrintedInvoice
     from billing.core.printed_receipt import PrintedReceipt
 
@@ -61,6 +62,10 @@ class FirmRenderer:
     def title(self, printed: PrintedInvoice) -> str:
         """What the document is called, with the firm's own labels."""
         return self._current().title(printed)
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:
+        """The firm's own words where it has some."""
+        return self._current().version_words(printed)
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         """Draw with the files that were last looked at."""

@@ -23,6 +23,7 @@ from billing.errors import NotDrawn, Unprocessable, UpstreamUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from billing.core.document_plan import VersionWords
     from billing.core.printed_invoice import Logo, PrintedInvoice
     from billing.core.printed_receipt import PrintedReceipt
 
@@ -83,6 +84,10 @@ class LimitedRenderer:
     def title(self, printed: PrintedInvoice) -> str:
         """The inner renderer's."""
         return self._renderer.title(printed)
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:
+        """The inner renderer's."""
+        return self._renderer.version_words(printed)
 
     def receipt_title(self, printed: PrintedReceipt) -> str:
         """The inner renderer's."""

@@ -21,6 +21,7 @@ from billing.adapters.logo_check import checked_logo
 from billing.adapters.pdf_metadata import FACTUR_X_FILE, claim
 from billing.adapters.weasyprint_start import import_weasyprint
 from billing.adapters.well_formed_html import well_formed_html
+from billing.core.document_plan import VersionWords
 from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
 from billing.core.long_words import with_breakable_words
 from billing.core.printed_invoice import Logo, PrintedInvoice
@@ -71,6 +72,10 @@ class PdfRenderer(Protocol):
         """What the document is called, in its own language."""
         ...
 
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:
+        """How titles tell its versions apart, in its own language."""
+        ...
+
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         """Raise `NotDrawn`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
         ...
@@ -112,6 +117,10 @@ class WeasyPrintRenderer:
     def title(self, printed: PrintedInvoice) -> str:
         """What the document is called, in its own language."""
         return self._template.title(printed)
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:
+        """How titles tell its versions apart, in its own language."""
+        return self._template.version_words(printed)
 
     def warm_up(self) -> None:
         """Import WeasyPrint and read the fonts and the style now, so that the first document does not wait."""
@@ -157,7 +166,7 @@ class WeasyPrintRenderer:
 
 @dataclass(frozen=True)
 class _AttachedInvoice:
-    """The invoice as data; `written` is when, in UTC: the document's own moment, no clock's."""
+    """The invoice as data; `written` is when, in UTC: `PrintedInvoice.dated`."""
 
     xml: str
     written: datetime
@@ -167,7 +176,7 @@ def _attached(printed: PrintedInvoice) -> _AttachedInvoice | None:
     electronic = electronic_invoice(printed) if printed.firm.electronic_invoice else None
     if not isinstance(electronic, ElectronicInvoice):
         return None
-    return _AttachedInvoice(electronic_invoice_xml(electronic).decode(), printed.sent_at.astimezone(UTC))
+    return _AttachedInvoice(electronic_invoice_xml(electronic).decode(), printed.dated.astimezone(UTC))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from billing.core.document_plan import UnfinishedDocument, next_version, version_key
 from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
-from billing.errors import BillingError, NotDrawn, RecordNotUnique, Unprocessable, UpstreamUnavailable
+from billing.errors import (
+    BillingError,
+    DirectusRejected,
+    NotDrawn,
+    RecordNotUnique,
+    Unprocessable,
+    UpstreamUnavailable,
+)
 from billing.observability import count, log_refusal, logger
 
 if TYPE_CHECKING:
@@ -53,15 +60,15 @@ class DocumentDelivery:
             message = "Unfinished documents in the bucket cannot be read."
             logger.warning(message, extra={"keys": unreadable})
         for document in begun:
-            planned = document.planned
-            siblings = self.records.documents_like(planned)
+            siblings = self.records.documents_like(document.planned)
+            planned = replace(document.planned, version=next_version(siblings))
             existing = next((row for row in siblings if row.id == planned.identity.document_id), None)
             stored = self.files.find(planned.identity.file_id)
             if stored is not None and stored.sha256 == document.sha256:
-                self.files.ensure_row(planned, stored)
-            elif not self._is_taken(document):
+                self.files.ensure_row(_as_it_stands(planned, existing), stored)
+            elif not self._is_taken(replace(document, planned=_as_it_stands(planned, existing))):
                 continue
-            self._name(replace(planned, version=next_version(siblings)), existing, document.sha256)
+            self._name(planned, existing, document.sha256)
             self.unfinished.forget(document)
             count("UnfinishedAdopted")
 
@@ -81,23 +88,40 @@ class DocumentDelivery:
         same ids). Return whether it is the first version and the only one, so that nobody can have drawn newer rows
         before.
         """
+        named = _as_it_stands(planned, existing)
         # Bytes that no row speaks of prove nothing: of an upload that it refused Directus keeps what it had read by then.
         stored = None if force or existing is None else self.files.find(planned.identity.file_id)
         # Those that are not what the row says are nobody's work any more: what a crash has left was finished before.
         if stored is not None and existing is not None and stored.sha256 == existing.sha256:
-            self.files.ensure_row(planned, stored)
+            self.files.ensure_row(named, stored)
             is_first = self._name(planned, existing, stored.sha256)
             self._make_current(planned, existing)
             return is_first
         pdf = draw()
         self._look_for_missing_glyphs(planned, pdf)
-        document = UnfinishedDocument(subject, planned, pdf.content, pdf.sha256)
+        document = UnfinishedDocument(subject, named, pdf.content, pdf.sha256)
         self.unfinished.keep(document)
         self._write(document)
         is_first = self._name(planned, existing, pdf.sha256)
         self.unfinished.forget(document)
         self._make_current(planned, existing)
         return is_first
+
+    def title_versions(self, planned: PlannedDocument) -> None:
+        """Have every version of an invoice's document say in title and file name which one it is, and which is current.
+
+        The last step of a new version, and repeated with every later look: a crash before it is made good by the retry.
+        """
+        versions = [row for row in self.records.documents_like(planned) if row.printed_payments is not None]
+        newest = max(versions, key=lambda row: row.version, default=None)
+        for row in versions:
+            version = replace(planned, version=row.version)
+            title = version.full_title if row is newest else version.replaced_title
+            self._title_file(row.file, title, version.download_name)
+            if row.title != title:
+                # The newest has its title from its version: the two are written together.
+                key = {"version": row.version, "version_key": version.version_key} if row is newest else {}
+                self.records.update_document(row.id, {"title": title, **key})
 
     def bring_forward(self, document: DocumentRow, document_type: str, subject: str, following: int) -> None:
         """Make a document that is there the current one of its invoice or payment again.
@@ -138,6 +162,18 @@ class DocumentDelivery:
         except Unprocessable:
             self.unfinished.forget(document)
             raise
+
+    def _title_file(self, key: str | None, title: str, name: str) -> None:
+        file = self.records.file(key) if key is not None else None
+        if file is None or (file.title, file.name) == (title, name):
+            return
+        try:
+            self.records.update_file(file.id, {"title": title, "filename_download": name})
+        except DirectusRejected as error:
+            if error.ids.get("directus_code") != "FORBIDDEN":
+                raise
+            # Whoever has put it back from a backup owns it now, and the functions title their own: its document says it.
+            log_refusal(error)
 
     def _is_taken(self, document: UnfinishedDocument) -> bool:
         """Bring what an earlier run has drawn to where it belongs; if that refuses it, this run's own drawing says so."""
@@ -185,6 +221,12 @@ class DocumentDelivery:
             extra = {"invoice": planned.invoice, "missing_glyphs": pdf.missing_glyphs}
             logger.warning(message, extra=extra)
             count("GlyphsMissing", pdf.missing_glyphs)
+
+
+def _as_it_stands(planned: PlannedDocument, existing: DocumentRow | None) -> PlannedDocument:
+    """With the version that the document has or gets: one that is the newest keeps its own."""
+    is_newest = existing is not None and existing.version == planned.version - 1
+    return replace(planned, version=planned.version - 1) if is_newest else planned
 
 
 def _versions_taken(document_type: str, subject: str) -> UpstreamUnavailable:

@@ -17,7 +17,13 @@ from billing.application.deliver_document import (
     told_to_staff,
 )
 from billing.core.awaited_booking import asks_for_booking
-from billing.core.document_plan import InvoiceRecord, PlannedDocument, next_version, payments_to_print
+from billing.core.document_plan import (
+    InvoiceRecord,
+    PlannedDocument,
+    correction_to_print,
+    next_version,
+    payments_to_print,
+)
 from billing.core.electronic_invoice import remark_on
 from billing.core.ledger import LineItem, checked_totals
 from billing.core.missing_glyphs import missing_characters, remark_on_boxes
@@ -131,6 +137,9 @@ class RenderDocument:
             name=printed.number,
             version=next_version(record.documents),
             printed_payments=printed.payments,
+            words=self.renderer.version_words(printed),
+            printed_as_of=record.as_of(printed.sent_at),
+            replaces=printed.correction.replaces if printed.correction else None,
         )
         drawn: list[bytes] = []
 
@@ -140,6 +149,8 @@ class RenderDocument:
             return pdf
 
         is_first = self.delivery.deliver(printed.id, planned, existing, draw, force=force)
+        if not is_first:
+            self.delivery.title_versions(planned)
         content = drawn[0] if drawn else self._stored(identity.file_id)
         return printed, missing_characters(content), is_first
 
@@ -165,6 +176,7 @@ class RenderDocument:
             payments=payments_to_print(record, sent_at),
             logo=logo,
             portal_url=self.portal_url,
+            correction=correction_to_print(record, sent_at),
         )
         if remarks := lines_with_own_amount(record.lines):
             logger.warning(

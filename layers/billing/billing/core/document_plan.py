@@ -1,9 +1,11 @@
-"""What a new document is made of and what it follows: which payments it shows, which version it is.
+"""What a new document is made of and what it follows: which payments it shows, which version it is and replaces.
 
-The payments printed on an invoice are those booked when it was sent. The first document keeps them, so that every
-later one, forced or after a discount, prints the same, whatever was paid or refunded since.
+An invoice prints what was so at one moment: when it was sent, or when it was last changed after that (a discount). The
+first document of each such state keeps its payments and what it replaces, so that every later one of the same state,
+forced or in another look, prints the same, whatever was paid or refunded since.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -16,6 +18,7 @@ from billing.core.ledger import local_date
 from billing.core.money import Money
 from billing.core.printed_invoice import (
     Addressee,
+    Correction,
     DocumentIdentity,
     InvoiceFacts,
     Letterhead,
@@ -26,27 +29,44 @@ from billing.core.printed_invoice import (
 #: What we make, each with the ending of its files.
 PDF, HTML = "application/pdf", "text/html"
 _ENDINGS = {PDF: "pdf", HTML: "html"}
+_BEFORE_ALL = dt.datetime.min.replace(tzinfo=dt.UTC)
 _NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
 
 
 @dataclass(frozen=True)
+class GivenBack:
+    """A part of a payment that went back; `at` is when that was booked (UTC), None where its row does not say."""
+
+    amount: Money
+    at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
 class BookedPayment:
-    """A payment row. `kept` is its amount less what was given back; `booked_at` is when the row was made (UTC)."""
+    """A payment row; `booked_at` is when it was made (UTC)."""
 
     id: str
-    kept: Money
+    amount: Money
     succeeded: bool
     method: str
     date: dt.date | None
     booked_at: dt.datetime
+    given_back: tuple[GivenBack, ...] = ()
+
+    def kept_at(self, moment: dt.datetime) -> Money:
+        """The amount less what had gone back by then, never less than nothing."""
+        nothing = Money.zero(self.amount.currency)
+        back = (part.amount for part in self.given_back if part.at is None or part.at <= moment)
+        return max(nothing, self.amount - sum(back, nothing))
 
 
 @dataclass(frozen=True)
 class DocumentRow:
     """A `documents` row that the renderer made. `printed_payments` is None on a row that does not say.
 
-    `payment` is whom a receipt is for; None on one that was made before that was kept. `is_withdrawn`: the renderer has
-    hidden it, because its payment is not on its invoice any more.
+    `printed_as_of` is the invoice's state that is printed (`InvoiceRecord.as_of`), `replaces` the version that it says it
+    replaces, `registered_at` when the row was made. `payment` is whom a receipt is for. Rows that were made before these
+    were kept have None. `is_withdrawn`: the renderer has hidden it, because its payment is not on its invoice any more.
     """
 
     id: str
@@ -60,20 +80,29 @@ class DocumentRow:
     payment: str | None = None
     visible_to_client: bool = True
     is_withdrawn: bool = False
+    title: str = ""
+    printed_as_of: dt.datetime | None = None
+    replaces: int | None = None
+    registered_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
 class FileRow:
-    """A `directus_files` row; `size` in bytes."""
+    """A `directus_files` row; `size` in bytes, `name` is what it is called when it is downloaded."""
 
     id: str
     media_type: str
     size: int
+    title: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class InvoiceRecord:
-    """Every row that a document of an invoice is made from. `logo` is the id of the firm's logo file."""
+    """Every row that a document of an invoice is made from. `logo` is the id of the firm's logo file.
+
+    `newest_line_at` is when the last of the lines was added; None where no line says.
+    """
 
     facts: InvoiceFacts
     firm: Letterhead
@@ -82,14 +111,30 @@ class InvoiceRecord:
     payments: tuple[BookedPayment, ...] = ()
     documents: tuple[DocumentRow, ...] = ()
     logo: str | None = None
+    newest_line_at: dt.datetime | None = None
+
+    def as_of(self, sent_at: dt.datetime) -> dt.datetime:
+        """The invoice's state, as a moment: all that can still change what is owed after sending is a new line.
+
+        Directus's clock dates lines and documents alike, so that two states are never told apart by different clocks.
+        """
+        return self.newest_line_at or sent_at
+
+
+@dataclass(frozen=True)
+class VersionWords:
+    """What versions are called in the language of a document: `version` and `replaced`."""
+
+    version: str
+    replaced: str
 
 
 @dataclass(frozen=True)
 class PlannedDocument:
     """A document with the rows it will have: all of them follow from its content, but for the bytes and `version`.
 
-    `name` is what the file is called when it is downloaded, without its ending. `client` and `invoice` of a
-    report are empty, and it has no versions.
+    `name` is what the file is called when it is downloaded, without its version and ending. Where there are `words`, title
+    and name say the version from the second on. `client` and `invoice` of a report are empty, and it has no versions.
     """
 
     identity: DocumentIdentity
@@ -101,6 +146,29 @@ class PlannedDocument:
     version: int
     printed_payments: tuple[PrintedPayment, ...]
     media_type: str = PDF
+    words: VersionWords | None = None
+    printed_as_of: dt.datetime | None = None
+    replaces: int | None = None
+
+    @property
+    def full_title(self) -> str:
+        """`Invoice 7`, and from the second version on `Invoice 7 (version 2)`."""
+        if self.words is None or self.version == 1:
+            return self.title
+        return f"{self.title} ({self.words.version} {self.version})"
+
+    @property
+    def replaced_title(self) -> str:
+        """`Invoice 7 (version 1, replaced)`: what it is called once there is a newer version."""
+        if self.words is None:
+            return self.title
+        return f"{self.title} ({self.words.version} {self.version}, {self.words.replaced})"
+
+    @property
+    def download_name(self) -> str:
+        """`7.pdf`, and from the second version on `7-version-2.pdf`, in every language."""
+        version = f"-version-{self.version}" if self.words and self.version > 1 else ""
+        return f"{_NOT_IN_A_FILE_NAME.sub('-', self.name)}{version}.{_ENDINGS[self.media_type]}"
 
     @property
     def payment(self) -> str | None:
@@ -125,10 +193,10 @@ class PlannedDocument:
             "id": self.identity.file_id,
             "storage": storage,
             "filename_disk": self.object_key,
-            "filename_download": f"{_NOT_IN_A_FILE_NAME.sub('-', self.name)}.{_ENDINGS[self.media_type]}",
+            "filename_download": self.download_name,
             "type": self.media_type,
             "filesize": size,
-            "title": self.title,
+            "title": self.full_title,
         }
 
     def document_row(self, sha256: str) -> dict[str, object]:
@@ -139,7 +207,7 @@ class PlannedDocument:
             "invoice": self.invoice or None,
             "payment": self.payment,
             "type": self.type,
-            "title": self.title,
+            "title": self.full_title,
             "file": self.identity.file_id,
             "sha256": sha256,
             "content_hash": self.identity.content_hash,
@@ -147,28 +215,64 @@ class PlannedDocument:
             "version_key": self.version_key,
             "visible_to_client": self.type != "report",
             "printed_payments": stored_form(self.printed_payments),
+            "printed_as_of": self.printed_as_of.isoformat() if self.printed_as_of else None,
+            "replaces": self.replaces,
         }
 
 
+def correction_to_print(record: InvoiceRecord, sent_at: dt.datetime) -> Correction | None:
+    """Which change the next document follows and which version it replaces; None where no document is of an earlier state.
+
+    A document that does not say its state is of an earlier one if it was registered before the change.
+    """
+    as_of = record.as_of(sent_at)
+    if same := _of_state(record, as_of):
+        replaces = same[0].replaces
+    else:
+        older = [row for row in _ours(record) if row.printed_as_of is None or row.printed_as_of < as_of]
+        follows = any((row.printed_as_of or row.registered_at or as_of) < as_of for row in older)
+        replaces = max(row.version for row in older) if follows else None
+    if replaces is None:
+        return None
+    return Correction(as_of, local_date(as_of, record.firm.timezone), replaces)
+
+
 def payments_to_print(record: InvoiceRecord, sent_at: dt.datetime) -> tuple[PrintedPayment, ...]:
-    """The payments the first document recorded; without one, those booked by `sent_at` in the invoice's currency."""
-    for document in sorted(record.documents, key=lambda row: row.version):
-        if document.printed_payments is not None:
-            return document.printed_payments
+    """The payments that the first document of the invoice's state recorded.
+
+    Without one, those booked by `sent_at`, or by the change after that, in the invoice's currency.
+    """
+    as_of = record.as_of(sent_at)
+    standing = _of_state(record, as_of)
+    if not standing and correction_to_print(record, sent_at) is None:
+        standing = _ours(record)
+    if standing:
+        return standing[0].printed_payments or ()
+    moment = max(sent_at, as_of)
     booked = [
         PrintedPayment(
             id=payment.id,
             date=payment.date or local_date(payment.booked_at, record.firm.timezone),
             method=payment.method,
-            amount=payment.kept,
+            amount=payment.kept_at(moment),
         )
         for payment in record.payments
         if payment.succeeded
-        and payment.kept.minor > 0
-        and payment.kept.currency == record.facts.ledger.currency
-        and payment.booked_at <= sent_at
+        and payment.kept_at(moment).minor > 0
+        and payment.amount.currency == record.facts.ledger.currency
+        and payment.booked_at <= moment
     ]
     return tuple(sorted(booked, key=lambda payment: (payment.date or dt.date.min, payment.id)))
+
+
+def _of_state(record: InvoiceRecord, as_of: dt.datetime) -> list[DocumentRow]:
+    return [row for row in _ours(record) if row.printed_as_of == as_of]
+
+
+def _ours(record: InvoiceRecord) -> list[DocumentRow]:
+    """The documents that say what they print, as they were registered: versions may move up since."""
+    ours = [row for row in record.documents if row.printed_payments is not None]
+    return sorted(ours, key=lambda row: (row.registered_at or _BEFORE_ALL, row.version))
 
 
 def next_version(documents: Sequence[DocumentRow]) -> int:
@@ -251,6 +355,9 @@ class UnfinishedDocument:
             "version": planned.version,
             "printed_payments": stored_form(planned.printed_payments),
             "media_type": planned.media_type,
+            "words": dataclasses.asdict(planned.words) if planned.words else None,
+            "printed_as_of": planned.printed_as_of.isoformat() if planned.printed_as_of else None,
+            "replaces": planned.replaces,
         }
         return json.dumps(head).encode() + b"\n" + self.content
 
@@ -264,5 +371,9 @@ class UnfinishedDocument:
             printed_payments=printed_form(head["printed_payments"]),
             **{name: head[name] for name in ("type", "client", "invoice", "title", "name", "version")},
             media_type=head.get("media_type", PDF),
+            # What an earlier release has left begun says none of these.
+            words=VersionWords(**words) if (words := head.get("words")) else None,
+            printed_as_of=dt.datetime.fromisoformat(as_of) if (as_of := head.get("printed_as_of")) else None,
+            replaces=head.get("replaces"),
         )
         return cls(subject, planned, content, hashlib.sha256(content).hexdigest())

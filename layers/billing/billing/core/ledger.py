@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
+#: The states of a refund that gave nothing back.
+NOT_GIVEN_BACK = frozenset({"failed", "canceled"})
 #: The status of a client's objection that holds money back.
 OPEN_DISPUTE = "open"
 #: The states of a Stripe dispute in which the money is gone: an appeal undoes a loss only once it is won.
@@ -246,9 +248,7 @@ def checked_totals(invoice: Invoice, line_items: Iterable[LineItem]) -> Totals:
 
 def amount_refunded(payment: Payment, refunds: Iterable[Refund]) -> Money:
     """What was given back on a payment: refunds that neither failed nor were canceled."""
-    counted = (
-        r.amount for r in refunds if r.payment == payment.id and r.status not in {"failed", "canceled"}
-    )
+    counted = (r.amount for r in refunds if r.payment == payment.id and r.status not in NOT_GIVEN_BACK)
     return sum(counted, Money.zero(payment.amount.currency))
 
 

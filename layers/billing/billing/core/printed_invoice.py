@@ -130,12 +130,24 @@ class PrintedLine:
 
 @dataclass(frozen=True)
 class PrintedPayment:
-    """A payment already booked when the invoice was sent, net of what was refunded by then."""
+    """A payment already booked when the invoice was sent or last changed, net of what was refunded by then."""
 
     id: str
     date: dt.date | None
     method: str
     amount: Money
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The change after sending (a discount) that a version follows: `at` is its moment, `date` the firm's day of it.
+
+    `replaces` is the version that its reader may have, which is no longer so.
+    """
+
+    at: dt.datetime
+    date: dt.date
+    replaces: int
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,7 @@ class LineGroup:
 
 @dataclass(frozen=True)
 class PrintedInvoice:
-    """Everything in the document. `balance_due` is what was open at sending; negative is a credit.
+    """Everything in the document. `balance_due` is what was open at sending or at its correction; negative is a credit.
 
     `tax_category` is empty unless the document carries the invoice as data: nothing else shows it.
     """
@@ -210,6 +222,12 @@ class PrintedInvoice:
     portal_url: str
     sent_at: dt.datetime
     logo_sha256: str | None
+    correction: Correction | None = None
+
+    @property
+    def dated(self) -> dt.datetime:
+        """The document's own moment, which no clock tells: of its correction, else of sending."""
+        return self.correction.at if self.correction else self.sent_at
 
     @property
     def can_be_paid_online(self) -> bool:
@@ -249,8 +267,9 @@ def print_invoice(
     payments: Sequence[PrintedPayment],
     logo: Logo | None = None,
     portal_url: str = "",
+    correction: Correction | None = None,
 ) -> PrintedInvoice:
-    """Decide what is printed; `payments` are those booked by `sent_at`.
+    """Decide what is printed; `payments` are those booked by `sent_at`, or by the moment of the correction.
 
     Raises `Unprocessable` `totals_do_not_add_up` when stored totals are not those of the line items, naming both
     numbers, and `too_many_lines` beyond `MAX_LINES`.
@@ -285,6 +304,7 @@ def print_invoice(
         portal_url=portal_url,
         sent_at=sent_at,
         logo_sha256=hashlib.sha256(logo.content).hexdigest() if logo else None,
+        correction=correction,
     )
 
 

@@ -10,6 +10,7 @@ from billing.core.money import Money
 from billing.core.printed_invoice import (
     LANGUAGES,
     Addressee,
+    Correction,
     InvoiceFacts,
     Letterhead,
     LineKind,
@@ -43,6 +44,7 @@ def template_samples() -> dict[str, PrintedInvoice]:
         "an invoice without anything optional": _bare(),
         "an invoice that is paid": replace(full, balance_due=Money.zero("USD")),
         "an invoice with a credit": replace(full, balance_due=Money(-1, "USD")),
+        "an invoice that was corrected": replace(full, correction=Correction(_SENT_AT, _DAY, 1)),
     }
     samples |= {f"an invoice in {language}": full for language in LANGUAGES[len(samples) :]}
     languages = itertools.cycle(LANGUAGES)
