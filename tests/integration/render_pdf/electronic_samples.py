@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from billing.core.money import Money
 from billing.core.printed_invoice import (
     Addressee,
+    Correction,
     LineKind,
     PrintedInvoice,
     PrintedLine,
@@ -128,10 +129,24 @@ def undated() -> PrintedInvoice:
     )
 
 
+def corrected() -> PrintedInvoice:
+    """1,000.00 of which 600.00 were paid, and then 100.00 taken off."""
+    line = PrintedLine("a", LineKind.FEE, "Beratung", Money(100_000, "EUR"), date=date(2026, 9, 1))
+    printed = invoice(
+        [line, discount("100", "EUR")],
+        [PrintedPayment("p", date(2026, 10, 5), "check", Money(60_000, "EUR"))],
+        tax_rate="0", tax_category="exempt", tax_exemption_reason="§ 19 UStG",
+    )  # fmt: skip
+    return replace(
+        printed, correction=Correction(datetime(2026, 10, 10, 2, 30, tzinfo=UTC), date(2026, 10, 9), 1)
+    )
+
+
 SAMPLES: dict[str, Callable[[], PrintedInvoice]] = {
     "ordinary": invoice,
     "yen": yen,
     "credit": credit,
+    "corrected": corrected,
     "courtesy": courtesy,
     "undated": undated,
     "long": lambda: invoice([fee(number, "EUR") for number in range(120)]),

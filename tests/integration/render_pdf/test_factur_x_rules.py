@@ -11,7 +11,7 @@ from billing.adapters.electronic_invoice_xml import electronic_invoice_xml
 from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
 from billing.core.money import Money
 from billing.core.printed_invoice import PrintedInvoice
-from tests.integration.render_pdf.electronic_samples import SAMPLES, invoice, untaxed
+from tests.integration.render_pdf.electronic_samples import SAMPLES, corrected, invoice, untaxed
 from tests.integration.render_pdf.en16931 import schema_errors, verdict
 from tests.integration.render_pdf.sample_invoices import ATTACK, discount, fee
 
@@ -32,6 +32,20 @@ def test_every_sample_keeps_the_schema_and_every_rule_of_the_standard(name: str)
     found = verdict(xml)
     assert found.fired >= 60
     assert found.failed == ({EMPTY_ELEMENT} if name == "undated" else set())
+
+
+def test_a_correction_is_data_of_a_corrected_invoice_with_the_balance_of_its_page() -> None:
+    first, second = (
+        xml_of(printed).decode() for printed in (replace(corrected(), correction=None), corrected())
+    )
+    said = {
+        "ram:TypeCode": "384", "ram:TotalPrepaidAmount": "600.00", "ram:DuePayableAmount": "300.00",
+        "ram:IssuerAssignedID": "2026-0200",
+    }  # fmt: skip
+    assert {name: re.findall(f"<{name}>([^<]*)", second)[0] for name in said} == said
+    assert '<ram:FormattedIssueDateTime><qdt:DateTimeString format="102">20261001<' in second
+    assert "<ram:TypeCode>380<" in first
+    assert "InvoiceReferencedDocument" not in first
 
 
 MUTATIONS: list[tuple[str, str, str, set[str]]] = [

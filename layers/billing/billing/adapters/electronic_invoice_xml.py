@@ -28,7 +28,9 @@ _NAMESPACES = {
     "xmlns:udt": f"{_STANDARD}:UnqualifiedDataType:100",
 }
 _PROFILE = "urn:cen.eu:en16931:2017"
-_COMMERCIAL_INVOICE = "380"
+#: UNTDID 1001; a corrected invoice is one "that includes revised information differing from an earlier submission of the
+#: same invoice".
+_COMMERCIAL_INVOICE, _CORRECTED_INVOICE = "380", "384"
 _SEPA_TRANSFER, _TRANSFER = "58", "30"
 
 #: What XML 1.0 cannot hold, not even escaped.
@@ -42,7 +44,7 @@ def electronic_invoice_xml(invoice: ElectronicInvoice) -> bytes:
     _text(_add(context, "ram:GuidelineSpecifiedDocumentContextParameter"), "ram:ID", _PROFILE)
     document = _add(root, "rsm:ExchangedDocument")
     _text(document, "ram:ID", invoice.number)
-    _text(document, "ram:TypeCode", _COMMERCIAL_INVOICE)
+    _text(document, "ram:TypeCode", _CORRECTED_INVOICE if invoice.corrects else _COMMERCIAL_INVOICE)
     _date(document, "ram:IssueDateTime", invoice.issue_date)
     if invoice.note:
         _text(_add(document, "ram:IncludedNote"), "ram:Content", invoice.note)
@@ -143,6 +145,10 @@ def _settlement(parent: ET.Element, invoice: ElectronicInvoice) -> None:
     if invoice.due_date:
         _date(_add(settlement, "ram:SpecifiedTradePaymentTerms"), "ram:DueDateDateTime", invoice.due_date)
     _totals(settlement, invoice.totals)
+    if invoice.corrects:
+        preceding = _add(settlement, "ram:InvoiceReferencedDocument")
+        _text(preceding, "ram:IssuerAssignedID", invoice.number)
+        _date(preceding, "ram:FormattedIssueDateTime", invoice.issue_date, "qdt")
 
 
 def _breakdown(parent: ET.Element, tax: Tax) -> None:
@@ -194,9 +200,9 @@ def _period(parent: ET.Element, first: dt.date, last: dt.date) -> None:
     _date(period, "ram:EndDateTime", last)
 
 
-def _date(parent: ET.Element, name: str, day: dt.date) -> None:
+def _date(parent: ET.Element, name: str, day: dt.date, data_type: str = "udt") -> None:
     """Format 102 of UNTDID 2379: YYYYMMDD, four digits of year whatever the platform's strftime thinks."""
-    _text(_add(parent, name), "udt:DateTimeString", day.isoformat().replace("-", ""), format="102")
+    _text(_add(parent, name), f"{data_type}:DateTimeString", day.isoformat().replace("-", ""), format="102")
 
 
 def _amount(parent: ET.Element, name: str, amount: Money, **attributes: str) -> None:

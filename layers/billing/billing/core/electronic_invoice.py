@@ -121,7 +121,10 @@ class DocumentTotals:
 
 @dataclass(frozen=True)
 class ElectronicInvoice:
-    """An EN 16931 commercial invoice (type 380). `period` is from the first to the last day of work."""
+    """An EN 16931 commercial invoice. `period` is from the first to the last day of work.
+
+    `corrects` says that it follows the same invoice with other amounts (type 384, which names that as BT-25; else 380).
+    """
 
     number: str
     issue_date: dt.date
@@ -137,6 +140,7 @@ class ElectronicInvoice:
     project: tuple[str, str] | None = None
     note: str = ""
     iban: str = ""
+    corrects: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ def electronic_invoice(printed: PrintedInvoice) -> ElectronicInvoice | NotElectr
         project=_project(printed),
         note=printed.client_message,
         iban=iban_in(printed.firm.bank_details),
+        corrects=printed.correction is not None,
     )
 
 
