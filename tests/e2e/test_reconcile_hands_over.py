@@ -38,7 +38,8 @@ def as_reconcile(stack: Stack) -> Any:
 def deleted(firm: Firm, payment: dict[str, Any]) -> None:
     """As an administrator deletes a payment: its receipt first, which Directus keeps it for."""
     # An event about the payment that comes later would book it again by itself.
-    wait_for("the last events", lambda: steps.nothing_to_come(firm) and steps.is_empty(firm, "stripe_events"))
+    wait_for("the last events", lambda: steps.nothing_to_come(firm), seconds=180)
+    wait_for("the queue", lambda: steps.is_empty(firm, "stripe_events"), seconds=180)
     wait_for("the receipt", lambda: firm.administrator.read("payments", payment["id"])["receipt"])
     for receipt in firm.administrator.list("documents", {"payment": {"_eq": payment["id"]}}):
         assert firm.administrator.ask("DELETE", f"/items/documents/{receipt['id']}").status == 204

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from local.adapter.build import built
@@ -56,7 +56,7 @@ def declared(stack: Stack) -> list[Declared]:
         for name, physical_id in stack.resources().items()
     }
     resolver = Resolver(template, parameters, physical, emulator.region)
-    return [
+    found = [
         Declared(
             logical_id=name,
             type=resource["Type"],
@@ -65,6 +65,22 @@ def declared(stack: Stack) -> list[Declared]:
         )
         for name, resource in template["Resources"].items()
     ]
+    return [_with_added_policies(resource, found) for resource in found]
+
+
+def _with_added_policies(resource: Declared, all_of_them: list[Declared]) -> Declared:
+    """Return a role with the policies that resources of their own add to it, as the service lists them together."""
+    added = [
+        {key: other.properties[key] for key in ("PolicyName", "PolicyDocument")}
+        for other in all_of_them
+        if other.type == "AWS::IAM::Policy" and resource.physical_id in other.properties["Roles"]
+    ]
+    if resource.type != "AWS::IAM::Role" or not added:
+        return resource
+    return replace(
+        resource,
+        properties={**resource.properties, "Policies": [*resource.properties.get("Policies", []), *added]},
+    )
 
 
 class Resolver:
