@@ -179,7 +179,7 @@ def wait_for_invoice(firm: Firm, invoice: str, condition: Any, *, seconds: float
 def documents_of(person: Person, invoice: str) -> list[dict[str, Any]]:
     """The documents of an invoice that this person sees."""
     return person.list(
-        "documents", {"invoice": {"_eq": invoice}}, "id,type,version,file.id,file.filename_download"
+        "documents", {"invoice": {"_eq": invoice}}, "id,type,title,version,file.id,file.filename_download"
     )
 
 

@@ -234,19 +234,27 @@ def test_staff_records_a_check_and_the_invoice_follows(firm: Firm) -> None:
     assert money(row["balance_due"]) == Decimal("750.00")
 
 
-def test_a_discount_after_sending_changes_the_total_and_makes_a_new_version(firm: Firm) -> None:
+def test_a_discount_after_a_check_makes_a_version_that_says_what_is_left_and_what_it_replaces(
+    firm: Firm,
+) -> None:
     invoice = sent(firm)
+    check = {"amount": "600.00", "currency": "USD", "method": "check", "status": "succeeded"}
+    firm.staff[0].create("payments", {"invoice": invoice, "client": firm.client_of(0), **check})
+    steps.wait_for_invoice(firm, invoice, lambda found: found["status"] == "partially_paid")
     firm.staff[0].create(
         "line_items",
         {"invoice": invoice, "kind": "discount", "description": "Courtesy", "amount": "-100.00"},
     )
     row = steps.wait_for_invoice(firm, invoice, lambda found: money(found["total"]) == Decimal("900.00"))
-    assert money(row["balance_due"]) == Decimal("900.00")
-    documents = wait_for(
-        "the second version",
-        lambda: found if len(found := steps.documents_of(firm.clients[0], invoice)) == 2 else None,
-    )
-    assert sorted(document["version"] for document in documents) == [1, 2]
+    assert money(row["balance_due"]) == Decimal("300.00")
+
+    def titles() -> dict[int, str]:
+        documents = steps.documents_of(firm.clients[0], invoice)
+        return {each["version"]: each["title"] for each in documents if each["type"] == "invoice"}
+
+    number = row["invoice_number"]
+    wanted = {1: f"Invoice {number} (version 1, replaced)", 2: f"Invoice {number} (version 2)"}
+    wait_for("the second version, and the first one titled as replaced", lambda: titles() == wanted)
 
 
 def test_rendering_again_never_makes_a_second_document(firm: Firm) -> None:
