@@ -1,3 +1,4 @@
+import { closeAddressDoors } from './addresses.js';
 import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
 import { closeQuestions } from './questions.js';
@@ -25,6 +26,7 @@ export default ({ init, filter, schedule }, directus) => {
 	const { ItemsService } = directus.services;
 
 	init('middlewares.after', ({ app }) => closeByQuery(app, VERSION));
+	init('middlewares.after', ({ app }) => closeAddressDoors(app, (accountability) => callerOf(accountability ?? {}) !== ANYBODY));
 
 	closeQuestions(filter, directus.services, (accountability) => callerOf(accountability) !== ANYBODY);
 
