@@ -2,6 +2,7 @@ import { closeAddressDoors } from './addresses.js';
 import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
 import { closeQuestions } from './questions.js';
+import { refuseUncounted, throttleLogins } from './login.js';
 import { forbidden } from './refusal.js';
 import { scheduleRetention } from './retention.js';
 import { RULES, functionsChangeDocuments } from './rules.js';
@@ -27,6 +28,8 @@ export default ({ init, filter, schedule }, directus) => {
 
 	init('middlewares.after', ({ app }) => closeByQuery(app, VERSION));
 	init('middlewares.after', ({ app }) => closeAddressDoors(app, (accountability) => callerOf(accountability ?? {}) !== ANYBODY));
+	init('middlewares.after', ({ app }) => throttleLogins(app, directus));
+	filter('auth.login', (payload, _meta, context) => refuseUncounted(payload, context, directus.env));
 
 	closeQuestions(filter, directus.services, (accountability) => callerOf(accountability) !== ANYBODY);
 
