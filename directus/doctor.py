@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from directus import access, flows, model
+from directus import access, flows, model, settings
 from directus.doctor_look import remark_on_color
 from directus.installer import plan
 from directus.probe import EXTENSION, probe
@@ -71,6 +71,8 @@ def examine(deployment: Deployment) -> list[Finding]:
             return [Finding("wrong", str(error))]
         checks: list[Callable[[], Iterator[Finding]]] = [
             lambda: _guard(probed.version, probed.guard),
+            lambda: _guessing(directus, probed.guard),
+            lambda: _invitation(directus),
             lambda: _lists(directus),
             lambda: _model(deployment),
             lambda: _roles(directus),
@@ -100,6 +102,35 @@ def _guard(version: str, guard: str) -> Iterator[Finding]:
             "wrong",
             f"Directus runs version {guard} of the guard extension, this checkout has {ours}: copy "
             "directus/extensions/billing-guard again and restart Directus.",
+        )
+
+
+def _guessing(directus: Directus, guard: str) -> Iterator[Finding]:
+    danger = settings.danger(directus.call("GET", f"/settings?fields={settings.ATTEMPTS}"), guard)
+    if danger:
+        yield Finding("wrong", danger)
+    else:
+        yield Finding("ok", "guessing a password is slow")
+
+
+def _invitation(directus: Directus) -> Iterator[Finding]:
+    """Ask for the administrator's own address, which Directus would leave as it is: it invites nobody who is active."""
+    email = (directus.call("GET", "/users/me?fields=email") or {}).get("email")
+    if not email:
+        yield Finding(
+            "unchecked",
+            "invitations: the token's administrator has no address; use one who has, to check them",
+        )
+        return
+    with Directus(directus.url) as nobody:
+        status, _ = nobody.answer("POST", "/users/invite", {"email": email, "role": access.role_id("Client")})
+    if status == _FORBIDDEN:
+        yield Finding("ok", "invitations do not tell who has an account")
+    else:
+        yield Finding(
+            "wrong",
+            f"POST /users/invite tells anybody, without a login, whether an address has an account ({status}), and mails "
+            "those who were invited: copy directus/extensions/billing-guard again and restart Directus.",
         )
 
 

@@ -7,7 +7,7 @@ is deleted, ever: collections, fields, roles and flows of the firm's own are not
 import os
 from typing import Any
 
-from directus import access, flows, model
+from directus import access, flows, model, settings
 from directus.changes import Change, requests_for
 from directus.probe import probe
 from directus.rest import Directus, InstallerError
@@ -21,8 +21,8 @@ def plan(url: str, admin_token: str, *, service_token: str | None = None) -> lis
     Raises `InstallerError` with one plain sentence where the target must be mended first.
     """
     with Directus(url, admin_token) as directus:
-        probe(directus)
-        return _differences(directus, service_token)
+        probed = probe(directus)
+        return _differences(directus, service_token, probed.guard)
 
 
 def apply(url: str, admin_token: str, *, service_token: str | None) -> list[Change]:
@@ -32,11 +32,11 @@ def apply(url: str, admin_token: str, *, service_token: str | None) -> list[Chan
     stays, and the next run goes on from there.
     """
     with Directus(url, admin_token) as directus:
-        probe(directus)
-        changes = _differences(directus, service_token)
+        guard = probe(directus).guard
+        changes = _differences(directus, service_token, guard)
         for method, path, body in requests_for(changes):
             directus.call(method, path, body)
-        left = _differences(directus, service_token) if changes else []
+        left = _differences(directus, service_token, guard) if changes else []
     if left:
         listed = "; ".join(change.summary for change in left)
         message = f"Directus accepted the changes but these still differ: {listed}."
@@ -44,7 +44,7 @@ def apply(url: str, admin_token: str, *, service_token: str | None) -> list[Chan
     return changes
 
 
-def _differences(directus: Directus, service_token: str | None) -> list[Change]:
+def _differences(directus: Directus, service_token: str | None, guard: str) -> list[Change]:
     schema_changes = model.compare(
         directus.rows("/collections"), directus.rows("/fields"), directus.rows("/relations")
     )
@@ -65,7 +65,8 @@ def _differences(directus: Directus, service_token: str | None) -> list[Change]:
         directus.rows("/flows", filter={"id": {"_in": flow_ids}}),
         directus.rows("/operations", filter={"flow": {"_in": flow_ids}}),
     )
-    return [*schema_changes, *access_changes, *flow_changes]
+    setting_changes = settings.compare(directus.call("GET", f"/settings?fields={settings.ATTEMPTS}"), guard)
+    return [*schema_changes, *access_changes, *flow_changes, *setting_changes]
 
 
 def _token_is_set(url: str, token: str | None) -> bool:
