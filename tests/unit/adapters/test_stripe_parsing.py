@@ -13,11 +13,13 @@ from billing.adapters.stripe_parsing import (
     id_of,
     refund_from_stripe,
     session_from_stripe,
+    undelivered_event_from_stripe,
 )
 from billing.core.booking import is_ours
 from billing.errors import StripeUnreadable
 from tests.unit.adapters.stripe_samples import (
     DISPUTE,
+    EVENT,
     NEEDED_OF_OURS,
     OURS,
     READ,
@@ -52,6 +54,16 @@ def test_another_applications_payment_is_read_whatever_is_missing() -> None:
         {**SESSION, "metadata": {"order": "7"}, "amount_total": None, "currency": None}
     )
     assert (found.id, found.metadata) == ("cs_test_1", {"order": "7"})
+
+
+@pytest.mark.parametrize(
+    ("named", "elsewhere"),
+    [({}, False), ({"account": None, "context": ""}, False), ({"account": "acct_1"}, True), ({"context": "acct_1"}, True)],
+)  # fmt: skip
+def test_an_undelivered_event_says_whether_it_is_of_another_account(
+    named: dict[str, str | None], *, elsewhere: bool
+) -> None:
+    assert undelivered_event_from_stripe({**EVENT, **named}).of_another_account is elsewhere
 
 
 def test_a_dispute_that_takes_no_evidence_has_no_last_day() -> None:

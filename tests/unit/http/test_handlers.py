@@ -170,8 +170,21 @@ def test_a_signed_delivery_is_stored_as_ids(secret: str, name: str, *, encoded: 
     assert message == {
         "type": "stripe_event", "event": "evt_1", "event_type": "checkout.session.completed", "object": "cs_1",
         "object_type": "checkout.session", "livemode": False, "invoice": INVOICE, "deployment": "test",
+        "of_another_account": False,
     }  # fmt: skip
     assert "jenny" not in json.dumps(message).lower()
+
+
+@pytest.mark.parametrize("account", ["acct_1", "org_1/acct_1"])
+def test_a_delivery_about_a_connected_account_is_taken_and_marked(account: str) -> None:
+    for named in ({"account": account}, {"context": account}):
+        status, _, queue = delivered(json.dumps({**STRIPE_EVENT, **named}).encode())
+        assert (status, queue.messages()[0]["of_another_account"]) == (200, True)
+
+
+def test_a_delivery_whose_account_is_no_text_is_answered_by_name() -> None:
+    status, body, queue = delivered(json.dumps({**STRIPE_EVENT, "account": {"id": "acct_1"}}).encode())
+    assert (status, body["code"], queue.sent) == (400, "signature_rejected", [])
 
 
 def test_a_delivery_that_is_not_signed_for_us_stores_nothing() -> None:

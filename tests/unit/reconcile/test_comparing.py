@@ -504,12 +504,17 @@ def test_an_undelivered_event_is_looked_into_if_it_is_ours_or_may_be(
     assert is_worth_applying(undelivered(event_type, metadata), "main") is expected
 
 
+def test_an_undelivered_event_of_a_connected_account_is_left_alone() -> None:
+    event = replace(undelivered("charge.dispute.closed", OURS), of_another_account=True)
+    assert not is_worth_applying(event, "main")
+
+
 def test_an_undelivered_event_comes_as_its_webhook_would_have() -> None:
     (difference,) = compare_undelivered(undelivered("charge.refunded", OURS))
     assert isinstance(difference.repair, ApplyEvent)
     assert not difference.repair.again
     assert difference.repair.event.message() == {
-        "type": "stripe_event", "event": "evt_1", "event_type": "charge.refunded", "object": "x_1", "object_type": "charge",
+        "type": "stripe_event", "event": "evt_1", "event_type": "charge.refunded", "object": "x_1", "object_type": "charge", "of_another_account": False,
         "livemode": True, "invoice": INVOICE, "deployment": "main",
     }  # fmt: skip
 

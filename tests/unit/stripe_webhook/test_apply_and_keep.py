@@ -324,6 +324,39 @@ def test_another_applications_money_that_moves_back_is_ignored_without_an_alarm(
     assert (ended(world), world.parked, world.flags) == (("ignored", None), [], [])
 
 
+CONNECTED = [
+    *MOVES_BACK,
+    "checkout.session.completed",
+    "payment_intent.succeeded",
+    "charge.updated",
+    "never.heard.of",
+]
+
+
+@pytest.mark.parametrize("kind", CONNECTED)
+def test_an_event_of_a_connected_account_is_ignored_whatever_it_is_about(kind: str) -> None:
+    """Even one whose object has the id of a session of ours that was paid, and its metadata."""
+    world, session = opened()
+    world.stripe.pays(session)
+    before = (world.stored(), world.payments())
+    world.steps.names.clear()
+    ours = {"invoice": INVOICE, "deployment": "test"}
+    told = event(kind, session, of_another_account=True, **ours)
+    world.deliver([told, told])
+    assert (ended(world), world.parked, world.flags) == (("ignored", None), [], [])
+    assert (world.stored(), world.payments()) == before
+    assert {name for name in world.steps.names if "stripe_events" not in name} == set()
+
+
+def test_an_event_of_a_connected_account_that_was_parked_before_is_ignored_once_it_is_sent_again() -> None:
+    world, _ = opened()
+    told = event("refund.created", "x_1")
+    world.deliver([told])
+    assert ended(world)[0] == "parked"
+    world.deliver([replace(told, of_another_account=True)])
+    assert ended(world) == ("ignored", None)
+
+
 @pytest.mark.parametrize("kind", MOVES_BACK)
 def test_money_that_moves_back_and_cannot_be_looked_up_stays_visible(kind: str) -> None:
     world, _ = opened()

@@ -195,6 +195,52 @@ def test_a_thin_event_names_its_object() -> None:
     assert verify(json.dumps({**thin, "related_object": None}).encode()).object_id == "evt_9"
 
 
+THIN: dict[str, Any] = {
+    "id": "evt_9", "object": "v2.core.event", "type": "v1.checkout.session.completed", "livemode": True,
+    "related_object": {"id": "cs_1", "type": "checkout.session", "url": "/v1/x"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("document", [EVENT, THIN])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"account": "acct_1"}, {"context": "acct_1"}, {"account": "acct_1", "context": "acct_1"}, {"context": "org_1/acct_1"},
+        {"account": None, "context": "org_1"}, {"account": "", "context": "acct_1"},
+    ],
+)  # fmt: skip
+def test_an_event_of_a_connected_account_is_told_from_our_own(
+    document: dict[str, Any], named: dict[str, str | None]
+) -> None:
+    event = verify(json.dumps({**document, **named}).encode())
+    assert event.of_another_account
+    assert StripeEvent.from_message(event.message()) == event
+
+
+@pytest.mark.parametrize("document", [EVENT, THIN])
+@pytest.mark.parametrize("named", [{}, {"account": None, "context": None}, {"account": "", "context": ""}])
+def test_an_event_that_names_no_account_is_our_own(
+    document: dict[str, Any], named: dict[str, str | None]
+) -> None:
+    assert not verify(json.dumps({**document, **named}).encode()).of_another_account
+
+
+@pytest.mark.parametrize("document", [EVENT, THIN])
+@pytest.mark.parametrize("name", ["account", "context"])
+@pytest.mark.parametrize("value", [5, 0, True, False, {}, {"id": "acct_1"}, [], ["acct_1"]])
+def test_an_account_that_is_no_text_is_refused_by_name(
+    document: dict[str, Any], name: str, value: object
+) -> None:
+    """Whose event it is cannot be told: Stripe keeps it and says that it was not taken."""
+    rejected(json.dumps({**document, name: value}).encode())
+
+
+def test_a_message_from_before_accounts_were_told_apart_is_still_read() -> None:
+    message = verify().message()
+    del message["of_another_account"]
+    assert StripeEvent.from_message(message) == verify()
+
+
 # ---- held to the SDK ------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
@@ -228,7 +274,7 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.sampled_from([*EVENT, "related_object"]), st.booleans())
+@given(JSON, st.sampled_from([*EVENT, "related_object", "account", "context"]), st.booleans())
 def test_no_signed_json_gets_anything_but_an_event_or_one_error(value: Any, name: str, thin: Any) -> None:
     body = json.dumps({**EVENT, **({"object": "v2.core.event"} if thin else {}), name: value}).encode()
     try:

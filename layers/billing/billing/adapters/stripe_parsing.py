@@ -160,6 +160,7 @@ def undelivered_event_from_stripe(found: Mapping[str, Any]) -> UndeliveredEvent:
         object_type=about.text("object", of=event),
         livemode=event.flag("livemode"),
         metadata=about.metadata(),
+        of_another_account=bool(event.text_or_none("account") or event.text_or_none("context")),
     )
 
 

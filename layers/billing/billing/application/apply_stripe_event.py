@@ -98,10 +98,10 @@ class ApplyStripeEvent:
 
     def _outcome(self, event: StripeEvent) -> str | None:
         """`done`, `ignored`, or None if the event was handed to its invoice's group."""
-        if event.deployment is not None and event.deployment != self.deployment:
-            return "ignored"
         subject = subject_of(event.type)
-        if subject is Subject.NOTHING_OF_OURS:
+        # Of a connected account not even the ids of its objects are looked at: its money is not the firm's.
+        elsewhere = event.of_another_account or event.deployment not in {None, self.deployment}
+        if elsewhere or subject is Subject.NOTHING_OF_OURS:
             return "ignored"
         if subject is Subject.UNKNOWN:
             text = f"There is no rule for events of type {event.type}: look at it in Stripe's dashboard."

@@ -45,6 +45,8 @@ def compare_event(event: EventRow, now: datetime) -> list[Difference]:
 
 def is_worth_applying(event: UndeliveredEvent, deployment: str) -> bool:
     """Whether an event that was not delivered is ours, or may be."""
+    if event.of_another_account:
+        return False
     subject = subject_of(event.type)
     if subject in _OF_UNKNOWN_OWNER:
         return True

@@ -103,7 +103,10 @@ class BalanceTransaction:
 
 @dataclass(frozen=True)
 class UndeliveredEvent:
-    """An event of Stripe's that some endpoint has not accepted; what it is about, by id."""
+    """An event of Stripe's that some endpoint has not accepted; what it is about, by id.
+
+    `of_another_account` as in `webhook.StripeEvent`.
+    """
 
     id: str
     type: str
@@ -111,6 +114,7 @@ class UndeliveredEvent:
     object_type: str
     livemode: bool
     metadata: Mapping[str, str] = field(default_factory=dict)
+    of_another_account: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class StripeEvent:
 
     `invoice` is the invoice that our own metadata names, if any. `deployment` likewise; None where the object is not
     one that we name ourselves in: whoever makes a refund may write on it what they like. `livemode` is None where it
-    is not known any more.
+    is not known any more. `of_another_account`: it happened in an account that is not the one of the endpoint, a
+    connected account or another one of the organization.
     """
 
     id: str
@@ -47,6 +48,7 @@ class StripeEvent:
     livemode: bool | None
     invoice: str | None = None
     deployment: str | None = None
+    of_another_account: bool = False
 
     @property
     def group(self) -> str:
@@ -64,6 +66,7 @@ class StripeEvent:
             "livemode": self.livemode,
             "invoice": self.invoice,
             "deployment": self.deployment,
+            "of_another_account": self.of_another_account,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class StripeEvent:
             livemode=message["livemode"],
             invoice=message["invoice"],
             deployment=message["deployment"],
+            of_another_account=message.get("of_another_account", False),  # queued before there was the member
         )
 
 
@@ -150,6 +154,11 @@ def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata:
     if not isinstance(object_id, str) or not _STRIPE_ID.fullmatch(object_id):
         # `balance` has no id, a coupon's is free text: an event about nothing of ours, known by its own id.
         object_id = event_id
+    # Stripe names an account only where it is not the endpoint's own: `account` in events of connected accounts,
+    # `context` (such as `acct_…`, or a path of several ids) in all that another account's key is needed for.
+    accounts = [document[name] for name in ("account", "context") if document.get(name) is not None]
+    if not all(isinstance(account, str) for account in accounts):
+        return None
     ours = metadata if isinstance(metadata, dict) else {}
     deployment = ours.get("deployment")
     return StripeEvent(
@@ -162,4 +171,5 @@ def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata:
         livemode=document.get("livemode") is True,
         invoice=record_id(ours.get("directus_invoice")),
         deployment=deployment if isinstance(deployment, str) and object_type in MARKED_BY_US else None,
+        of_another_account=any(accounts),
     )
