@@ -70,7 +70,7 @@ def changed(event: HttpEvent, function: Function) -> HttpAnswer:
         message = f"Name at least one id in one of: {', '.join(COLLECTIONS)}."
         raise BadRequest(message, code="nothing_to_do")
     invoices = function.find_invoices(keys)
-    function.queue.recompute(invoices)
+    function.queue.recompute(invoices, payments=invoices)
     if taken_off := function.find_invoices.taken_off(keys["payments"]):
         function.render_queue.send_many(
             [{"type": "receipt", "payment": payment, "force": False} for payment in taken_off]

@@ -82,7 +82,9 @@ def work(message: dict[str, Any], function: Function) -> None:
         case "recompute":
             as_of = message.get("as_of")
             function.keep_invoice.recompute(
-                str(message["invoice"]), None if as_of is None else datetime.fromisoformat(str(as_of))
+                str(message["invoice"]),
+                None if as_of is None else datetime.fromisoformat(str(as_of)),
+                payments=message.get("payments", ()),
             )
         case other:
             text = f"No worker knows messages of type {other!r}."

@@ -5,11 +5,13 @@ import json
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+from billing.adapters.queues import recompute_message
 from billing.core.reconciliation import Redriven
 from tests.unit.fakes.steps import Crash, Steps
 
@@ -71,10 +73,15 @@ class FifoQueue:
         self._keep(Message(json.dumps(message), group), deduplication_id)
         self.steps.end(number)
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
-        moment = {} if as_of is None else {"as_of": as_of}
+    def recompute(
+        self,
+        invoices: Iterable[str],
+        *,
+        as_of: str | None = None,
+        payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         for invoice in invoices:
-            self.send({"type": "recompute", "invoice": invoice, **moment}, group=invoice)
+            self.send(recompute_message(invoice, as_of, payments), group=invoice)
 
     # ---- billing.queue_worker.MessageControl ------------------------------------------------------------
 

@@ -67,8 +67,8 @@ class NoQueue:
     def send(self, message: Any, *, group: str, deduplication_id: str | None = None) -> None:
         raise AssertionError((message, group, deduplication_id))
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
-        raise AssertionError(list(invoices), as_of)
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None, payments: Any = ()) -> None:
+        raise AssertionError(list(invoices), as_of, payments)
 
 
 @dataclass

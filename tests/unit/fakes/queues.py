@@ -1,9 +1,11 @@
 """Queues that keep what they were sent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+from billing.adapters.queues import recompute_message
 from tests.unit.fakes.steps import Steps
 
 
@@ -22,10 +24,15 @@ class FakeInvoiceQueue:
         self.sent.append((dict(message), group, deduplication_id))
         self.steps.end(number)
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
+    def recompute(
+        self,
+        invoices: Iterable[str],
+        *,
+        as_of: str | None = None,
+        payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         for invoice in invoices:
-            moment = {} if as_of is None else {"as_of": as_of}
-            self.send({"type": "recompute", "invoice": invoice, **moment}, group=invoice)
+            self.send(recompute_message(invoice, as_of, payments), group=invoice)
 
     def messages(self) -> list[dict[str, Any]]:
         return [message for message, _, _ in self.sent]

@@ -1,6 +1,6 @@
 """A small firm with one client and one invoice, the use cases of the money path, and Stripe beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -143,8 +143,9 @@ class World:
         """A client asks to pay."""
         return self.start_checkout(CheckoutRequest(INVOICE, user, amount, **request))
 
-    def recompute(self, invoice: str = INVOICE) -> None:
-        self.keep_invoice.recompute(invoice)
+    def recompute(self, invoice: str = INVOICE, *, payments: Sequence[str] = ()) -> None:
+        """`payments` are those that staff have entered or changed."""
+        self.keep_invoice.recompute(invoice, payments=payments)
 
     def deliver(self, events: Iterable[StripeEvent] | None = None) -> None:
         """Every event goes through the worker, then the queue is emptied."""
@@ -158,7 +159,7 @@ class World:
             message, _, _ = self.queue.sent.pop(0)
             match message["type"]:
                 case "recompute":
-                    self.keep_invoice.recompute(message["invoice"])
+                    self.recompute(message["invoice"], payments=message.get("payments", ()))
                 case "sync_session":
                     self.keep_invoice.sync_session(message["checkout_session"])
                 case _:

@@ -224,7 +224,23 @@ def test_every_kind_of_changed_row_leads_to_its_invoice_once() -> None:
                  {"invoices": [INVOICE], "line_items": line, "payments": [payment], "refunds": refund, "disputes": "undefined"}):  # fmt: skip
         status, answer, queue = changed(world, body)
         assert (status, answer) == (202, {"accepted": 1})
-        assert queue.messages() == [{"type": "recompute", "invoice": INVOICE}]
+        named = {"payments": [payment]} if "payments" in body else {}
+        assert queue.messages() == [{"type": "recompute", "invoice": INVOICE, **named}]
+
+
+def test_a_recompute_names_the_payments_that_are_on_its_invoice() -> None:
+    world = sent_invoice()
+    second = "a2000000-0000-4000-8000-000000000002"
+    world.invoice("100.00", id=second)
+    one, two, other = (
+        world.payment("10.00", invoice=invoice)["id"] for invoice in (INVOICE, INVOICE, second)
+    )
+    _, answer, queue = changed(world, {"payments": [one, other, two]})
+    assert answer == {"accepted": 2}
+    told = {message["invoice"]: message["payments"] for message in queue.messages()}
+    assert {invoice: sorted(payments) for invoice, payments in told.items()} == {
+        INVOICE: sorted([one, two]), second: [other],
+    }  # fmt: skip
 
 
 def test_rows_that_lead_nowhere_are_no_error() -> None:
@@ -246,7 +262,7 @@ def test_a_payment_that_was_taken_off_its_invoice_is_the_renderers_matter() -> N
         world.directus.table("payments")[payment].update(invoice=None, client=None)
     status, answer, queue = changed(world, {"payments": [moved, off, other]})
     assert (status, answer) == (202, {"accepted": 1})
-    assert queue.messages() == [{"type": "recompute", "invoice": INVOICE}]
+    assert queue.messages() == [{"type": "recompute", "invoice": INVOICE, "payments": [moved]}]
     assert world.rendering.messages == [{"type": "receipt", "payment": off, "force": False}]
 
 

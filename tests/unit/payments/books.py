@@ -82,6 +82,7 @@ class Auditor:
             self._invoice_is_what_happened(bill)
         self._what_can_be_paid_is_claimed_and_fits()
         self._claims_hold_something()
+        self._receipts_are_true()
         self._events_are_done()
         assert self.office.dead == []
 
@@ -217,6 +218,26 @@ class Auditor:
             else:
                 assert row["status"] == ("pending" if session.is_open else "processing"), (row, session)
 
+    def _receipts_are_true(self) -> None:
+        """Whoever died, and whatever was lost: money on an invoice that was sent is acknowledged as it is."""
+        for row in self._payments():
+            if (
+                row["status"] == "succeeded"
+                and row["invoice"]
+                and self._rows("invoices")[row["invoice"]]["sent_at"]
+            ):
+                day = row["payment_date"] and row["payment_date"][:10]
+                said = [
+                    row["invoice"],
+                    row["client"],
+                    _minor(row["amount"]),
+                    row["currency"],
+                    row["method"],
+                    day,
+                ]
+                assert row["receipt"] is not None, row
+                assert _said(row["receipt_says"]) == said, row
+
     def _events_are_done(self) -> None:
         rows = self._rows("stripe_events")
         mine = {event.id: event for event in self.office.stripe.events}
@@ -287,6 +308,12 @@ def _total(bill: Bill) -> int:
 def _tax(minor: int, thousandths: int) -> int:
     """Rounded half up, in integers; `thousandths` of a percent."""
     return (minor * thousandths + 50_000) // 100_000
+
+
+def _said(statement: str) -> list[Any]:
+    """What a receipt says, in the form of the row's columns."""
+    invoice, client, amount, currency, method, day = statement.split(" ")
+    return [invoice, client, _minor(amount), currency, method, None if day == "-" else day]
 
 
 def _minor(value: Any) -> int:

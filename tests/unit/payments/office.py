@@ -105,7 +105,8 @@ class Fault:
 class Office:
     """`handed_out` are the sessions that callers were sent to, by invoice; `meanwhile` happens in the middle of calls.
 
-    `received` are the events that the receiver took, `untold` the invoices whose flow is late.
+    `received` are the events that the receiver took, `untold` the changes of invoices and of their payments
+    whose flow is late.
     """
 
     rows: Rows
@@ -123,7 +124,7 @@ class Office:
     entered: dict[str, Entered] = field(default_factory=dict)
     assigned: dict[str, str] = field(default_factory=dict)
     handed_out: dict[str, set[str]] = field(default_factory=dict)
-    untold: list[str] = field(default_factory=list)
+    untold: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     dead: list[tuple[dict[str, Any], str, BillingError]] = field(default_factory=list)
     received: set[str] = field(default_factory=set)
     flags: list[str] = field(default_factory=list)
@@ -226,10 +227,10 @@ class Office:
         self.received.add(event.id)
         self.stripe.delivered.add(event.id)
 
-    def told(self, invoice: str) -> None:
-        """The Billing changed flow arrives."""
+    def told(self, invoice: str, payments: Sequence[str] = ()) -> None:
+        """The Billing changed flow arrives: of the invoice, or of these of its payments."""
         try:
-            self.queue.recompute([invoice])
+            self.queue.recompute([invoice], payments={invoice: payments})
         except (BillingError, Crash):
             return  # Directus never retries a flow
 
@@ -274,7 +275,7 @@ class Office:
     def _handle(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "recompute":
-                self.keep_invoice.recompute(message["invoice"])
+                self.keep_invoice.recompute(message["invoice"], payments=message.get("payments", ()))
             case "sync_session":
                 self.keep_invoice.sync_session(message["checkout_session"])
             case _:

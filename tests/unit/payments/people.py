@@ -255,7 +255,7 @@ class People:
         if found:
             row = choose(found, "attempt")
             self.office.rows.change("payments", row["id"], status="canceled")
-            self._tell(row["invoice"], choose)
+            self._tell(row["invoice"], choose, row["id"])
 
     def enter_payment(self, choose: Choose) -> None:
         """A wire or a check, received or expected."""
@@ -271,7 +271,7 @@ class People:
             status=status,
         )
         self.office.entered[key] = Entered(bill.id, minor, status)
-        self._tell(bill.id, choose)
+        self._tell(bill.id, choose, key)
 
     def edit_payment(self, choose: Choose) -> None:
         if not self.office.entered:
@@ -281,7 +281,7 @@ class People:
         entered.minor = choose([entered.minor, 3300], "amount")
         entered.status = choose(["succeeded", "canceled", "pending", "failed"], "status")
         self.office.rows.change("payments", key, amount=text(entered.minor), status=entered.status)
-        self._tell(entered.invoice, choose)
+        self._tell(entered.invoice, choose, key)
 
     def enter_refund(self, choose: Choose) -> None:
         """The firm gives back what a payment by wire or check still holds."""
@@ -326,13 +326,13 @@ class People:
             row, bill = choose(pairs, "money and invoice")
             self.office.rows.change("payments", row["id"], invoice=bill.id, client=bill.client)
             self.office.assigned[row["transaction_id"]] = bill.id
-            self._tell(bill.id, choose)
+            self._tell(bill.id, choose, row["id"])
 
     def flow_arrives_late(self, choose: Choose) -> None:
         if self.office.untold:
-            invoice = choose(self.office.untold, "invoice")
-            self.office.untold.remove(invoice)
-            self.office.told(invoice)
+            late = choose(self.office.untold, "change")
+            self.office.untold.remove(late)
+            self.office.told(*late)
 
     # ---- time -------------------------------------------------------------------------------------------
 
@@ -343,13 +343,13 @@ class People:
 
     # ---- inside -----------------------------------------------------------------------------------------
 
-    def _tell(self, invoice: str, choose: Choose) -> None:
-        """The Billing changed flow: at once, late, or never."""
+    def _tell(self, invoice: str, choose: Choose, *payments: str) -> None:
+        """The Billing changed flow, of the invoice or of these of its payments: at once, late, or never."""
         match choose(["told", "late", "lost"], "flow"):
             case "told":
-                self.office.told(invoice)
+                self.office.told(invoice, payments)
             case "late":
-                self.office.untold.append(invoice)
+                self.office.untold.append((invoice, payments))
 
     def bill(self, choose: Choose) -> Bill:
         """Any invoice."""

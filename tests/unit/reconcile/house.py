@@ -109,7 +109,7 @@ class House(World):
         match message["type"]:
             case "recompute":
                 assert group == message["invoice"]
-                self.keep_invoice.recompute(message["invoice"])
+                self.keep_invoice.recompute(message["invoice"], payments=message.get("payments", ()))
             case "sync_session":
                 assert group == self._group_of(message["checkout_session"])
                 self.keep_invoice.sync_session(message["checkout_session"])

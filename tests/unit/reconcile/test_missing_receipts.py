@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.fakes.receipts import receipt_columns
+from tests.unit.fakes.steps import Crash, crash
 from tests.unit.fakes.world import INVOICE, OTHER_CLIENT
 from tests.unit.reconcile.house import House
 
@@ -37,6 +38,22 @@ def test_a_payment_without_a_receipt_is_asked_for_and_then_has_one() -> None:
     found.work_off()
     assert payment["receipt"] is not None
     assert missing(found) == []
+
+
+def test_the_writer_that_died_when_it_saw_the_invoice_sent_is_made_good() -> None:
+    """Its message is delivered again, to a writer that takes what is due for ordered."""
+    found = house(invoice=DRAFT)
+    found.invoice("100.00", id=DRAFT, status="sent", sent=False)
+    found.steps.after_next["PATCH invoices"] = crash
+    with pytest.raises(Crash):
+        found.recompute(DRAFT)
+    found.recompute(DRAFT)
+    assert [message["type"] for message in found.rendering.messages] == ["invoice"]
+    found.work_off()
+    (payment,) = found.payments()
+    assert missing(found) == [payment["id"]]
+    found.work_off()
+    assert payment["receipt"] is not None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +88,7 @@ def test_a_receipt_that_says_something_else_than_its_row_is_asked_for_and_then_s
     payment |= receipt_columns(payment)
     assert outdated(found) == []
     payment |= columns
-    assert outdated(found) == [(payment["id"], "recompute")]
+    assert outdated(found) == [(payment["id"], "render")]
     found.work_off()
     assert outdated(found) == []
 

@@ -208,7 +208,8 @@ class Queues:
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
+    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None, payments: Any = ()) -> None:
+        assert not payments, "reminders change no payment"
         self.recomputed += invoices
         self.seen_at = as_of
 

@@ -224,8 +224,10 @@ class FakeInvoiceQueue:
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Any, *, as_of: str | None = None) -> None:
-        assert as_of is None, "rendering knows no other moment than now"
+    def recompute(self, invoices: Any, *, as_of: str | None = None, payments: Any = ()) -> None:
+        assert (as_of, payments) == (None, ()), (
+            "rendering knows no other moment than now, and changes no payment"
+        )
         self.recomputed.extend(invoices)
 
 

@@ -85,8 +85,8 @@ class BillingStore(Protocol):
         """Write the invoice and its payment rows in one transaction."""
         ...
 
-    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str:
-        """Make sure the event has a row; return that row's status."""
+    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str | None:
+        """Make sure the event has a row; return the status of a row that was there before."""
         ...
 
     def finish_event(self, event: str, status: str, processed_at: str, error: str | None = None) -> None:
@@ -211,8 +211,8 @@ class DirectusBillingStore:
         if payload:
             self._client.update("invoices", invoice, payload)
 
-    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str:
-        """Make sure the event has a row."""
+    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str | None:
+        """Make sure the event has a row; return the status of a row that was there before."""
         row = {
             "id": event,
             "type": event_type,
@@ -225,7 +225,7 @@ class DirectusBillingStore:
         except RecordNotUnique:
             found = self._client.read_one("stripe_events", event, ("id", "status"))
             return str(found["status"]) if found else "received"
-        return "received"
+        return None
 
     def finish_event(self, event: str, status: str, processed_at: str, error: str | None = None) -> None:
         """Write how the event ended."""

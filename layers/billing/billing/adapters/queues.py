@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.errors import UpstreamUnavailable
@@ -29,8 +30,17 @@ class InvoiceQueue(Protocol):
         """Queue one message; without `deduplication_id` it is never taken for another."""
         ...
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
-        """Queue `{"type": "recompute", "invoice": ...}` for each, with the instant it is to be seen at, if any."""
+    def recompute(
+        self,
+        invoices: Iterable[str],
+        *,
+        as_of: str | None = None,
+        payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Queue `{"type": "recompute", "invoice": ...}` for each, with the instant it is to be seen at, if any.
+
+        `payments` are those that were entered or changed, by their invoice.
+        """
         ...
 
 
@@ -40,6 +50,18 @@ class WorkQueue(Protocol):
     def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
         """Queue every message, or raise `UpstreamUnavailable` (some may have been queued)."""
         ...
+
+
+def recompute_message(
+    invoice: str, as_of: str | None, payments: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    """The message that asks for an invoice; what there is nothing to say of is left out."""
+    message: dict[str, object] = {"type": "recompute", "invoice": invoice}
+    if as_of is not None:
+        message["as_of"] = as_of
+    if entered := payments.get(invoice):
+        message["payments"] = list(entered)
+    return message
 
 
 class SqsInvoiceQueue:
@@ -54,14 +76,16 @@ class SqsInvoiceQueue:
         """Queue one message."""
         _send_batches(self._client, self._queue_url, [(message, group, deduplication_id)])
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None) -> None:
+    def recompute(
+        self,
+        invoices: Iterable[str],
+        *,
+        as_of: str | None = None,
+        payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         """Queue a recompute for each invoice."""
-        asked = {"type": "recompute"} if as_of is None else {"type": "recompute", "as_of": as_of}
-        _send_batches(
-            self._client,
-            self._queue_url,
-            [({**asked, "invoice": invoice}, invoice, None) for invoice in invoices],
-        )
+        messages = [(recompute_message(invoice, as_of, payments), invoice, None) for invoice in invoices]
+        _send_batches(self._client, self._queue_url, messages)
 
 
 class SqsWorkQueue:

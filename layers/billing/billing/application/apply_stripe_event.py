@@ -53,8 +53,11 @@ class Booker(Protocol):
         """The session with its payment row."""
         ...
 
-    def apply(self, found: SessionRow, *, thorough: bool = False) -> bool:
-        """Book a session, `thorough`ly with its refunds and disputes; False if it is another application's."""
+    def apply(self, found: SessionRow, *, thorough: bool = False, again: bool = True) -> bool:
+        """Book a session, `thorough`ly with its refunds and disputes; False if it is another application's.
+
+        `again`: it may have been booked before, and its receipt not ordered.
+        """
         ...
 
     def remark(self, session: CheckoutSession, sentence: str) -> None:
@@ -84,7 +87,7 @@ class ApplyStripeEvent:
         if status in {"done", "ignored"}:
             return
         try:
-            outcome = self._outcome(event)
+            outcome = self._outcome(event, again=status is not None)
         except BillingError as error:
             if error.retryable:
                 raise
@@ -96,7 +99,7 @@ class ApplyStripeEvent:
         if outcome is not None:
             self.store.finish_event(event.id, outcome, self.now().isoformat())
 
-    def _outcome(self, event: StripeEvent) -> str | None:
+    def _outcome(self, event: StripeEvent, *, again: bool) -> str | None:
         """`done`, `ignored`, or None if the event was handed to its invoice's group."""
         subject = subject_of(event.type)
         # Of a connected account not even the ids of its objects are looked at: its money is not the firm's.
@@ -124,7 +127,7 @@ class ApplyStripeEvent:
             # Only the worker of the invoice's group may write it.
             self.queue.send(replace(event, invoice=found.invoice).message(), group=found.invoice)
             return None
-        if not self.booker.apply(found, thorough=event.type.startswith(REVERSALS)):
+        if not self.booker.apply(found, thorough=event.type.startswith(REVERSALS), again=again):
             return "ignored"
         if (sentence := remark_on(event.type, event.object_id)) is not None:
             self.booker.remark(session, sentence)

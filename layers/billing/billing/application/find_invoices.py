@@ -42,16 +42,21 @@ class FindInvoices:
 
     rows: RowReader
 
-    def __call__(self, changed: Mapping[str, Sequence[str]]) -> list[str]:
-        """The ids of the invoices to recompute, each once.
+    def __call__(self, changed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The invoices to recompute, each with those of the changed payments that are on it.
 
         `changed` holds ids by collection. Rows that exist no more (a deleted line, a rolled-back create) and
         payments without an invoice lead nowhere, and are no error.
         """
-        invoices = dict.fromkeys(self._existing(changed.get("invoices", ())))
+        invoices: dict[str, list[str]] = {
+            invoice: [] for invoice in self._existing(changed.get("invoices", ()))
+        }
         for collection, path in PATH_TO_INVOICE.items():
-            invoices |= dict.fromkeys(self._behind(collection, path, changed.get(collection, ())))
-        return list(invoices)
+            for key, invoice in self._behind(collection, path, changed.get(collection, ())):
+                payments = invoices.setdefault(invoice, [])
+                if collection == "payments":
+                    payments.append(key)
+        return invoices
 
     def taken_off(self, payments: Sequence[str]) -> list[str]:
         """Those that are on no invoice while they name, or a client sees, a receipt for the one they were on.
@@ -77,23 +82,19 @@ class FindInvoices:
         }
 
     def _existing(self, keys: Sequence[str]) -> list[str]:
-        return [
-            str(row["id"])
-            for chunk in batched(keys, _CHUNK, strict=False)
-            for row in self._read("invoices", chunk, "id")
-        ]
+        return [str(row["id"]) for row in self._read("invoices", keys, ("id",))]
 
-    def _behind(self, collection: str, path: str, keys: Sequence[str]) -> list[str]:
-        rows = [
+    def _behind(self, collection: str, path: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Those of the rows that lead to an invoice, each with that."""
+        found = [(str(row["id"]), _follow(row, path)) for row in self._read(collection, keys, ("id", path))]
+        return [(key, invoice) for key, invoice in found if invoice is not None]
+
+    def _read(self, collection: str, keys: Sequence[str], fields: Sequence[str]) -> list[Row]:
+        return [
             row
             for chunk in batched(keys, _CHUNK, strict=False)
-            for row in self._read(collection, chunk, path)
+            for row in self.rows.read_many(collection, filter={"id": {"_in": list(chunk)}}, fields=fields)
         ]
-        found = [_follow(row, path) for row in rows]
-        return [invoice for invoice in found if invoice is not None]
-
-    def _read(self, collection: str, keys: Sequence[str], field: str) -> list[Row]:
-        return self.rows.read_many(collection, filter={"id": {"_in": list(keys)}}, fields=(field,))
 
 
 def _follow(row: Row, path: str) -> str | None:

@@ -52,7 +52,7 @@ from billing.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from billing.adapters.billing_store import BillingStore, Changes
     from billing.adapters.queues import WorkQueue
@@ -86,11 +86,13 @@ class KeepInvoice:
     flagged: Callable[[str, Mapping[str, str]], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def recompute(self, invoice: str, as_of: datetime | None = None) -> None:
+    def recompute(
+        self, invoice: str, as_of: datetime | None = None, *, payments: Collection[str] = ()
+    ) -> None:
         """Make the invoice show what its rows say; carry out what staff asked of an open attempt.
 
-        `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. Raises `NotFound`
-        if there is no such invoice.
+        `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. `payments` are those
+        that somebody has entered or changed: their receipts are ordered. Raises `NotFound` if there is no such invoice.
         """
         ledger, failure = self._ledger(invoice), None
         for payment in filter(is_doubtful, ledger.payments):
@@ -99,7 +101,7 @@ class KeepInvoice:
             except (StripeRejected, UpstreamUnavailable) as error:
                 failure = error  # the books do not wait for Stripe; the session is tried again
             ledger = self._ledger(invoice)
-        self._recompute(ledger, as_of)
+        self._recompute(ledger, as_of, payments)
         if failure is not None:
             raise failure
 
@@ -125,10 +127,11 @@ class KeepInvoice:
         )
         return row_of(session, rows)
 
-    def apply(self, found: SessionRow, *, thorough: bool = False) -> bool:
+    def apply(self, found: SessionRow, *, thorough: bool = False, again: bool = True) -> bool:
         """Book a session as fetched, with the row it was found on; False if it is another application's.
 
-        `thorough`: ask Stripe for refunds and disputes even where nothing hints at any.
+        `thorough`: ask Stripe for refunds and disputes even where nothing hints at any. `again`: somebody may have
+        booked it and died before the receipt was ordered.
         """
         session, attempt = found.session, found.attempt
         if not is_ours(session.metadata, self.deployment):
@@ -144,18 +147,19 @@ class KeepInvoice:
             booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
         for flag in booking.flags:
             self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
+        unasked = (attempt.id,) if again and attempt is not None else ()
         try:
-            self._write_booking(ledger, booking)
+            self._write_booking(ledger, booking, unasked)
         except RecordNotUnique as error:
             raise self._clash(error, found, ledger) from error
         if ledger is not None:
             self._look_again(ledger, booking, session)
         return True
 
-    def _write_booking(self, ledger: Ledger | None, booking: Booking) -> None:
+    def _write_booking(self, ledger: Ledger | None, booking: Booking, unasked: Collection[str]) -> None:
         # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
         if ledger is not None:
-            self._write(ledger, booking)
+            self._write(ledger, booking, unasked=unasked)
         else:
             for row in booking.updated:
                 self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
@@ -193,7 +197,9 @@ class KeepInvoice:
     def _sync(self, session_id: str) -> bool:
         return self.apply(self.row_of(self.stripe.retrieve_session(session_id)), thorough=True)
 
-    def _recompute(self, ledger: Ledger, as_of: datetime | None = None) -> None:
+    def _recompute(
+        self, ledger: Ledger, as_of: datetime | None = None, unasked: Collection[str] = ()
+    ) -> None:
         attempt, failure = ledger.open_attempt, None
         if attempt is not None and must_end(ledger, attempt, self.now()):
             try:
@@ -201,7 +207,7 @@ class KeepInvoice:
             except (StripeRejected, UpstreamUnavailable) as error:
                 failure = error  # as above
                 ledger = self._ledger(ledger.invoice.id)
-        self._write(ledger, Booking(), as_of)
+        self._write(ledger, Booking(), as_of, unasked)
         if failure is not None:
             raise failure
 
@@ -316,13 +322,19 @@ class KeepInvoice:
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
                 raise Parked(message, transaction=transaction) from None
 
-    def _write(self, ledger: Ledger, booking: Booking, as_of: datetime | None = None) -> None:
+    def _write(
+        self,
+        ledger: Ledger,
+        booking: Booking,
+        as_of: datetime | None = None,
+        unasked: Collection[str] = (),
+    ) -> None:
         invoice = ledger.invoice
         after = ledger_after(ledger, booking)
         try:
             state = state_of(after, self.now(), as_of=as_of)
         except (Unprocessable, DirectusRejected) as error:
-            self._book_only(ledger, booking, error)
+            self._book_only(ledger, booking, error, unasked)
             return
         if state is not None:
             noted = with_surplus(booking, ledger, state.balance_due)
@@ -343,21 +355,28 @@ class KeepInvoice:
             self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
         if draw:
             self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
-        self._acknowledge(after, booking, is_sent=invoice.sent_at is not None or "sent_at" in changes)
+        is_sent = invoice.sent_at is not None or "sent_at" in changes
+        self._acknowledge(ledger, after, booking, unasked, is_sent=is_sent)
 
-    def _acknowledge(self, after: Ledger, booking: Booking, *, is_sent: bool) -> None:
-        """Ask for the receipts that are missing, and those that are no longer true, on a draft as well.
+    def _acknowledge(
+        self, before: Ledger, after: Ledger, booking: Booking, unasked: Collection[str], *, is_sent: bool
+    ) -> None:
+        """Order the receipts that became due with this write, and of those that were due before the `unasked`.
 
-        By the rows, so that whoever dies before is made good by the next.
+        The others were ordered by whoever made them due, and may wait in the renderer's queue behind many: to order
+        them with every write would be an order for every pair of payments. What was lost, reconcile orders.
         """
         payments = self._ledger(after.invoice.id).payments if is_sent and booking.created else after.payments
-        wanted = [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
+        asked = {*_receipts_due(before.payments, is_sent=before.invoice.sent_at is not None)} - {*unasked}
+        wanted = [payment for payment in _receipts_due(payments, is_sent=is_sent) if payment not in asked]
         if wanted:
             self.render_queue.send_many(
                 [{"type": "receipt", "payment": payment, "force": False} for payment in wanted]
             )
 
-    def _book_only(self, ledger: Ledger, booking: Booking, error: BillingError) -> None:
+    def _book_only(
+        self, ledger: Ledger, booking: Booking, error: BillingError, unasked: Collection[str]
+    ) -> None:
         """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
         self.flagged(error.detail, {"code": error.code, **error.ids})
         changes: dict[str, object] = {}
@@ -370,7 +389,12 @@ class KeepInvoice:
             changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
         self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
         is_sent = ledger.invoice.sent_at is not None
-        self._acknowledge(ledger_after(ledger, booking), booking, is_sent=is_sent)
+        self._acknowledge(ledger, ledger_after(ledger, booking), booking, unasked, is_sent=is_sent)
+
+
+def _receipts_due(payments: Sequence[Payment], *, is_sent: bool) -> list[str]:
+    """The payments whose receipt is missing, and those whose receipt is no longer true, on a draft as well."""
+    return [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
 
 
 def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:

@@ -1,8 +1,8 @@
 """Make sure a succeeded payment has its receipt, once (`deliver_document`), and that the payment names it.
 
 The payment's `receipt` and what that says (`receipt_says`) are written last, together: a payment that succeeded and names
-none, or one that says something else than its row, is asked for again, by the one writer whenever it looks at the invoice
-and by reconciliation every hour (`core/receipts_due.py`). What the rows forbid is written on the payment
+none, or one that says something else than its row, is asked for by the one writer when that becomes so, and again by
+reconciliation every hour (`core/receipts_due.py`). What the rows forbid is written on the payment
 (`receipt_error`) and ends the message; what may pass is raised.
 
 A receipt that says what is no longer so is never deleted, and never stays the one that the payment names. On the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.core.receipts_due import is_outdated, without_receipt
-from billing.core.reconciliation import GRACE, Difference, Recompute, RenderReceipt, ids_of
+from billing.core.reconciliation import GRACE, Difference, RenderReceipt, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
     """The payments of a sent invoice that nobody has changed for a while and that name no receipt, or an untrue one.
 
-    The one writer asks for them when it recomputes the invoice. A payment of another client is named elsewhere and gets
-    no receipt before that is settled.
+    The one writer orders each once, when it becomes due. A payment of another client is named elsewhere and gets no
+    receipt before that is settled.
     """
     invoice = ledger.invoice
     if invoice.sent_at is None:
@@ -42,9 +42,13 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
         f"The receipt of a payment on invoice {invoice.invoice_number} was made before it was kept what a receipt says; it"
         " is looked at once."
     )
-    repair = Recompute(invoice.id)
     return [
-        Difference("receipt_missing", text, ids_of(invoice=invoice.id, payment=payment.id), repair)
+        Difference(
+            "receipt_missing",
+            text,
+            ids_of(invoice=invoice.id, payment=payment.id),
+            RenderReceipt(payment.id),
+        )
         for payment in settled
         if payment.id in missing and payment.client == invoice.client
     ] + [
@@ -52,7 +56,7 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
             "receipt_outdated",
             unknown if payment.receipt_says is None else untrue,
             ids_of(invoice=invoice.id, payment=payment.id),
-            repair,
+            RenderReceipt(payment.id),
         )
         for payment in settled
         if is_outdated(payment)

@@ -66,7 +66,7 @@ class Render:
 
 @dataclass(frozen=True)
 class RenderReceipt:
-    """The renderer looks at the receipt of a payment that is on no invoice, or on a draft: no recompute asks for it."""
+    """The renderer looks at the receipt of a payment: no recompute orders what an earlier one has ordered."""
 
     payment: str
     name: ClassVar[str] = "render"
