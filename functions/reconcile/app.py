@@ -35,6 +35,7 @@ from billing.adapters.time_limit import TimeLimit
 from billing.adapters.unfinished_documents import S3UnfinishedDocuments
 from billing.application.deliver_document import DocumentDelivery
 from billing.application.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
+from billing.core.reconciliation import QUIET_KINDS
 from billing.observability import count, logger, metrics
 from billing.settings import ReconcileSettings
 
@@ -119,13 +120,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     time.begins(context.get_remaining_time_in_millis() / 1000)
     report = build(context.function_name)(request, remaining_seconds=time.remaining)
     if not request.dry_run:  # a look by hand raises no alarm
-        count("ReconcileDifferences", report.differences_total)
+        count("ReconcileDifferences", report.urgent_total)
         count("ReconcileRepaired", report.repaired_total)
         count("ReconcileMoneyRepaired", report.money_repaired)
     for entry in report.repaired[:KEPT_IN_ANSWER]:
         logger.info("Repaired.", extra=entry)
     for difference in report.differences[:KEPT_IN_ANSWER]:
-        logger.warning(difference.detail, extra={"kind": difference.kind, **difference.ids})
+        tell = logger.info if difference.kind in QUIET_KINDS else logger.warning
+        tell(difference.detail, extra={"kind": difference.kind, **difference.ids})
     logger.info(
         "Reconciled.",
         extra={

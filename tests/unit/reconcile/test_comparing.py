@@ -330,6 +330,20 @@ def test_a_void_invoice_owes_nothing_and_keeps_its_credit() -> None:
     assert kinds(compare_invoice(bad, [DOCUMENT], NOW)) == ["invoice_differs"]
 
 
+@pytest.mark.parametrize(
+    ("paid", "left", "named"),
+    [("99.51", "0.49", True), ("99.99", "0.01", True), ("99.50", "0.50", False), ("0.00", "100.00", False)],
+)
+def test_less_than_can_be_paid_online_is_named_and_left_to_staff(
+    paid: str, left: str, *, named: bool
+) -> None:
+    payments = [booked(amount=usd(paid))] if paid != "0.00" else []
+    status = InvoiceStatus.PARTIALLY_PAID if payments else InvoiceStatus.SENT
+    found = compare_invoice(ledger(status, payments=payments, paid=paid, balance=left), [DOCUMENT], NOW)
+    assert (kinds(found), repairs(found)) == ((["below_minimum"], [None]) if named else ([], []))
+    assert all(f"{left} USD" in one.detail and "0.50 USD" in one.detail for one in found)
+
+
 @pytest.mark.parametrize("status", list(InvoiceStatus))
 def test_a_void_that_was_overwritten_is_found_and_restored(status: InvoiceStatus) -> None:
     found = ledger(status, paid="0.00", balance="0.00", pdf_status="none")

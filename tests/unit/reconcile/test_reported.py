@@ -316,6 +316,20 @@ def with_wire(status: str = "succeeded", **columns: Any) -> tuple[House, dict[st
     return house, house.payment("100.00", status=status, **columns)
 
 
+def test_less_than_can_be_paid_online_stands_in_the_report_until_staff_act_and_raises_no_alarm() -> None:
+    house = House()
+    house.invoice("100.00")
+    house.payment("99.70")
+    house.recompute()
+    assert only_kind(house) == "below_minimum"
+    report = house.run()
+    assert (report.differences_total, report.urgent_total) == (1, 0)
+    house.line("-0.30", kind="discount")
+    house.recompute()
+    house.work_off()
+    assert house.run().differences_total == 0
+
+
 def test_a_payment_in_another_currency_counts_nothing_and_is_named() -> None:
     house, _ = with_wire(currency="EUR")
     assert only_kind(house) == "payment_in_other_currency"

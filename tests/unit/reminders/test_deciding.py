@@ -58,6 +58,30 @@ def test_days_are_counted_in_the_clients_zone_not_in_utc() -> None:
     )  # still 2 March there
 
 
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ("0.49", "(below_minimum)"),
+        ("0.01", "(below_minimum)"),
+        ("0.50", "overdue_1"),
+        ("0.00", "(nothing_due)"),
+    ],
+)
+def test_less_than_can_be_paid_online_is_not_asked_for(left: str, expected: str) -> None:
+    paid = payment(f"{Decimal('100.00') - Decimal(left)}")
+    assert step_at(NOON, case(payments=[paid])) == expected
+
+
+def test_what_is_not_due_yet_is_not_counted_as_too_little() -> None:
+    assert step_at("2026-03-02T17:00", case(payments=[payment("99.70")])) == "(not_due)"
+
+
+def test_a_reminder_sent_before_says_nothing_of_what_is_left_now() -> None:
+    sent = notice("overdue_1", NoticeStatus.SENT, "2026-03-03T16:00")
+    before = case(payments=[payment("99.70")], notices=[sent])
+    assert step_at(NOON, before) == "(below_minimum)"
+
+
 @pytest.mark.parametrize("timezone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_zones_a_day_apart_each_have_their_own_third_of_march(timezone: str) -> None:
     first = {"Pacific/Kiritimati": "2026-03-02T18:00", "Pacific/Pago_Pago": "2026-03-03T19:00"}

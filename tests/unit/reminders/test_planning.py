@@ -9,7 +9,18 @@ from billing.application.plan_reminders import PlanReminders, PlanRequest
 from billing.core.ledger import Dispute, InvoiceStatus
 from billing.core.reminders import NoticeStatus, ReminderCase, UnreadableCase
 from billing.errors import BadRequest
-from tests.unit.reminders.support import DUE, INVOICE, POLICY, Clock, Directus, Queues, at, case, notice
+from tests.unit.reminders.support import (
+    DUE,
+    INVOICE,
+    POLICY,
+    Clock,
+    Directus,
+    Queues,
+    at,
+    case,
+    notice,
+    payment,
+)
 
 OTHER = "0b1c2d3e-0000-4000-8000-000000000002"
 THIRD = "0b1c2d3e-0000-4000-8000-000000000003"
@@ -146,6 +157,11 @@ def test_two_runs_in_one_hour_queue_the_same_reminder_under_the_same_key() -> No
     clock.now = at("2026-03-03T17:20")
     planner(PlanRequest())
     assert len({message["dedupe_key"] for message in queues.messages}) == 1
+
+
+def test_less_than_can_be_paid_online_is_skipped_with_its_reason() -> None:
+    answer, queues, _ = run({}, case(payments=[payment("99.70")]))
+    assert (answer["skipped"], queues.messages) == ({"below_minimum": 1}, [])
 
 
 def test_once_claimed_nothing_more_is_queued() -> None:

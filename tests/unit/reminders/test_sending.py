@@ -111,6 +111,7 @@ def test_what_is_settled_meanwhile_is_written_down_as_skipped(found: ReminderCas
     [
         (case(disputes=[Dispute("d", "open")]), "disputed"),
         (case(payments=[payment("5.00", PaymentStatus.PROCESSING)]), "payment_processing"),
+        (case(payments=[payment("99.70")]), "below_minimum"),  # a refund may raise it again
         (case(prefers="none"), "opted_out"),
         (case(email=""), "no_email"),
         (UnreadableCase(INVOICE, "row_unreadable"), "row_unreadable"),

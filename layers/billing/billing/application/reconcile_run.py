@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing.core.reconciliation import (
     MONEY_KINDS,
+    QUIET_KINDS,
     ApplyEvent,
     Difference,
     Recompute,
@@ -41,8 +42,8 @@ _NO_NOTES: Mapping[str, Collection[str]] = MappingProxyType({})
 class Report:
     """What was compared, how many of each, what was repaired and what a person must look at.
 
-    `checked` counts the whole run; entries and totals are those of this invocation. `money_repaired` counts repairs
-    of money in the books; `published` is the id of the stored report; `continued`: another invocation goes on;
+    `checked` counts the whole run; entries and totals are those of this invocation. `urgent_total` counts differences
+    that cannot wait, `money_repaired` repairs of money in the books; `published` is the id of the stored report; `continued`: another invocation goes on;
     `widened`: another run compares Stripe's lists from that moment on.
     """
 
@@ -51,6 +52,7 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     repaired_total: int = 0
     differences_total: int = 0
+    urgent_total: int = 0
     published: str | None = None
     continued: bool = False
     widened: dt.datetime | None = None
@@ -64,6 +66,8 @@ class Report:
     def differs(self, difference: Difference) -> None:
         """Take up one more difference."""
         self.differences_total += 1
+        if difference.kind not in QUIET_KINDS:
+            self.urgent_total += 1
         if len(self.differences) < KEPT_IN_REPORT:
             self.differences.append(difference)
 

@@ -105,6 +105,16 @@ def not_visible(invoice: str) -> NotFound:
     return NotFound(message, invoice=invoice)
 
 
+def minimum_charge(currency: str) -> Money:
+    """The least that Stripe takes at once in an accepted currency."""
+    return Money(MINIMUM_MINOR[currency], currency)
+
+
+def is_below_minimum(balance: Money) -> bool:
+    """Whether something is due, and too little to be paid online."""
+    return Money.zero(balance.currency) < balance < minimum_charge(balance.currency)
+
+
 def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
     """The amount a new session may ask for: what the client chose, else all that is payable now.
 
@@ -125,7 +135,7 @@ def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
         maximum = Money(MAXIMUM_MINOR, invoice.currency)
         message = f"Online payments take at most {maximum} at once: choose a part, or pay by wire."
         raise Unprocessable(message, code="amount_too_large", invoice=invoice.id)
-    minimum = Money(MINIMUM_MINOR[invoice.currency], invoice.currency)
+    minimum = minimum_charge(invoice.currency)
     if amount < minimum:
         message = f"Online payments take at least {minimum}."
         raise Unprocessable(message, code="amount_too_small", invoice=invoice.id)

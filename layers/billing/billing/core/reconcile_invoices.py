@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.core.booking import STRIPE_METHODS
+from billing.core.checkout import is_below_minimum, minimum_charge
 from billing.core.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
 from billing.core.money import Money
 from billing.core.reconcile_receipts import compare_receipts
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from billing.core.ledger import Ledger, Payment
+    from billing.core.ledger import Invoice, Ledger, Payment
     from billing.core.reconciliation import DocumentRow
 
 
@@ -63,8 +64,19 @@ def compare_invoice(
         if payment.id not in named:
             found += _compare_origin(payment, ledger)
     found += [*compare_entered_refunds(ledger), *compare_nameless_disputes(ledger)]
-    found += compare_receipts(ledger, now)
+    found += [*compare_receipts(ledger, now), *_report_below_minimum(invoice, state.balance_due)]
     return [*found, *_compare_documents(ledger, documents, now)]
+
+
+def _report_below_minimum(invoice: Invoice, balance: Money) -> list[Difference]:
+    """What is left can neither be paid online nor is its client reminded of it: it stays open until staff act."""
+    if not is_below_minimum(balance):
+        return []
+    text = (
+        f"{balance} is left on invoice {invoice.invoice_number}, and online payments take at least"
+        f" {minimum_charge(balance.currency)}: its client cannot pay that online and is not reminded of it."
+    )
+    return [Difference("below_minimum", text, ids_of(invoice=invoice.id))]
 
 
 def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:

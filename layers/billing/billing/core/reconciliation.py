@@ -119,6 +119,10 @@ MONEY_KINDS = frozenset(
 )
 
 
+#: Kinds of differences that people should know of and that can wait: an alarm that never ends would hide the others.
+QUIET_KINDS = frozenset({"below_minimum"})
+
+
 #: Runs are hourly: what happened longer ago, an earlier one has met.
 HELD_AFTER = timedelta(hours=2)
 #: A bank takes days to answer to a debit: its charge's date says nothing about when that was.

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from billing.core.checkout import is_below_minimum
 from billing.core.ledger import InvoiceStatus, PaymentStatus, state_of, zone_of
 from billing.errors import BillingError
 
@@ -43,6 +44,7 @@ class SkipReason(StrEnum):
     DRAFT = "draft"
     VOID = "void"
     NOTHING_DUE = "nothing_due"
+    BELOW_MINIMUM = "below_minimum"
     DISPUTED = "disputed"
     PAYMENT_PROCESSING = "payment_processing"
     OPTED_OUT = "opted_out"
@@ -211,6 +213,8 @@ def decide(case: ReminderCase, policy: Policy, now: datetime) -> Remind | Skip:
     index = policy.latest_due((local.date() - due_date).days)
     if index is None:
         return Skip(SkipReason.NOT_DUE)
+    if is_below_minimum(state.balance_due):
+        return Skip(SkipReason.BELOW_MINIMUM)  # the client could not pay it online
     invoice, step = case.ledger.invoice.id, policy.steps[index].name
     reason = (
         _done_before(case.notices, policy, index, invoice)

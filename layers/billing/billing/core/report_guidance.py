@@ -128,6 +128,10 @@ GUIDANCE: dict[str, Guidance] = {
         "Invoices whose totals do not add up",
         "Open the invoice: its subtotal, tax or total is not what its lines make. Correct or empty these fields.",
     ),
+    "below_minimum": Guidance(
+        "Invoices with less left than can be paid online",
+        "Add a discount line over what is left, or enter it as a payment once the client has paid it in another way. Until then the invoice stays open, and its client is not reminded of it.",
+    ),
     "sent_invoice_is_draft": Guidance(
         "Sent invoices that were set back to draft",
         "Their clients no longer see them. Set each to sent, or to void.",
