@@ -86,6 +86,7 @@ def _special(field: model.Field) -> str:
         f"default `{json.dumps(field.line['default'])}`" if "default" in field.line else "",
         f"> {field.line['above']}" if "above" in field.line else "",
         f">= {field.line['minimum']}" if "minimum" in field.line else "",
+        f"<= {field.line['maximum']}" if "maximum" in field.line else "",
         f"matches `{field.line['pattern']}`" if "pattern" in field.line else "",
         f"set by Directus ({field.line['system']})" if "system" in field.line else "",
     ]

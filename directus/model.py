@@ -120,6 +120,8 @@ class Field:
             rules.append({"_gt": self.line["above"]})
         if "minimum" in self.line:
             rules.append({"_gte": self.line["minimum"]})
+        if "maximum" in self.line:
+            rules.append({"_lte": self.line["maximum"]})
         return rules
 
     def validation(self) -> Row | None:

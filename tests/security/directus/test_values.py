@@ -54,6 +54,15 @@ def test_a_day_is_a_day(world: World, collection: str, row: str, field: str, val
     assert world.as_("sofia").answer("PATCH", path, {field: None})[0] == 200
 
 
+@pytest.mark.parametrize("days", [-1, 3651, 2147483647, "soon"])
+def test_payment_terms_are_days_up_to_ten_years(world: World, days: Any) -> None:
+    refused(
+        world.admin.answer("PATCH", "/items/firm", {"payment_terms_days": days}), 400, "FAILED_VALIDATION"
+    )
+    for taken in (0, 3650, None, 30):
+        assert world.admin.answer("PATCH", "/items/firm", {"payment_terms_days": taken})[0] == 200
+
+
 @pytest.mark.parametrize(
     "zone", ["Mars/Olympus", "Europe", "europe/berlin", "EUROPE/BERLIN", "Europe/Atlantis"]
 )

@@ -2,14 +2,18 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from billing.adapters.rows import (
+    LONGEST_PAYMENT_TERMS,
     invoice_from_row,
     payment_dispute_from_row,
     payment_from_row,
+    payment_terms_days,
     refund_from_row,
 )
 from billing.core.money import Money
@@ -27,6 +31,25 @@ PAYMENT_ROW: dict[str, Any] = {
     "status": "succeeded",
     "method": "card",
 }
+
+
+@pytest.mark.parametrize(
+    ("stored", "days"),
+    [
+        (30, 30), (0, 0), (3650, 3650), ("30", 30), (30.0, 30), (Decimal(30), 30), ("30.0", 30),
+        (None, None), ("", None), (-1, None), (3651, None), (10**30, None), (30.5, None), ("thirty", None), (True, None),
+        (float("nan"), None), (float("inf"), None), ([], None), ({}, None),
+    ],
+)  # fmt: skip
+def test_payment_terms_are_a_whole_number_of_days_or_none(stored: object, days: int | None) -> None:
+    """What the model refuses, and somebody wrote past it, keeps no invoice from being sent."""
+    assert payment_terms_days(stored) == days
+
+
+def test_the_model_allows_the_terms_that_are_read() -> None:
+    model = Path(__file__).parents[3] / "directus" / "model" / "firm.yaml"
+    line = yaml.safe_load(model.read_text(encoding="utf-8"))["fields"]["payment_terms_days"]
+    assert (line["minimum"], line["maximum"]) == (0, LONGEST_PAYMENT_TERMS)
 
 
 def test_an_invoice_is_read_from_either_database() -> None:

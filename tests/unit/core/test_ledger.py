@@ -97,6 +97,71 @@ def test_tax_is_rounded_once_over_the_subtotal_not_per_line() -> None:
     ).tax == usd(2)
 
 
+# ---- dates ----------------------------------------------------------------------------------------------
+
+TODAY = date(2026, 11, 20)
+GIVEN = date(2026, 10, 1)
+
+
+def dates(**given: Any) -> tuple[date | None, date | None]:
+    state = shown(ledger(10000, **{"sent_at": None, "firm_timezone": "America/New_York", **given}))
+    return state.issue_date, state.due_date
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"payment_terms_days": 30}, (TODAY, date(2026, 12, 20))),
+        ({"payment_terms_days": 0}, (TODAY, TODAY)),
+        ({"payment_terms_days": 30, "issue_date": GIVEN}, (GIVEN, date(2026, 10, 31))),
+        ({"payment_terms_days": 30, "issue_date": date(2027, 1, 31)}, (date(2027, 1, 31), date(2027, 3, 2))),
+        ({"payment_terms_days": 30, "due_date": GIVEN}, (TODAY, GIVEN)),
+        ({"payment_terms_days": 30, "issue_date": GIVEN, "due_date": GIVEN}, (GIVEN, GIVEN)),
+        ({"payment_terms_days": None}, (TODAY, None)),
+        ({"payment_terms_days": None, "issue_date": GIVEN}, (GIVEN, None)),
+        ({"payment_terms_days": 30, "issue_date": date(2999, 12, 2)}, (date(2999, 12, 2), None)),
+        ({"payment_terms_days": 29, "issue_date": date(2999, 12, 2)}, (date(2999, 12, 2), date(2999, 12, 31))),
+    ],
+)  # fmt: skip
+def test_empty_dates_are_filled_in_when_the_invoice_is_sent(
+    given: dict[str, Any], expected: tuple[date | None, date | None]
+) -> None:
+    assert dates(**given) == expected
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"),
+    [("America/New_York", 19), ("Asia/Tokyo", 20), ("Mars/Olympus", 20), (None, 20)],
+)
+def test_the_day_of_sending_is_the_firms_not_the_clients(timezone: str | None, day: int) -> None:
+    given = ledger(10000, sent_at=None, firm_timezone=timezone, client_timezone="America/Los_Angeles")
+    assert shown(given, datetime(2026, 11, 20, 3, 0, tzinfo=UTC)).issue_date == date(2026, 11, day)
+
+
+def test_an_invoice_that_was_seen_as_sent_never_gets_a_date_later() -> None:
+    state = shown(ledger(10000, payment_terms_days=30))
+    assert (state.issue_date, state.due_date, state.status) == (None, None, InvoiceStatus.SENT)
+    assert not {"issue_date", "due_date"} & state.changes(ledger(10000).invoice).keys()
+
+
+def test_a_draft_that_is_voided_gets_no_date() -> None:
+    state = shown(ledger(10000, sent_at=None, status=InvoiceStatus.VOID, payment_terms_days=30))
+    assert (state.issue_date, state.due_date) == (None, None)
+
+
+def test_what_is_filled_in_is_written_as_days_and_what_was_given_is_not_written_again() -> None:
+    given = ledger(10000, sent_at=None, payment_terms_days=30, firm_timezone="UTC")
+    changes = shown(given).changes(given.invoice)
+    assert (changes["issue_date"], changes["due_date"]) == ("2026-11-20", "2026-12-20")
+    given = ledger(10000, sent_at=None, payment_terms_days=30, issue_date=GIVEN, due_date=GIVEN)
+    assert not {"issue_date", "due_date"} & shown(given).changes(given.invoice).keys()
+
+
+@pytest.mark.parametrize(("issued", "status"), [(TODAY, InvoiceStatus.SENT), (GIVEN, InvoiceStatus.OVERDUE)])
+def test_the_due_date_that_is_filled_in_decides_at_once(issued: date, status: InvoiceStatus) -> None:
+    assert shown(ledger(10000, sent_at=None, payment_terms_days=30, issue_date=issued)).status is status
+
+
 def test_a_discount_after_sending_refills_the_totals() -> None:
     given = ledger(10000, -2500, subtotal=usd(10000), tax=usd(0), total=usd(10000))
     state = shown(given)

@@ -6,7 +6,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -149,9 +149,21 @@ class Auditor:
         if balance <= 0:
             return "paid"
         today = (self.office.now() + _NEW_YORK).date()
-        if bill.due is not None and today > bill.due:
+        due = self._due(bill)
+        if due is not None and today > due:
             return "overdue"
         return "partially_paid" if paid > 0 else "sent"
+
+    def _due(self, bill: Bill) -> date | None:
+        """The day that it was drafted with, or that it got when it was sent: the day of that and the firm's terms."""
+        if not bill.undated:
+            return bill.due
+        stored = self._stored(bill)
+        sent = (datetime.fromisoformat(stored["sent_at"]) + _NEW_YORK).date()
+        due = sent + timedelta(days=self.office.terms)
+        shown = [date.fromisoformat(stored[name][:10]) for name in ("issue_date", "due_date")]
+        assert shown == [sent, due], (bill, stored)
+        return due
 
     def paid(self, bill: Bill) -> int:
         """What the invoice's payments still hold."""

@@ -72,6 +72,8 @@ class Bill:
     currency: str
     tax_thousandths: int = 0
     due: date | None = None
+    #: Drafted without dates: it gets them when it is sent.
+    undated: bool = False
     state: str = "sent"
     lines: dict[str, int] = field(default_factory=dict)
     #: Objections by key: the line or None, the amount or None; only those that are open.
@@ -116,6 +118,8 @@ class Office:
     #: The file that every document of this firm has: what is in it is not tested here.
     file: str = "file"
     account: str = ""
+    #: The firm's payment terms in days.
+    terms: int = 30
     time: datetime = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     #: What reconciliation reads with, if not with `client`.
     reader: DirectusClient | None = None

@@ -61,7 +61,8 @@ def office_in_memory() -> Office:
     steps = Steps()
     directus = FakeDirectus(steps, new_key=keys("row"))
     client = DirectusClient("http://directus", FixedToken(), directus, sleep=lambda _: None)
-    office = Office(Tables(directus), client, steps, new_id=keys("attempt"))
+    office = Office(Tables(directus), client, steps, new_id=keys("attempt"), terms=1)
+    directus.firm = {**directus.firm, "payment_terms_days": office.terms}
     directus.now = office.now
     for number in (1, 2):
         owner, user = (f"{kind}{number}000000-0000-4000-8000-00000000000{number}" for kind in ("c", "d"))
@@ -78,7 +79,7 @@ def add_bills(office: Office, number: int, client: str, user: str) -> None:
         due = Bill(office.new_id(), client, user, "USD", 8875, date(2026, 11, 21))
         add_bill(office, due, [20005], {**_SENT, "due_date": "2026-11-21"}, **_totals(20005, 1775))
     else:
-        draft = Bill(office.new_id(), client, user, "EUR", state="draft")
+        draft = Bill(office.new_id(), client, user, "EUR", state="draft", undated=True)
         add_bill(office, draft, [8000], {"status": "draft", "pdf_status": "none"})
 
 

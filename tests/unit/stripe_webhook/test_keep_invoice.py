@@ -1,7 +1,7 @@
 """What the one writer does when rows change: totals, states, sessions that no longer fit."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -143,6 +143,62 @@ def test_first_sight_of_sent_fills_in_totals_and_asks_for_a_document() -> None:
     )
     assert row["sent_at"] == "2026-11-20T15:00:00+00:00"
     assert world.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": False}]
+
+
+def test_first_sight_of_sent_fills_in_the_dates_by_the_firms_terms_and_orders_one_document() -> None:
+    world = World(time=datetime(2026, 11, 20, 3, 0, tzinfo=UTC))  # still the day before in New York
+    world.directus.firm["payment_terms_days"] = 30
+    world.invoice("100.00", sent=False)
+    world.recompute()
+    row = world.stored()
+    assert (row["issue_date"], row["due_date"]) == ("2026-11-19", "2026-12-19")
+    assert world.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": False}]
+    row["pdf_status"] = "ready"
+    world.recompute()
+    assert len(world.rendering.messages) == 1
+    written = [path for method, path, *_ in world.directus.requests if method == "PATCH"]
+    assert len(written) == 1, "one transaction, with everything else that is filled in"
+
+
+def test_the_terms_are_those_of_the_moment_of_sending() -> None:
+    """A worker that has just read the firm for another invoice does not date this one by what it read."""
+    world = World()
+    world.invoice("100.00", id="another", due_date="2026-12-01")
+    world.recompute("another")
+    for terms, due in ((14, "2026-12-04"), (0, "2026-11-20"), (None, None)):
+        world.directus.firm["payment_terms_days"] = terms
+        invoice = world.invoice("100.00", id=f"{terms}-days", sent=False)["id"]
+        world.recompute(invoice)
+        assert world.stored(invoice)["due_date"] == due
+
+
+@pytest.mark.parametrize("column", ["due_date", "issue_date"])
+def test_a_date_that_staff_empty_after_sending_stays_empty(column: str) -> None:
+    world = World()
+    world.directus.firm["payment_terms_days"] = 30
+    world.invoice("100.00", sent=False)
+    world.recompute()
+    world.stored()[column] = None
+    world.recompute()
+    assert world.stored()[column] is None
+
+
+def test_an_invoice_that_is_imported_as_sent_is_never_overdue_unless_it_says_when() -> None:
+    world = World()
+    world.directus.firm["payment_terms_days"] = 30
+    world.invoice("100.00", sent_at="2026-01-01T10:00:00+00:00")
+    world.recompute()
+    row = world.stored()
+    assert (row["issue_date"], row["due_date"], row["status"]) == (None, None, "sent")
+
+
+def test_a_draft_and_a_draft_that_is_voided_get_no_date() -> None:
+    world = World()
+    world.directus.firm["payment_terms_days"] = 30
+    for status in ("draft", "void"):
+        world.invoice("100.00", status=status, sent=False)
+        world.recompute()
+        assert (world.stored()["issue_date"], world.stored()["due_date"]) == (None, None)
 
 
 def test_totals_that_do_not_add_up_on_first_sight_are_refused_and_say_why() -> None:

@@ -125,11 +125,12 @@ class DirectusBillingStore:
         if not found:
             return None
         (ledger,) = found
-        if not isinstance(ledger, UnreadableInvoice):
-            return ledger
-        if ledger.readable is None:
-            raise ledger.error
-        return ledger.readable
+        if isinstance(ledger, UnreadableInvoice):
+            if ledger.readable is None:
+                raise ledger.error
+            ledger = ledger.readable
+        # The dates that it gets now stay for good: they must not follow the firm's terms of a minute ago.
+        return self._ledgers.with_firms_terms(ledger) if ledger.invoice.lacks_dates else ledger
 
     def portal_user(self, user: str) -> PortalUser | None:
         """The person and the client they belong to."""

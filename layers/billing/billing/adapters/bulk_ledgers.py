@@ -22,6 +22,7 @@ from billing.adapters.rows import (
     line_item_from_row,
     payment_dispute_from_row,
     payment_from_row,
+    payment_terms_days,
     refund_from_row,
 )
 from billing.core.ledger import Ledger
@@ -71,6 +72,15 @@ class BulkLedgers:
     def firm_timezone(self) -> str | None:
         """The firm's IANA time zone as stored."""
         return self._client.read_singleton("firm", ("timezone",)).get("timezone")
+
+    def with_firms_terms(self, ledger: Ledger) -> Ledger:
+        """The ledger with the firm's payment terms and time zone as they are at this moment."""
+        firm = self._client.read_singleton("firm", ("timezone", "payment_terms_days"))
+        return replace(
+            ledger,
+            firm_timezone=firm.get("timezone"),
+            payment_terms_days=payment_terms_days(firm.get("payment_terms_days")),
+        )
 
     def ledgers(self, invoices: Sequence[str], firm_timezone: str | None) -> list[Ledger | UnreadableInvoice]:
         """The ledgers of one chunk of invoices, in the order of their ids; ids that do not exist are left out."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from billing.core.printed_receipt import ReceivedPayment
 
 _INVOICE = (
-    *INVOICE_FIELDS, "issue_date", "matter_number", "matter_name", "language", "client_message", "tax_category",
+    *INVOICE_FIELDS, "matter_number", "matter_name", "language", "client_message", "tax_category",
     "tax_exemption_reason",
 )  # fmt: skip
 _CLIENT = ("id", "name", "address", "tax_id", "language")

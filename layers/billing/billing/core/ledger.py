@@ -7,7 +7,7 @@ and status, whatever order they came in. Sources: the contract's "Arithmetic and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,7 @@ from billing.errors import BillingError, Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, datetime, tzinfo
+    from datetime import datetime, tzinfo
     from decimal import Decimal
 
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NOT_GIVEN_BACK = frozenset({"failed", "canceled"})
 #: The status of a client's objection that holds money back.
 OPEN_DISPUTE = "open"
+#: No column of ours takes a later day: what would be due then is never due.
+_LAST_DAY = date(2999, 12, 31)
 #: The states of a Stripe dispute in which the money is gone: an appeal undoes a loss only once it is won.
 LOST_DISPUTE = frozenset({"lost", "appeal_needs_response", "appeal_under_review"})
 
@@ -69,6 +71,7 @@ class Invoice:
     total: Money | None = None
     amount_paid: Money | None = None
     balance_due: Money | None = None
+    issue_date: date | None = None
     due_date: date | None = None
     sent_at: datetime | None = None
     voided_at: datetime | None = None
@@ -83,6 +86,12 @@ class Invoice:
     def is_draft(self) -> bool:
         """Whether it is a draft that nobody voided."""
         return self.status is InvoiceStatus.DRAFT and not self.is_void
+
+    @property
+    def lacks_dates(self) -> bool:
+        """Whether it is about to be seen as sent for the first time, and a date is to be filled in."""
+        seen = self.sent_at is not None or self.is_draft or self.is_void
+        return not seen and None in {self.issue_date, self.due_date}
 
 
 @dataclass(frozen=True)
@@ -164,8 +173,9 @@ class Dispute:
 class Ledger:
     """Every row that decides about one invoice.
 
-    `fault` is the first row that cannot be read, if any: then nothing is decided from these rows, but money that
-    arrives is still booked.
+    `payment_terms_days` are the firm's: days from an invoice's date to its due date, None where it has none. `fault` is
+    the first row that cannot be read, if any: then nothing is decided from these rows, but money that arrives is still
+    booked.
     """
 
     invoice: Invoice
@@ -176,6 +186,7 @@ class Ledger:
     disputes: Sequence[Dispute] = ()
     client_timezone: str | None = None
     firm_timezone: str | None = None
+    payment_terms_days: int | None = None
     fault: BillingError | None = None
 
     @property
@@ -207,6 +218,8 @@ class InvoiceState:
     tax: Money | None
     total: Money | None
     sent_at: datetime | None
+    issue_date: date | None = None
+    due_date: date | None = None
 
     def changes(self, stored: Invoice) -> dict[str, object]:
         """The columns that differ from what is stored, in Directus's form."""
@@ -219,6 +232,10 @@ class InvoiceState:
             changes["status"] = self.status.value
         if self.sent_at is not None and self.sent_at != stored.sent_at:
             changes["sent_at"] = self.sent_at.isoformat()
+        for name in ("issue_date", "due_date"):
+            day = getattr(self, name)
+            if day is not None and day != getattr(stored, name):
+                changes[name] = day.isoformat()
         return changes
 
 
@@ -278,8 +295,8 @@ def amount_paid(ledger: Ledger) -> Money:
 def state_of(ledger: Ledger, now: datetime, *, as_of: datetime | None = None) -> InvoiceState | None:
     """What the invoice must show at `now`; None for a draft, which no recompute touches.
 
-    On first sight of a sent invoice its totals are checked and filled in and `sent_at` is set; afterwards
-    totals follow the line items (staff may add a discount). `as_of`, if later than `now`, decides alone whether it
+    On first sight of a sent invoice its totals are checked and filled in, its dates are filled in, and `sent_at` is set;
+    afterwards totals follow the line items (staff may add a discount), and the dates stay as people leave them. `as_of`, if later than `now`, decides alone whether it
     is overdue. Raises `totals_do_not_add_up`, and the ledger's fault if it has one.
     """
     invoice = ledger.invoice
@@ -294,15 +311,32 @@ def state_of(ledger: Ledger, now: datetime, *, as_of: datetime | None = None) ->
         )
     totals = _totals_after_sending(ledger) if invoice.sent_at else checked_totals(invoice, ledger.line_items)
     balance = totals.total - paid
+    issue_date, due_date = _dates(ledger, now)
     return InvoiceState(
-        status=_status(ledger, balance, paid, now if as_of is None else max(now, as_of)),
+        status=_status(ledger, due_date, balance, paid, now if as_of is None else max(now, as_of)),
         amount_paid=paid,
         balance_due=balance,
         subtotal=totals.subtotal,
         tax=totals.tax,
         total=totals.total,
         sent_at=invoice.sent_at or now.replace(microsecond=0),
+        issue_date=issue_date,
+        due_date=due_date,
     )
+
+
+def _dates(ledger: Ledger, now: datetime) -> tuple[date | None, date | None]:
+    """The invoice's date and its due date; what is empty is filled in as long as it was not seen as sent.
+
+    It is dated with the day of sending in the firm's zone, and due after the firm's payment terms.
+    """
+    invoice, terms = ledger.invoice, ledger.payment_terms_days
+    if invoice.sent_at is not None:
+        return invoice.issue_date, invoice.due_date
+    issued = invoice.issue_date or local_date(now, ledger.firm_timezone)
+    if invoice.due_date is not None or terms is None or (_LAST_DAY - issued).days < terms:
+        return issued, invoice.due_date
+    return issued, issued + timedelta(days=terms)
 
 
 def _totals_after_sending(ledger: Ledger) -> Totals:
@@ -314,8 +348,7 @@ def _totals_after_sending(ledger: Ledger) -> Totals:
     )
 
 
-def _status(ledger: Ledger, balance: Money, paid: Money, now: datetime) -> InvoiceStatus:
-    due = ledger.invoice.due_date
+def _status(ledger: Ledger, due: date | None, balance: Money, paid: Money, now: datetime) -> InvoiceStatus:
     if balance.minor <= 0:
         return InvoiceStatus.PAID
     if due is not None and local_date(now, ledger.client_timezone, ledger.firm_timezone) > due:
