@@ -174,7 +174,7 @@ class Field:
             "display": display,
             "display_options": display_options,
             "special": self.special(),
-            "required": bool(self.line.get("required", False)) and "default" not in self.line,
+            "required": bool(self.line.get("required", False)) and not {"default", "filled"} & set(self.line),
             "readonly": bool(self.line.get("readonly", False)) or "system" in self.line,
             "hidden": bool(self.line.get("hidden", False)) or "system" in self.line,
             "width": self.line.get("width", "full"),

@@ -62,6 +62,15 @@ def test_one_wire_for_three_invoices_leaves_each_of_the_three_right(firm: Firm) 
     ] * 3
 
 
+def test_a_check_in_the_forms_defaults_pays_the_invoice(firm: Firm) -> None:
+    invoice = _sent(firm, "100.00")
+    # What the Data Studio sends: what was typed, and no status and date that were not touched.
+    row = {"invoice": invoice, "amount": "100.00", "currency": "USD", "method": "check", "reference": "1042"}
+    payment = firm.staff[0].create("payments", row)
+    assert payment["payment_date"] is not None
+    _follows(firm, invoice, "paid", "100.00", "0.00")
+
+
 def test_a_check_counts_when_it_has_cleared_and_no_longer_when_it_is_canceled(firm: Firm) -> None:
     invoice = _sent(firm)
     check = _enter(firm, invoice, "400.00", method="check", reference="1042", status="pending")

@@ -19,7 +19,8 @@ function checkTimezone(timezone) {
 	throw invalid('INVALID_TIMEZONE', '"timezone" must be an IANA time zone such as Europe/Berlin.', { field: 'timezone' });
 }
 
-function isTimezone(name) {
+/** Whether the functions' database of zones knows the name, too. */
+export function isTimezone(name) {
 	try {
 		const known = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
 		// JavaScript takes europe/berlin; the functions' database of zones does not.

@@ -1,4 +1,5 @@
 import { checkClient } from './clients.js';
+import { completePayment, completeRefund, leavesUndated, withPaymentDate, withRefundedAt } from './left_empty.js';
 import { cents, checkMoney, checkNumbers, fits, withTax } from './money.js';
 import { forbidden, invalid, locked } from './refusal.js';
 import { heldUntilTheEnd, writeUnderLock } from './under_lock.js';
@@ -144,7 +145,7 @@ async function paymentEntered(payload, { database }) {
 		throw invalid('INVALID_METHOD', 'Only wire, check, cash and other payments are entered by hand.', { field: 'method' });
 	}
 	checkMoney(payload, ['amount'], invoice.currency);
-	return withFactsOf(invoice, payload);
+	return completePayment(withFactsOf(invoice, payload), database);
 }
 
 /** Client and currency are the invoice's: filled in when absent, refused when different. */
@@ -162,6 +163,9 @@ async function paymentChanged(payload, keys, context) {
 	if (payload.status !== undefined && !context.database.isTransaction && !rows.every(isByHand)) {
 		return writeUnderLock('payments', payload, keys, context);
 	}
+	const undated = rows.filter((row) => isByHand(row) && leavesUndated(payload, row, 'payment_date'));
+	// One change has one date for all: those that have theirs keep it only where each is written by itself.
+	if (undated.length > 0 && undated.length < rows.length) return writeUnderLock('payments', payload, keys, context);
 	let result = payload;
 	for (const row of rows) {
 		const isMove = ['invoice', 'client'].some((field) => payload[field] !== undefined && payload[field] !== row[field]);
@@ -169,10 +173,10 @@ async function paymentChanged(payload, keys, context) {
 		else if (isByHand(row)) await editedByHand(payload, row, context);
 		else stripeRowChanged(payload, row);
 	}
-	return result;
+	return undated.length > 0 ? withPaymentDate(result, context.database) : result;
 }
 
-const PAYMENT_COLUMNS = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'transaction_id', 'checkout_session'];
+const PAYMENT_COLUMNS = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'payment_date', 'transaction_id', 'checkout_session'];
 
 /** In a transaction they stay as they are here until it ends: the billing functions book Stripe's at any moment. */
 async function paymentRows(keys, database) {
@@ -256,7 +260,7 @@ async function refundEntered(payload, { database }) {
 	if (cents(payload.amount) > left) {
 		throw invalid('MORE_THAN_IS_LEFT', `At most ${(left / 100).toFixed(2)} ${payment.currency} is left to refund.`, { field: 'amount' });
 	}
-	return { ...payload, currency: payment.currency };
+	return completeRefund({ ...payload, currency: payment.currency });
 }
 
 async function refunded(database, payment) {
@@ -266,8 +270,9 @@ async function refunded(database, payment) {
 		.reduce((sum, row) => sum + cents(row.amount), 0);
 }
 
-async function refundChanged(payload, keys, { database }) {
-	for (const row of await many(database, 'refunds', keys, ['id', 'status', 'stripe_refund'])) {
+async function refundChanged(payload, keys, context) {
+	const rows = await many(context.database, 'refunds', keys, ['id', 'status', 'stripe_refund', 'refunded_at']);
+	for (const row of rows) {
 		if (row.stripe_refund !== null) {
 			throw locked('STRIPE_REFUND', "Stripe's refunds are recorded by the billing functions.", { refund: row.id });
 		}
@@ -278,7 +283,9 @@ async function refundChanged(payload, keys, { database }) {
 			throw locked('INVALID_STATUS', `A ${row.status} refund cannot become ${payload.status}.`, { refund: row.id });
 		}
 	}
-	return payload;
+	const undated = rows.filter((row) => leavesUndated(payload, row, 'refunded_at'));
+	if (undated.length > 0 && undated.length < rows.length) return writeUnderLock('refunds', payload, keys, context);
+	return undated.length > 0 ? withRefundedAt(payload) : payload;
 }
 
 // -- documents --------------------------------------------------------------------------------------------------
