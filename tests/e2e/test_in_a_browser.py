@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from local.demo import steps
+from tests.chromium import chromium_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.demo.steps import Firm
 
-#: Nothing of the browser's own may go out: this machine answers for itself only.
-ARGUMENTS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "the set-up for tests installs Chromium"
-    # Chromium's own sandbox refuses to run as root.
-    arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        opened = browser.new_page()
-        opened.set_default_timeout(60_000)
-        expect.set_options(timeout=30_000)
+    with chromium_page() as opened:
         yield opened
-        browser.close()
 
 
 def test_a_client_is_declined_tries_another_card_and_has_paid(page: Page, firm: Firm) -> None:
