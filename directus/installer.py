@@ -1,4 +1,4 @@
-"""Plan and apply: bring a Directus to what `model/`, `access/` and `flows/` say, and never further.
+"""Plan and apply: bring a Directus to what `model/`, `access/`, `flows/` and `translations/` say, and never further.
 
 Everything is read first, compared, and only what is missing or differs is sent; a second run finds nothing. Nothing
 is deleted, ever: collections, fields, roles and flows of the firm's own are not looked at.
@@ -7,7 +7,7 @@ is deleted, ever: collections, fields, roles and flows of the firm's own are not
 import os
 from typing import Any
 
-from directus import access, flows, model, settings
+from directus import access, flows, model, settings, translations
 from directus.changes import Change, requests_for
 from directus.probe import probe
 from directus.rest import Directus, InstallerError
@@ -66,7 +66,8 @@ def _differences(directus: Directus, service_token: str | None, guard: str) -> l
         directus.rows("/operations", filter={"flow": {"_in": flow_ids}}),
     )
     setting_changes = settings.compare(directus.call("GET", f"/settings?fields={settings.ATTEMPTS}"), guard)
-    return [*schema_changes, *access_changes, *flow_changes, *setting_changes]
+    title_changes = translations.compare(directus.rows("/translations", fields="language,key"))
+    return [*schema_changes, *access_changes, *flow_changes, *setting_changes, *title_changes]
 
 
 def _token_is_set(url: str, token: str | None) -> bool:

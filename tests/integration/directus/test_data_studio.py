@@ -1,4 +1,4 @@
-"""What staff meet in the Data Studio itself, in a real Chromium: the form of a payment, the file library."""
+"""What staff meet in the Data Studio itself, in a real Chromium: the form of a payment, the file library, a refusal."""
 
 import json
 import secrets
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
+from directus.translations import languages, titles
 from local.seed import seed_id
 from tests.chromium import chromium_page
 from tests.integration.directus.server import RunningDirectus, running
@@ -119,3 +120,22 @@ def test_a_payment_that_is_saved_as_the_form_comes_has_arrived_today(directus: R
     assert (row["status"], row["currency"]) == ("succeeded", "USD")
     # The form was saved within this minute, perhaps before midnight.
     assert (today - datetime.fromisoformat(row["payment_date"]).date()).days in {0, 1}
+
+
+@pytest.mark.parametrize("language", [None, "de-DE", "fr-CA", "es-419"])
+def test_a_refusal_has_a_title_in_the_language_of_the_reader(
+    directus: RunningDirectus, language: str | None
+) -> None:
+    invoice, sofia = _sent_invoice(directus), f"/users/{seed_id('user', 'sofia')}"
+    title = titles()["INVOICE_FROZEN"][languages()[language or "en-US"]]
+    directus.admin.call("PATCH", sofia, {"language": language})
+    try:
+        with _studio(directus, "sofia") as page:
+            page.goto(f"{directus.url}/admin/content/invoices/{invoice}")
+            page.locator("main input").first.fill("ANOTHER-1")
+            page.keyboard.press("Control+s")
+            dialog = page.locator(".v-card", has_text="INVOICE_FROZEN")
+            expect(dialog.locator(".v-card-title")).to_have_text(title)
+            expect(dialog).to_contain_text("This invoice has been sent: invoice_number can no longer change.")
+    finally:
+        directus.admin.call("PATCH", sofia, {"language": None})
