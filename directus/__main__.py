@@ -6,7 +6,7 @@ import sys
 
 from directus import documentation
 from directus.access import unknown_permissions
-from directus.doctor import Deployment, deployment_from_environment, examine
+from directus.doctor import Deployment, deployment_from_environment, examine, summary
 from directus.installer import apply, plan, target_from_environment
 from directus.rest import Directus, InstallerError
 
@@ -54,9 +54,8 @@ def _doctor(deployment: Deployment) -> int:
     findings = examine(deployment)
     for finding in findings:
         print(f"  {finding.state:<10}{finding.what}")
-    wrong = sum(finding.state == "wrong" for finding in findings)
-    print(f"{wrong} to mend at {deployment.url}." if wrong else f"Nothing wrong found at {deployment.url}.")
-    return 1 if wrong else 0
+    print(summary(findings, deployment.url))
+    return 1 if any(finding.state == "wrong" for finding in findings) else 0
 
 
 def _warn(url: str, token: str) -> None:

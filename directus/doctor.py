@@ -16,14 +16,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from directus import access, flows, model, settings
+from directus import access, flows, model, settings, translations
+from directus.doctor_access import (
+    Holdings,
+    children_of_staff,
+    open_to_public,
+    remark_on_passwords,
+    remark_on_two_factors,
+    too_much,
+)
 from directus.doctor_look import remark_on_color
 from directus.installer import plan
 from directus.probe import EXTENSION, probe
 from directus.rest import Directus, InstallerError
 
-#: Directus's own policy of everybody without a login.
-PUBLIC_POLICY = "abf8a154-5b1c-4a46-ac9c-7300570f4f17"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
@@ -76,6 +82,8 @@ def examine(deployment: Deployment) -> list[Finding]:
             lambda: _lists(directus),
             lambda: _model(deployment),
             lambda: _roles(directus),
+            lambda: _policies(directus),
+            lambda: _logins(directus),
             lambda: _service_token(deployment),
             lambda: _flow_call(directus),
             lambda: _health(directus, deployment.storage),
@@ -83,6 +91,15 @@ def examine(deployment: Deployment) -> list[Finding]:
             lambda: _look(directus),
         ]
         return [finding for check in checks for finding in _without_crash(check)]
+
+
+def summary(findings: list[Finding], url: str) -> str:
+    """The last line: nothing is called right while there is something to say."""
+    wrong, warnings = (sum(finding.state == state for finding in findings) for state in ("wrong", "warning"))
+    if not wrong and not warnings:
+        return f"Nothing wrong found at {url}."
+    mend = f"{wrong} to mend at {url}." if wrong else f"Nothing to mend at {url}."
+    return f"{mend} {warnings} to think about." if warnings else mend
 
 
 def _without_crash(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -158,21 +175,55 @@ def _model(deployment: Deployment) -> Iterator[Finding]:
 def _roles(directus: Directus) -> Iterator[Finding]:
     permissions = directus.rows("/permissions")
     for sentence in access.unknown_permissions(permissions):
-        yield Finding("wrong", f"{sentence}: move it to a policy of your own or delete it.")
-    ours = {collection.name for collection in model.collections()}
-    public = sorted(
-        {
-            f"{row['action']} {row['collection']}"
-            for row in permissions
-            if row.get("policy") == PUBLIC_POLICY and row["collection"] in ours and row.get("id") is not None
-        }
-    )
-    if public:
+        yield Finding("wrong", f"{sentence}: move it to a policy and a role of your own, or delete it.")
+    certain, perhaps = open_to_public(permissions, {collection.name for collection in model.collections()})
+    if certain:
         yield Finding(
-            "wrong", f"Anybody may do this without a login: {', '.join(public)}. Remove it from Public."
+            "wrong", f"Anybody may do this without a login: {', '.join(certain)}. Remove it from Public."
         )
     else:
         yield Finding("ok", "without a login nothing of billing is open")
+    if perhaps:
+        yield Finding(
+            "warning",
+            f"Anybody may do this without a login: {', '.join(perhaps)}. Make sure that its filter chooses no document.",
+        )
+
+
+def _policies(directus: Directus) -> Iterator[Finding]:
+    """Directus adds up all policies that a person holds; ours alone are what `docs/roles.md` says."""
+    links = directus.rows("/access", fields="role,user,policy")
+    service = next(role for role in access.roles() if role.user is not None)
+    attached = [link["user"] for link in links if link.get("user") is not None]
+    who = {"_or": [{"id": {"_in": attached}}, {"role": {"_eq": service.role["id"]}}]}
+    held = Holdings(
+        directus.rows("/roles", fields="id,name,parent"),
+        directus.rows("/policies", fields="id,name,admin_access,app_access,enforce_tfa"),
+        links,
+        directus.rows("/users", fields="id,role", filter=who if attached else who["_or"][1]),
+    )
+    remarks = too_much(held)
+    yield from (Finding("wrong", remark) for remark in remarks)
+    yield from (Finding("warning", remark) for remark in children_of_staff(held))
+    if not remarks:
+        yield Finding("ok", "nobody holds a policy besides those of their role")
+    two_factors = remark_on_two_factors(held.policies)
+    yield Finding("warning", two_factors) if two_factors else Finding("ok", "two-factor login is enforced")
+
+
+def _logins(directus: Directus) -> Iterator[Finding]:
+    settings = directus.call("GET", "/settings?fields=auth_password_policy,default_language") or {}
+    passwords = remark_on_passwords(settings.get("auth_password_policy"))
+    yield Finding("wrong", passwords) if passwords else Finding("ok", "passwords have a policy")
+    clients = {"_or": [{"role": {"_null": True}}, {"role": {"_neq": access.role_id("Client")}}]}
+    users = directus.rows("/users", fields="language", filter=clients)
+    used = {row["language"] for row in [*users, {"language": settings.get("default_language")}]} - {None}
+    if without_titles := sorted(used - set(translations.languages())):
+        yield Finding(
+            "warning",
+            f"The Data Studio shows refusals by their code to who uses it in {', '.join(without_titles)}: translate the "
+            "keys that begin with errors. under Settings, Translations.",
+        )
 
 
 def _service_token(deployment: Deployment) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ def seed(url: str, admin_token: str) -> dict[str, list[Row]]:
     today = datetime.now(UTC).date()
     passwords = {person["key"]: secrets.token_urlsafe(15) for person in people["people"]}
     with Directus(url, admin_token) as directus, _without_flows(directus):
+        directus.call("PATCH", "/settings", people["settings"])
         _write_people(directus, people, passwords)
         _write_firm(directus, people["firm"])
         _write_invoices(directus, today)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from billing.core.webhook import verified_event
 from billing.errors import SignatureRejected
-from directus.doctor import PUBLIC_POLICY, Deployment, examine
+from directus.access import role_id, roles
+from directus.doctor import Deployment, examine
+from directus.doctor_access import PUBLIC_POLICY
 from directus.flows import flow_ids
+from local.seed import seed_id
 from local.waiting import wait_for
 from tests.integration.directus.functions_stub import free_port
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, unguarded
@@ -193,3 +197,114 @@ def test_a_missing_guard_comes_first_and_alone() -> None:
     [finding] = examine(Deployment(server.url, ADMIN_TOKEN))
     assert finding.state == "wrong"
     assert "billing-guard" in finding.what
+
+
+@contextmanager
+def _policy(directus: RunningDirectus, **link: str) -> Iterator[str]:
+    """A policy of the firm's own, attached so."""
+    policy = directus.admin.call("POST", "/policies", {"name": "Everything of the firm's own"})["id"]
+    try:
+        directus.admin.call("POST", "/access", {"policy": policy} | link)
+        yield policy
+    finally:
+        directus.admin.call("DELETE", f"/policies/{policy}")
+
+
+@contextmanager
+def _changed(directus: RunningDirectus, path: str, **fields: Any) -> Iterator[None]:
+    before = directus.admin.call("GET", f"{path}?fields={','.join(fields)}")
+    directus.admin.call("PATCH", path, fields)
+    try:
+        yield
+    finally:
+        directus.admin.call("PATCH", path, {name: before[name] for name in fields})
+
+
+@pytest.mark.parametrize("name", ["Client", "Staff", "Partner", "Billing functions"])
+def test_a_second_policy_of_a_role_is_named(directus: RunningDirectus, name: str) -> None:
+    with _policy(directus, role=role_id(name)):
+        [wrong] = _wrong(directus)
+    assert f"The role {name} has the policy " in wrong
+    assert "Everything of the firm's own" in wrong
+
+
+@pytest.mark.parametrize("person", ["maria", "sofia", "ingrid"])
+def test_a_policy_of_a_users_own_is_named(directus: RunningDirectus, person: str) -> None:
+    with _policy(directus, user=seed_id("user", person)):
+        [wrong] = _wrong(directus)
+    assert f"The user {seed_id('user', person)} " in wrong
+    assert "Everything of the firm's own" in wrong
+
+
+def test_a_second_policy_of_everybody_is_named(directus: RunningDirectus) -> None:
+    with _policy(directus):
+        [wrong] = _wrong(directus)
+    assert wrong.startswith("Everybody without a login has the policy ")
+
+
+def test_what_public_may_do_with_directuss_own_rows_is_named(directus: RunningDirectus) -> None:
+    rule: dict[str, Any] = {"policy": PUBLIC_POLICY, "collection": "directus_users", "action": "read"}
+    permission = directus.admin.call("POST", "/permissions", rule | {"fields": ["id"], "permissions": {}})[
+        "id"
+    ]
+    try:
+        assert any("read directus_users" in wrong for wrong in _wrong(directus))
+    finally:
+        directus.admin.call("DELETE", f"/permissions/{permission}")
+
+
+def test_a_role_that_inherits_and_one_that_is_inherited_are_named(directus: RunningDirectus) -> None:
+    parent = directus.admin.call("POST", "/roles", {"name": "Parent"})["id"]
+    child = directus.admin.call("POST", "/roles", {"name": "Child", "parent": role_id("Client")})["id"]
+    try:
+        with _changed(directus, f"/roles/{role_id('Staff')}", parent=parent):
+            wrong = _wrong(directus)
+        assert [remark for remark in wrong if "role Staff has the parent 'Parent'" in remark]
+        assert [remark for remark in wrong if "'Child' has the parent Client" in remark]
+        assert len(wrong) == 2
+    finally:
+        directus.admin.call("DELETE", "/roles", [child, parent])
+
+
+def test_somebody_else_with_the_role_of_the_functions_is_named(directus: RunningDirectus) -> None:
+    with _changed(directus, f"/users/{seed_id('user', 'zoe')}", role=role_id("Billing functions")):
+        [wrong] = _wrong(directus)
+    assert seed_id("user", "zoe") in wrong
+
+
+def test_passwords_without_a_policy_and_with_one_that_accepts_anything_are_named(
+    directus: RunningDirectus,
+) -> None:
+    for policy, said in ((None, "There is no password policy"), ("/^.{4,}$/", "fewer than 8 characters")):
+        with _changed(directus, "/settings", auth_password_policy=policy):
+            [wrong] = _wrong(directus)
+        assert said in wrong
+
+
+def _said(directus: RunningDirectus, state: str) -> list[str]:
+    findings = examine(Deployment(directus.url, ADMIN_TOKEN))
+    return [finding.what for finding in findings if finding.state == state]
+
+
+def test_two_factor_login_that_is_not_enforced_is_named(directus: RunningDirectus) -> None:
+    [warning] = [what for what in _said(directus, "warning") if "Two-factor" in what]
+    assert "Administrator, Partner, Staff:" in warning
+    administrators = directus.admin.rows("/policies", filter={"admin_access": {"_eq": True}}, fields="id")
+    asked = [str(role.policy["id"]) for role in roles() if role.name in {"Staff", "Partner"}]
+    keys = [*asked, *(row["id"] for row in administrators)]
+    directus.admin.call("PATCH", "/policies", {"keys": keys, "data": {"enforce_tfa": True}})
+    try:
+        assert "two-factor login is enforced" in _said(directus, "ok")
+        # The installer leaves it to the firm.
+        assert _wrong(directus) == []
+    finally:
+        directus.admin.call("PATCH", "/policies", {"keys": keys, "data": {"enforce_tfa": False}})
+
+
+def test_a_language_without_titles_of_refusals_is_named(directus: RunningDirectus) -> None:
+    assert not [what for what in _said(directus, "warning") if "titles" in what or "language" in what]
+    with _changed(directus, f"/users/{seed_id('user', 'james')}", language="it-IT"):
+        assert [what for what in _said(directus, "warning") if "it-IT" in what]
+    # Clients never see the Data Studio.
+    with _changed(directus, f"/users/{seed_id('user', 'haruka')}", language="ja-JP"):
+        assert not [what for what in _said(directus, "warning") if "ja-JP" in what]
