@@ -14,7 +14,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from http import HTTPStatus
+from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from directus import access, flows, model, settings, translations
 from directus.doctor_access import (
@@ -30,6 +32,8 @@ from directus.installer import plan
 from directus.probe import EXTENSION, probe
 from directus.rest import Directus, InstallerError
 
+#: How many relations a question of ours crosses at most (MAX_RELATIONAL_DEPTH; Directus counts the field as a step).
+MOST_STEPS: Final = 4
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
@@ -80,6 +84,7 @@ def examine(deployment: Deployment) -> list[Finding]:
             lambda: _guessing(directus, probed.guard),
             lambda: _invitation(directus),
             lambda: _lists(directus),
+            lambda: _depth(directus),
             lambda: _model(deployment),
             lambda: _roles(directus),
             lambda: _policies(directus),
@@ -160,6 +165,22 @@ def _lists(directus: Directus) -> Iterator[Finding]:
         yield Finding(
             "wrong",
             f"QUERY_LIMIT_MAX={maximum} of Directus cuts every list that the functions read: remove it.",
+        )
+
+
+def _depth(directus: Directus) -> Iterator[Finding]:
+    """Ask for more steps than anything of ours needs. Nothing rests on the limit; it bounds what a question may cost."""
+    path: dict[str, Any] = {"id": {"_null": True}}
+    for _ in range(MOST_STEPS):
+        path = {"parent": path}
+    status, _ = directus.answer("GET", f"/folders?limit=1&fields=id&filter={quote(json.dumps(path))}")
+    if status == HTTPStatus.BAD_REQUEST:
+        yield Finding("ok", f"questions take at most {MOST_STEPS} steps through relations")
+    else:
+        yield Finding(
+            "warning",
+            f"MAX_RELATIONAL_DEPTH of Directus lets questions take more than {MOST_STEPS} steps through relations, which "
+            f"makes them slow for everybody: set MAX_RELATIONAL_DEPTH={MOST_STEPS} and restart Directus.",
         )
 
 

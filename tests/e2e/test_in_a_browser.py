@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from local.demo.steps import Firm
 
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with chromium_page() as opened:
