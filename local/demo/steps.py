@@ -227,13 +227,12 @@ def webhooks_lost(firm: Firm) -> Iterator[None]:
         assert firm.simulator("POST", "/_test/deliveries", {"lose": 100_000}).status == HTTPStatus.OK
         yield
         # The fee is announced a little after its payment, and that is to be lost as well.
-        wait_for("the last events", lambda: nothing_to_come(firm))
+        wait_for("the last events", lambda: _nothing_to_come(firm))
     finally:
         firm.simulator("POST", "/_test/deliveries", {"lose": 0})
 
 
-def nothing_to_come(firm: Firm) -> bool:
-    """Whether Stripe has told everything about the last payment or dispute, its fee included."""
+def _nothing_to_come(firm: Firm) -> bool:
     found = firm.simulator("GET", "/_test/deliveries").json
     return not found["waiting"] and found["data"][-1]["type"] in {"charge.updated", "charge.dispute.closed"}
 

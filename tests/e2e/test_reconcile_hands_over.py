@@ -38,12 +38,19 @@ def as_reconcile(stack: Stack) -> Any:
 def deleted(firm: Firm, payment: dict[str, Any]) -> None:
     """As an administrator deletes a payment: its receipt first, which Directus keeps it for."""
     # An event about the payment that comes later would book it again by itself.
-    wait_for("the last events", lambda: steps.nothing_to_come(firm), seconds=180)
+    wait_for("the last events", lambda: _everything_told(firm, payment), seconds=180)
     wait_for("the queue", lambda: steps.is_empty(firm, "stripe_events"), seconds=180)
     wait_for("the receipt", lambda: firm.administrator.read("payments", payment["id"])["receipt"])
     for receipt in firm.administrator.list("documents", {"payment": {"_eq": payment["id"]}}):
         assert firm.administrator.ask("DELETE", f"/items/documents/{receipt['id']}").status == 204
     assert firm.administrator.ask("DELETE", f"/items/payments/{payment['id']}").status == 204
+
+
+def _everything_told(firm: Firm, payment: dict[str, Any]) -> bool:
+    """Stripe announces the fee a little after the payment, and nothing later."""
+    charge, deliveries = steps.charge_of(firm, payment), firm.simulator("GET", "/_test/deliveries").json
+    fee = [one for one in deliveries["data"] if (one["type"], one["object"]) == ("charge.updated", charge)]
+    return bool(fee) and not deliveries["waiting"]
 
 
 def test_a_payment_whose_row_was_deleted_is_booked_again_by_the_run_that_reconcile_starts(firm: Firm) -> None:
