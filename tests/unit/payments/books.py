@@ -231,24 +231,22 @@ class Auditor:
                 assert row["status"] == ("pending" if session.is_open else "processing"), (row, session)
 
     def _receipts_are_true(self) -> None:
-        """Whoever died, and whatever was lost: money on an invoice that was sent is acknowledged as it is."""
+        """Whoever died, and whatever was lost: money on an invoice that was sent is acknowledged as it is.
+
+        Left out is what reconcile leaves alone for now: payments that were changed within the last quarter of an hour.
+        On a real Directus, whose own clock dates the rows, that is all of them.
+        """
+        settled = self.office.now() - timedelta(minutes=15)
         for row in self._payments():
-            if (
-                row["status"] == "succeeded"
-                and row["invoice"]
-                and self._rows("invoices")[row["invoice"]]["sent_at"]
-            ):
-                day = row["payment_date"] and row["payment_date"][:10]
-                said = [
-                    row["invoice"],
-                    row["client"],
-                    _minor(row["amount"]),
-                    row["currency"],
-                    row["method"],
-                    day,
-                ]
-                assert row["receipt"] is not None, row
-                assert _said(row["receipt_says"]) == said, row
+            sent = row["invoice"] and self._rows("invoices")[row["invoice"]]["sent_at"]
+            changed = datetime.fromisoformat(row["date_updated"] or row["date_created"])
+            if row["status"] != "succeeded" or not sent or changed > settled:
+                continue
+            day = row["payment_date"] and row["payment_date"][:10]
+            amount = _minor(row["amount"])
+            said = [row["invoice"], row["client"], amount, row["currency"], row["method"], day]
+            assert row["receipt"] is not None, row
+            assert _said(row["receipt_says"]) == said, row
 
     def _events_are_done(self) -> None:
         rows = self._rows("stripe_events")
