@@ -236,7 +236,7 @@ def test_there_are_never_more_rows_than_the_bound() -> None:
     assert max(rows) == 150
 
 
-def test_a_million_invented_addresses_push_out_no_counter_that_refuses() -> None:
+def test_thousands_of_invented_addresses_push_out_no_counter_that_refuses() -> None:
     play = Play(rows=50)
     for _ in range(6):
         play.tried()

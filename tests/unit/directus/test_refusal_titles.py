@@ -13,7 +13,7 @@ from directus.probe import EXTENSION
 from directus.translations import compare, languages, titles
 
 #: What the Data Studio has words for itself.
-OF_DIRECTUS = {"FORBIDDEN", "RECORD_NOT_UNIQUE", "REQUESTS_EXCEEDED"}
+OF_DIRECTUS = {"FORBIDDEN", "INVALID_CREDENTIALS", "RECORD_NOT_UNIQUE", "REQUESTS_EXCEEDED"}
 #: Codes of an answer that Render again cannot get: what it sends is an object with ids of rows that exist.
 NOT_MET = {"NOTHING_TO_DO", "INVALID_FORCE", "CONFLICT", "BAD_REQUEST"}
 #: What the modules behind Render again raise without a code of their own, or far from there.
