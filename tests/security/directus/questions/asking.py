@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from directus.rest import Directus
-from tests.security.directus.questions.forms import FORMS, WITHOUT_A_FIELD, Chain, Request
+from tests.security.directus.questions.forms import FORMS, OF_A_PATH, WITHOUT_A_FIELD, Chain, Request
 from tests.security.directus.questions.graph import Edge
 from tests.security.directus.questions.hidden import Hiding
 
@@ -82,7 +82,8 @@ def questions_of(hiding: Hiding) -> Iterator[Question]:
         yield from _in_forms(alone, forms)
         before = _step_before(hiding, edge, start)
         if before is not None:
-            yield from _in_forms(Chain((before, edge), hiding.collections), forms)
+            behind = [form for form in forms if form in OF_A_PATH]
+            yield from _in_forms(Chain((before, edge), hiding.collections), behind)
 
 
 def sampled(hiding: Hiding, number: int, seed: int) -> Iterator[Question]:
@@ -93,7 +94,7 @@ def sampled(hiding: Hiding, number: int, seed: int) -> Iterator[Question]:
         leaving.setdefault(edge.source, []).append(edge)
     roots = [one.name for one in hiding.collections.values() if one.keys and one.name in leaving]
     made = 0
-    while made < number:
+    while roots and made < number:
         chain: list[Edge] = []
         at = chance.choice(roots)
         for _ in range(chance.randint(2, 4)):

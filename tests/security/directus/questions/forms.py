@@ -263,3 +263,9 @@ WITHOUT_A_FIELD: Final = (
     "filter", "there are none", "there are any", "number", "some", "none", "aggregate of a relation", "sort by relation",
     "sort by number", "shown number", "GraphQL", "GraphQL number",
 )  # fmt: skip
+
+#: Forms in which it matters what stands before the edge; the others hand the same condition in by another way.
+OF_A_PATH: Final = (
+    "filter", "and", "some", "there are none", "number", "aggregate", "group", "sort", "sort by number", "shown",
+    "shown number", "deep filter", "deep filter by alias", "deep sort", "deep aggregate", "GraphQL nested", "GraphQL number",
+)  # fmt: skip
