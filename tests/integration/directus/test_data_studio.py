@@ -16,19 +16,6 @@ from local.seed import seed_id
 from tests.chromium import chromium_page
 from tests.integration.directus.server import RunningDirectus, running
 
-COLLECTIONS = (
-    "clients",
-    "invoices",
-    "line_items",
-    "payments",
-    "refunds",
-    "payment_disputes",
-    "disputes",
-    "portal_access",
-    "documents",
-    "notices",
-)
-
 
 @pytest.fixture(scope="module")
 def directus() -> RunningDirectus:
@@ -70,22 +57,18 @@ def test_no_page_of_the_data_studio_meets_a_refusal(directus: RunningDirectus, p
         if response.status >= 400:
             refusals.append(f"{page.url}: {response.status} {response.request.method} {response.url}")
 
-    own = seed_id("user", person)
-    pages = [
+    [invoice] = directus.as_(person).call("GET", "/items/invoices?fields=id&limit=1")
+    pages = (
         "files",
-        "files/all",
-        "files/mine",
-        "files/recent",
         "files/+",
         "users",
-        f"users/{own}",
+        f"users/{seed_id('user', person)}",
         "insights",
-    ]
-    pages += [f"users/{seed_id('user', 'maria')}", "activity", "content/firm"]
-    for collection in COLLECTIONS:
-        pages += [f"content/{collection}", f"content/{collection}/+"]
-        rows = directus.as_(person).call("GET", f"/items/{collection}?fields=id&limit=1")
-        pages += [f"content/{collection}/{row['id']}" for row in rows]
+        "content/invoices",
+        f"content/invoices/{invoice['id']}",
+        "content/payments/+",
+        "content/documents",
+    )
     with _studio(directus, person) as page:
         page.on("response", note)
         for path in pages:
@@ -122,7 +105,7 @@ def test_a_payment_that_is_saved_as_the_form_comes_has_arrived_today(directus: R
     assert (today - datetime.fromisoformat(row["payment_date"]).date()).days in {0, 1}
 
 
-@pytest.mark.parametrize("language", [None, "de-DE", "fr-CA", "es-419"])
+@pytest.mark.parametrize("language", [None, "es-419"])
 def test_a_refusal_has_a_title_in_the_language_of_the_reader(
     directus: RunningDirectus, language: str | None
 ) -> None:
