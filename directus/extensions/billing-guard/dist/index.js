@@ -1,9 +1,10 @@
 import { closeAddressDoors } from './addresses.js';
 import { closeByQuery } from './by_query.js';
 import { checkLinks, mustBeReadable } from './links.js';
-import { closeQuestions } from './questions.js';
 import { refuseUncounted, throttleLogins } from './login.js';
+import { closeQuestions } from './questions.js';
 import { forbidden } from './refusal.js';
+import { surviveBadQueries } from './rejections.js';
 import { scheduleRetention } from './retention.js';
 import { RULES, functionsChangeDocuments } from './rules.js';
 import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
@@ -32,6 +33,8 @@ export default ({ init, filter, schedule }, directus) => {
 	filter('auth.login', (payload, _meta, context) => refuseUncounted(payload, context, directus.env));
 
 	closeQuestions(filter, directus.services, (accountability) => callerOf(accountability) !== ANYBODY);
+
+	surviveBadQueries(directus.logger);
 
 	scheduleRetention(schedule, directus);
 

@@ -1,6 +1,6 @@
 import { forbidden } from './refusal.js';
 import { isOperator, pathOf, stepOf } from './relations.js';
-import { grantingRules, grants, isHarmless, readRules, rowsFor } from './rights.js';
+import { grantingRules, grants, isHarmless, isSearchedWhole, readRules, rowsFor } from './rights.js';
 
 /**
  * What a query asks through relations.
@@ -35,11 +35,14 @@ export function closeQuestions(filter, services, isTrusted) {
 	});
 }
 
-const asks = ({ filter, sort, aggregate, group, deep }) => Boolean(filter || sort || aggregate || group || deep);
+const asks = ({ filter, search, sort, aggregate, group, deep }) => Boolean(filter || search || sort || aggregate || group || deep);
 
 /** One query of one collection. The filter changes in place: Directus counts `filter_count` with the same object, without an event. */
 async function closeLevel(query, collection, question, isRoot) {
 	if (query.filter) await closeFilter(query.filter, collection, question);
+	if (query.search && isSearchedWhole(collection, await question.rules())) {
+		throw forbidden(`Some rows of ${collection} may be read in part only, so they cannot be searched. Filter by a field instead.`);
+	}
 	const calculated = Object.keys(query.aggregate ?? {});
 	const sorts = (query.sort ?? []).map((field) => field.replace(/^-/, '')).filter((field) => !calculated.includes(field.split('.')[0]));
 	const measured = Object.values(query.aggregate ?? {}).flat().filter((field) => field !== '*');
@@ -57,9 +60,14 @@ async function closeLevel(query, collection, question, isRoot) {
 	}
 }
 
+/** What one level of `deep` may ask of its rows; Directus takes any other word there for a relation or an alias. */
+const OF_A_LEVEL = ['_fields', '_filter', '_sort', '_limit', '_offset', '_page', '_search', '_aggregate', '_group', '_alias'];
+
 async function closeDeep(deep, collection, alias, question) {
+	// Under such a name Directus finds a query where everybody else reads an operator.
+	if (Object.keys(alias ?? {}).some(isOperator)) throw forbidden('The name of an alias cannot begin with "_".');
 	for (const [key, level] of Object.entries(deep)) {
-		if (isOperator(key)) continue;
+		if (OF_A_LEVEL.includes(key)) continue;
 		const to = stepOf(alias?.[key] ?? key, collection, question.schema)?.to;
 		if (!to) {
 			delete deep[key]; // Directus knows no such relation either, or one to several collections
@@ -67,7 +75,7 @@ async function closeDeep(deep, collection, alias, question) {
 		}
 		// Directus merges the keys of the parents into the topmost condition, place by place.
 		if (level._filter) level._filter = { _and: [level._filter] };
-		const query = Object.fromEntries(Object.entries(level).filter(([name]) => isOperator(name)).map(([name, value]) => [name.slice(1), value]));
+		const query = Object.fromEntries(OF_A_LEVEL.filter((name) => name in level).map((name) => [name.slice(1), level[name]]));
 		await closeLevel(query, to.collection, question, false);
 		await closeDeep(level, to.collection, query.alias, question);
 	}
@@ -78,19 +86,40 @@ async function closeFilter(filter, collection, question) {
 	for (const [name, value] of Object.entries(filter)) {
 		delete filter[name];
 		if (name === '_and' || name === '_or') {
-			for (const one of value) await closeFilter(one, collection, question);
-			conditions.push({ [name]: value });
+			conditions.push({ [name]: await closeEach(value, collection, question) });
 		} else conditions.push(await closed(name, value, collection, question));
 	}
 	Object.assign(filter, conditions.length > 1 ? { _and: conditions } : conditions[0]);
+}
+
+/** Several filters; one that asked of a relation without a condition is left out, or Directus would skip the others. */
+async function closeEach(filters, collection, question) {
+	const kept = [];
+	for (const one of filters) {
+		const wasEmpty = Object.keys(one).length === 0;
+		await closeFilter(one, collection, question);
+		if (wasEmpty || Object.keys(one).length > 0) kept.push(one);
+	}
+	return kept.length > 0 ? kept : filters;
 }
 
 /** One condition as it may be asked, on the rows whose field the caller may read. */
 async function closed(name, condition, collection, question) {
 	const step = stepOf(name, collection, question.schema);
 	if (!step) throw unreadable(name, collection);
+	const [logical] = Object.keys(condition ?? {});
+	if (logical === '_and' || logical === '_or') {
+		// Below `_some` and `_none` Directus leaves them inside, and would drop them there.
+		const conditions = [];
+		for (const one of condition[logical]) conditions.push(await closed(name, one, collection, question));
+		return { [logical]: conditions };
+	}
+	const rules = await question.rules();
+	const here = rules.filter((rule) => rule.collection === collection);
+	// In the same words as for a field that is not there.
+	if (step.field && here.length > 0 && !here.some((rule) => grants(rule, step.field))) throw unreadable(name, collection);
 	const closedCondition = await answered(step, condition, collection, question);
-	const granting = step.field && grantingRules(step.field, collection, await question.rules());
+	const granting = step.field && grantingRules(step.field, collection, rules);
 	if (!granting) return closedCondition;
 	const rows = granting.map((rule) => rowsFor(rule, question.accountability));
 	if (rows.length === 0 || rows.includes(undefined)) throw unreadable(name, collection);
@@ -123,6 +152,7 @@ async function answered(step, condition, collection, question) {
 	const there = schema.collections[to.collection].primary;
 	if (step.isCount) return { [primary]: await keysByCount(to, inner, there, question) };
 	const related = asCaller(to.collection, question);
+	if (!to.many && asksForNone(inner[there])) return { [field]: { _null: true } };
 	if (!to.many) return { [field]: { _in: await keysOf(related, inner, there, question) } };
 	const found = async (asked) => keysOf(related, asked, to.field, question);
 	if (first === '_some') return { [primary]: { _in: await found(inner._some) } };

@@ -9,13 +9,13 @@ import { isOperator, stepOf } from './relations.js';
  */
 export async function readRules({ accountability, knex, schema, services }) {
 	const { user, roles = [], share, app } = accountability;
-	if (share || !user) return [];
+	if (share) return [];
 	const own = await knex('directus_permissions as permission')
 		.join('directus_access as access', 'access.policy', 'permission.policy')
 		.join('directus_policies as policy', 'policy.id', 'permission.policy')
 		.where('permission.action', 'read')
 		.where((held) => {
-			held.where('access.user', user);
+			if (user) held.where('access.user', user);
 			if (roles.length > 0) held.orWhereIn('access.role', roles);
 			else held.orWhere((everybody) => everybody.whereNull('access.role').whereNull('access.user'));
 		})
@@ -58,7 +58,10 @@ export function isHarmless(path, collection, rules, schema) {
 		if (!step || (!step.to && !isLast)) return false;
 		if (!step.to || (isLast && !step.to.many)) return true;
 		const next = step.isCount ? undefined : path.slice(index + 1).find((one) => !isOperator(one));
-		const needed = [next && stepOf(next, step.to.collection, schema)?.field, step.field ? undefined : step.to.field];
+		const needed = [
+			next ? stepOf(next, step.to.collection, schema)?.field : !step.isCount && schema.collections[step.to.collection].primary,
+			step.field ? undefined : step.to.field,
+		];
 		const there = rules.filter((rule) => rule.collection === step.to.collection && !rule.isBound);
 		const enough = there.filter((rule) => needed.every((field) => !field || grants(rule, field)));
 		const here = rules.filter((rule) => rule.collection === at);
@@ -105,6 +108,23 @@ export function grantingRules(field, collection, rules) {
 	return dependable.some(isEveryRow) ? undefined : dependable;
 }
 
+/** Whether Directus searches every field on every row although some rows may be read in part only: one rule with `*` does it. */
+export function isSearchedWhole(collection, rules) {
+	const held = rules.filter((rule) => rule.collection === collection);
+	const whole = held.filter((rule) => rule.fields.includes('*'));
+	return whole.length > 0 && whole.length < held.length && !whole.some((rule) => isEveryRow(rule) && !rule.isBound);
+}
+
+/** A rule with `_and` and `_or` outermost: deeper, and beside other names, Directus drops what it reads as a filter. */
+function outward(rule, under = (one) => one) {
+	const parts = Object.entries(rule).map(([name, value]) => {
+		if (name === '_and' || name === '_or') return { [name]: value.map((one) => outward(one, under)) };
+		if (isOperator(name) || value === null || typeof value !== 'object') return under({ [name]: value });
+		return outward(value, (one) => under({ [name]: one }));
+	});
+	return parts.length === 1 ? parts[0] : { _and: parts };
+}
+
 /** A rule's rows with the caller in the place of Directus's variables; undefined where it names others of them. */
 export function rowsFor(rule, { user, role, roles }) {
 	const values = { $CURRENT_USER: user, $CURRENT_ROLE: role, $CURRENT_ROLES: roles };
@@ -115,5 +135,5 @@ export function rowsFor(rule, { user, role, roles }) {
 		known = false;
 		return value;
 	});
-	return known ? rows : undefined;
+	return known ? outward(rows) : undefined;
 }

@@ -158,14 +158,15 @@ def _variable(chain: Chain) -> Request | None:
     return chain.get(filter={"first_name": {"_lt": f"$CURRENT_USER.{_sorted(chain, [chain.text])}"}})
 
 
-def _graphql_nested(chain: Chain) -> Request | None:
+def _graphql_nested(chain: Chain, alias: str = "") -> Request | None:
     nested = _nested(chain)
     if nested is None or not chain.edges[0].many:
         return None
     field, condition = nested
     inner = chain.collections[chain.edges[0].target].primary
     return chain.graphql(
-        "{ %(name)s(limit: -1) { %(key)s " + field + "(filter: %(filter)s) { " + inner + " } } }", condition
+        "{ %(name)s(limit: -1) { %(key)s " + alias + field + "(filter: %(filter)s) { " + inner + " } } }",
+        condition,
     )
 
 
@@ -254,6 +255,7 @@ FORMS: Final[Mapping[str, Callable[[Chain], Request | None]]] = {
         "{ %(name)s_aggregated(filter: %(filter)s) { count { %(key)s } } }", chain.marked
     ),
     "GraphQL nested": _graphql_nested,
+    "GraphQL nested by alias": lambda chain: _graphql_nested(chain, "_other: "),
     "GraphQL number": _graphql_number,
 }
 """Every form by the name with which a leak is reported."""
@@ -267,5 +269,5 @@ WITHOUT_A_FIELD: Final = (
 #: Forms in which it matters what stands before the edge; the others hand the same condition in by another way.
 OF_A_PATH: Final = (
     "filter", "and", "some", "there are none", "number", "aggregate", "group", "sort", "sort by number", "shown",
-    "shown number", "deep filter", "deep filter by alias", "deep sort", "deep aggregate", "GraphQL nested", "GraphQL number",
+    "shown number", "deep filter", "deep filter by alias", "deep sort", "deep aggregate", "GraphQL nested", "GraphQL nested by alias", "GraphQL number",
 )  # fmt: skip
