@@ -38,14 +38,17 @@ TELLING = {
 def test_no_question_tells_of_hidden_rows(
     world: World, person: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Nothing of the guard is of a database; on the second one everything is asked in the soak.
+    whole = world.directus.database == "sqlite" or "BILLING_SOAK" in os.environ
     with hiding(world, person) as hidden:
-        asked = ask(hidden, [*questions_of(hidden), *sampled(hidden, SAMPLE // len(PEOPLE), SEED)])
+        sample = sampled(hidden, SAMPLE // len(PEOPLE), SEED)
+        asked = ask(hidden, [*questions_of(hidden, whole=whole), *sample])
     with capsys.disabled():
         print(f"\n{world.directus.database}, {person}: {summary(asked)}")  # noqa: T201 - the size of the proof
     assert asked.leaks == []
     assert asked.broken == [], "a question is answered or refused, it does not fail"
     assert asked.edges == set(hidden.edges), "an edge of the model was never asked"
-    if person in {"maria", "sofia"}:
+    if whole and person in {"maria", "sofia"}:
         assert set(asked.forms) == set(FORMS), "a form was never asked"
 
 
@@ -60,7 +63,8 @@ def test_the_same_questions_tell_without_the_guard(world: World) -> None:
         hiding(world, "maria") as hidden,
     ):
         unguarded = replace(hidden, person=stock.as_("maria"))
-        asked = ask(unguarded, (one for one in questions_of(hidden) if one.form in TELLING))
+        alone = (one for one in questions_of(hidden) if one.form in TELLING and len(one.chain.edges) == 1)
+        asked = ask(unguarded, alone)
     assert {leak.partition(":")[0] for leak in asked.leaks} == TELLING
 
 

@@ -70,8 +70,11 @@ def answer(person: Directus, request: Request) -> Answer:
     return status, json.dumps(body, sort_keys=True, default=str)
 
 
-def questions_of(hiding: Hiding) -> Iterator[Question]:
-    """Every edge: in every form where it leads to a hidden row, alone and behind one step that hides nothing; once elsewhere."""
+def questions_of(hiding: Hiding, *, whole: bool = True) -> Iterator[Question]:
+    """Every edge: in every form where it leads to a hidden row, alone and behind one step that hides nothing; once elsewhere.
+
+    Not `whole`: only the forms in which SQL differs, and each edge alone.
+    """
     for edge in hiding.edges:
         alone = Chain((edge,), hiding.collections)
         start = hiding.start_of.get(edge)
@@ -79,6 +82,9 @@ def questions_of(hiding: Hiding) -> Iterator[Question]:
             yield from _in_forms(alone, ["filter"])
             continue
         forms = FORMS if hiding.collections[edge.target].is_readable else WITHOUT_A_FIELD
+        if not whole:
+            yield from _in_forms(alone, [form for form in forms if form in OF_A_PATH])
+            continue
         yield from _in_forms(alone, forms)
         before = _step_before(hiding, edge, start)
         if before is not None:
