@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INVOICES: Final = 20_000
 REPETITIONS: Final = 7
-_BATCH: Final = 250  # with their lines below MAX_BATCH_MUTATION
+_BATCH: Final = 50
 
 #: Who asks, what it is, where, and with what.
 QUESTIONS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
