@@ -136,7 +136,7 @@ def _guessing(directus: Directus, guard: str) -> Iterator[Finding]:
 
 
 def _invitation(directus: Directus) -> Iterator[Finding]:
-    """Ask for the administrator's own address, which Directus would leave as it is: it invites nobody who is active."""
+    """Ask for the administrator's own address: Directus does not invite an active account, so no mail is sent."""
     email = (directus.call("GET", "/users/me?fields=email") or {}).get("email")
     if not email:
         yield Finding(
@@ -227,7 +227,7 @@ def _policies(directus: Directus) -> Iterator[Finding]:
     yield from (Finding("wrong", remark) for remark in remarks)
     yield from (Finding("warning", remark) for remark in children_of_staff(held))
     if not remarks:
-        yield Finding("ok", "nobody holds a policy besides those of their role")
+        yield Finding("ok", "every user holds the policies of their role and no others")
     two_factors = remark_on_two_factors(held.policies)
     yield Finding("warning", two_factors) if two_factors else Finding("ok", "two-factor login is enforced")
 
