@@ -4,6 +4,7 @@ The story: 1,000.00 sent on October 1, a check of 600.00 on the 5th, a discount 
 """
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def discount(firm: Office, key: str = "d", amount: str = "-100.00", at: str = DI
     """The line, and the totals as the one writer sets them."""
     lines = firm.directus.collections["line_items"]
     lines[key] = line(key, kind="discount", description="Courtesy", amount=amount, date_created=at)
-    total = sum(round(float(row["amount"]) * 100) for row in lines.values())
-    firm.invoice.update(subtotal=f"{total / 100:.2f}", total=f"{total / 100:.2f}")
+    total = str(sum(Decimal(row["amount"]) for row in lines.values()))
+    firm.invoice.update(subtotal=total, total=total)
 
 
 def drawn(firm: Office, *, force: bool = False) -> PrintedInvoice:
