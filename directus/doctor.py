@@ -233,12 +233,12 @@ def _policies(directus: Directus) -> Iterator[Finding]:
 
 
 def _logins(directus: Directus) -> Iterator[Finding]:
-    settings = directus.call("GET", "/settings?fields=auth_password_policy,default_language") or {}
-    passwords = remark_on_passwords(settings.get("auth_password_policy"))
+    project = directus.call("GET", "/settings?fields=auth_password_policy,default_language") or {}
+    passwords = remark_on_passwords(project.get("auth_password_policy"))
     yield Finding("wrong", passwords) if passwords else Finding("ok", "passwords have a policy")
     clients = {"_or": [{"role": {"_null": True}}, {"role": {"_neq": access.role_id("Client")}}]}
     users = directus.rows("/users", fields="language", filter=clients)
-    used = {row["language"] for row in [*users, {"language": settings.get("default_language")}]} - {None}
+    used = {row["language"] for row in [*users, {"language": project.get("default_language")}]} - {None}
     if without_titles := sorted(used - set(translations.languages())):
         yield Finding(
             "warning",
