@@ -47,6 +47,16 @@ def test_an_alias_still_names_a_nested_list_twice(world: World) -> None:
     assert world.as_("maria").call("GET", path)["shown"] == [{"id": world.one.visible}]
 
 
+@pytest.mark.parametrize("level", [{"_aggregate": {"count": ["*"]}}, {"_groupBy": ["id"]}], ids=str)
+@pytest.mark.parametrize("relation", ["client", "documents"])
+def test_nothing_is_counted_in_deep(world: World, relation: str, level: dict[str, Any]) -> None:
+    """PostgreSQL refuses what Directus writes for it (a failure with 500), SQLite answers with any one row."""
+    deep = quote(json.dumps({relation: level}))
+    status, answer = world.as_("sofia").answer("GET", f"/items/invoices?fields=id,{relation}.id&deep={deep}")
+    assert (status, code_of(answer)) == (403, "FORBIDDEN")
+    assert "Ask their own collection" in answer["errors"][0]["message"]
+
+
 def test_conditions_inside_some_hold_together(world: World) -> None:
     shown = world.admin.call("GET", f"/items/documents/{world.one.visible}?fields=title")["title"]
     for part, found in ((shown, True), ("nowhere", False)):

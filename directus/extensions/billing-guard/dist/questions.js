@@ -61,13 +61,16 @@ async function closeLevel(query, collection, question, isRoot) {
 }
 
 /** What one level of `deep` may ask of its rows; Directus takes any other word there for a relation or an alias. */
-const OF_A_LEVEL = ['_fields', '_filter', '_sort', '_limit', '_offset', '_page', '_search', '_aggregate', '_group', '_alias'];
+const OF_A_LEVEL = ['_fields', '_filter', '_sort', '_limit', '_offset', '_page', '_search', '_alias'];
+/** Directus selects the row's own columns beside the sum: PostgreSQL refuses that, SQLite takes any one row. */
+const NOT_OF_A_LEVEL = ['_aggregate', '_group'];
 
 async function closeDeep(deep, collection, alias, question) {
 	// Under such a name Directus finds a query where everybody else reads an operator.
 	if (Object.keys(alias ?? {}).some(isOperator)) throw forbidden('The name of an alias cannot begin with "_".');
 	for (const [key, level] of Object.entries(deep)) {
 		if (OF_A_LEVEL.includes(key)) continue;
+		if (NOT_OF_A_LEVEL.includes(key)) throw forbidden(`Related rows cannot be counted or grouped in "deep" (${key}). Ask their own collection.`);
 		const to = stepOf(alias?.[key] ?? key, collection, question.schema)?.to;
 		if (!to) {
 			delete deep[key]; // Directus knows no such relation either, or one to several collections
