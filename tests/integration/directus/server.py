@@ -87,14 +87,8 @@ def running(database: str) -> RunningDirectus:
     return server
 
 
-@cache
-def unguarded() -> RunningDirectus:
-    """An empty Directus on SQLite without the guard extension."""
-    return start("sqlite", extensions=False)
-
-
-def start(database: str, *, extensions: bool = True) -> RunningDirectus:
-    """Bootstrap and start an empty Directus; with `extensions=False` without the guard."""
+def start(database: str) -> RunningDirectus:
+    """Bootstrap and start an empty Directus with the guard."""
     directory = Path(tempfile.mkdtemp(prefix="billing-directus-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     (directory / "uploads").mkdir()
@@ -104,7 +98,7 @@ def start(database: str, *, extensions: bool = True) -> RunningDirectus:
     atexit.register(stub.stop)
     port = free_port()
     server = RunningDirectus(database, f"http://127.0.0.1:{port}", stub, directory)
-    server.variables = _environment(server, port, extensions=extensions)
+    server.variables = _environment(server, port)
     tree, program = _program()
     with (directory / "log").open("ab") as log:
         subprocess.run(
@@ -144,7 +138,7 @@ def _program() -> tuple[Path, list[str]]:
     return tree, ["node", str(tree / "node_modules/@directus/api/dist/cli/run.js")]
 
 
-def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dict[str, str]:
+def _environment(server: RunningDirectus, port: int) -> dict[str, str]:
     return {
         **node_environment(),
         **HARDENED,
@@ -159,9 +153,7 @@ def _environment(server: RunningDirectus, port: int, *, extensions: bool) -> dic
         "ADMIN_EMAIL": "admin@example.com",
         "ADMIN_PASSWORD": "string:" + secrets.token_hex(16),
         "ADMIN_TOKEN": f"string:{ADMIN_TOKEN}",
-        "EXTENSIONS_PATH": str(
-            ROOT / "directus/extensions" if extensions else server.directory / "no-extensions"
-        ),
+        "EXTENSIONS_PATH": str(ROOT / "directus/extensions"),
         # Reports are pages; where documents are uploaded, Directus must take these.
         "FILES_MIME_TYPE_ALLOW_LIST": HARDENED["FILES_MIME_TYPE_ALLOW_LIST"] + ",text/html",
         "STORAGE_LOCATIONS": "local",

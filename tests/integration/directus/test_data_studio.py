@@ -17,9 +17,9 @@ from tests.chromium import chromium_page
 from tests.integration.directus.server import RunningDirectus, running
 
 
-@pytest.fixture(scope="module")
-def directus() -> RunningDirectus:
-    return running("sqlite")
+@pytest.fixture(scope="module", params=["sqlite"])
+def directus(request: pytest.FixtureRequest) -> RunningDirectus:
+    return running(request.param)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from directus.flows import flow_ids
 from local.seed import seed_id
 from local.waiting import wait_for
 from tests.integration.directus.functions_stub import free_port
-from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, another, unguarded
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
 
 WEBHOOK_SECRET = "whsec_the_right_one"
 
@@ -190,19 +190,6 @@ def test_what_was_not_told_is_not_called_fine(directus: RunningDirectus) -> None
         if finding.state == "unchecked"
     ]
     assert len(unchecked) == 2
-
-
-def test_questions_of_any_depth_are_a_warning(directus: RunningDirectus) -> None:
-    with another(directus, {"MAX_RELATIONAL_DEPTH": "5"}) as lenient:
-        findings = examine(Deployment(lenient.url, ADMIN_TOKEN, SERVICE_TOKEN))
-    assert "MAX_RELATIONAL_DEPTH=4" in "".join(one.what for one in findings if one.state == "warning")
-
-
-def test_a_missing_guard_comes_first_and_alone() -> None:
-    server = unguarded()
-    [finding] = examine(Deployment(server.url, ADMIN_TOKEN))
-    assert finding.state == "wrong"
-    assert "billing-guard" in finding.what
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from directus import access, flows, model
 from directus.installer import apply, plan
 from directus.rest import Directus, InstallerError
 from tests.integration.directus.functions_stub import free_port
-from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, unguarded
+from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
 
 
 def test_a_second_apply_finds_nothing_to_do(directus: RunningDirectus) -> None:
@@ -136,15 +136,6 @@ def test_what_is_no_address_is_said_plainly(url: str) -> None:
 def test_something_that_is_not_directus_is_said_plainly(directus: RunningDirectus) -> None:
     with pytest.raises(InstallerError, match="not like a Directus"):
         plan(directus.stub.url, ADMIN_TOKEN)
-
-
-def test_a_target_without_the_guard_is_refused_and_left_as_it_was() -> None:
-    server = unguarded()
-    with pytest.raises(InstallerError, match="billing-guard"):
-        apply(server.url, ADMIN_TOKEN, service_token=None)
-    assert [
-        row for row in server.admin.rows("/collections") if not row["collection"].startswith("directus_")
-    ] == []
 
 
 def _table(**fields: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

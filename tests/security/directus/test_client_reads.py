@@ -260,7 +260,8 @@ def test_what_is_not_the_clients_is_closed(world: World, person: str, path: str)
 
 def test_aggregates_count_and_add_only_own_rows(world: World) -> None:
     maria = world.as_("maria")
-    own = [row for row in world.admin.rows("/items/invoices") if row["id"] in _own(world, "invoices")]
+    ids = _own(world, "invoices")
+    own = [row for row in world.admin.rows("/items/invoices") if row["id"] in ids]
     [answer] = maria.call(
         "GET", "/items/invoices?aggregate[count]=*&aggregate[sum]=total&aggregate[countDistinct]=id"
     )

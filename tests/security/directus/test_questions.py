@@ -39,10 +39,11 @@ def test_no_question_tells_of_hidden_rows(
     world: World, person: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Nothing of the guard is of a database; on the second one everything is asked in the soak.
-    whole = world.directus.database == "sqlite" or "BILLING_SOAK" in os.environ
+    soak = "BILLING_SOAK" in os.environ
+    whole = world.directus.database == "sqlite" or soak
     with hiding(world, person) as hidden:
-        sample = sampled(hidden, SAMPLE // len(PEOPLE), SEED)
-        asked = ask(hidden, [*questions_of(hidden, whole=whole), *sample])
+        sample = sampled(hidden, SAMPLE // len(PEOPLE) // (1 if whole else 5), SEED)
+        asked = ask(hidden, [*questions_of(hidden, whole=whole, in_turns=1 if soak else 3), *sample])
     with capsys.disabled():
         print(f"\n{world.directus.database}, {person}: {summary(asked)}")  # noqa: T201 - the size of the proof
     assert asked.leaks == []
@@ -63,7 +64,11 @@ def test_the_same_questions_tell_without_the_guard(world: World) -> None:
         hiding(world, "maria") as hidden,
     ):
         unguarded = replace(hidden, person=stock.as_("maria"))
-        alone = (one for one in questions_of(hidden) if one.form in TELLING and len(one.chain.edges) == 1)
+        alone = (
+            one
+            for one in questions_of(hidden)
+            if one.form in TELLING and [edge.source for edge in one.chain.edges] == ["invoices"]
+        )
         asked = ask(unguarded, alone)
     assert {leak.partition(":")[0] for leak in asked.leaks} == TELLING
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from directus.rest import Directus
-from tests.security.directus.questions.forms import FORMS, OF_A_PATH, WITHOUT_A_FIELD, Chain, Request
+from tests.security.directus.questions.forms import FORMS, OF_A_PATH, OF_SQL, WITHOUT_A_FIELD, Chain, Request
 from tests.security.directus.questions.graph import Edge
 from tests.security.directus.questions.hidden import Hiding
 
@@ -70,12 +70,13 @@ def answer(person: Directus, request: Request) -> Answer:
     return status, json.dumps(body, sort_keys=True, default=str)
 
 
-def questions_of(hiding: Hiding, *, whole: bool = True) -> Iterator[Question]:
+def questions_of(hiding: Hiding, *, whole: bool = True, in_turns: int = 1) -> Iterator[Question]:
     """Every edge: in every form where it leads to a hidden row, alone and behind one step that hides nothing; once elsewhere.
 
-    Not `whole`: only the forms in which SQL differs, and each edge alone.
+    `in_turns` of 3: behind a step each edge is asked in every third form, the next edge in the next third. Not `whole`:
+    only the forms in which SQL differs, and each edge alone.
     """
-    for edge in hiding.edges:
+    for number, edge in enumerate(hiding.edges):
         alone = Chain((edge,), hiding.collections)
         start = hiding.start_of.get(edge)
         if start is None:
@@ -83,13 +84,15 @@ def questions_of(hiding: Hiding, *, whole: bool = True) -> Iterator[Question]:
             continue
         forms = FORMS if hiding.collections[edge.target].is_readable else WITHOUT_A_FIELD
         if not whole:
-            yield from _in_forms(alone, [form for form in forms if form in OF_A_PATH])
+            yield from _in_forms(alone, [form for form in forms if form in OF_SQL])
             continue
         yield from _in_forms(alone, forms)
         before = _step_before(hiding, edge, start)
         if before is not None:
             behind = [form for form in forms if form in OF_A_PATH]
-            yield from _in_forms(Chain((before, edge), hiding.collections), behind)
+            yield from _in_forms(
+                Chain((before, edge), hiding.collections), behind[number % in_turns :: in_turns]
+            )
 
 
 def sampled(hiding: Hiding, number: int, seed: int) -> Iterator[Question]:

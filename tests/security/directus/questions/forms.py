@@ -271,3 +271,8 @@ OF_A_PATH: Final = (
     "filter", "and", "some", "there are none", "number", "aggregate", "group", "sort", "sort by number", "shown",
     "shown number", "deep filter", "deep filter by alias", "deep sort", "deep aggregate", "GraphQL nested", "GraphQL nested by alias", "GraphQL number",
 )  # fmt: skip
+
+#: One form of each kind of SQL that Directus writes for a question.
+OF_SQL: Final = (
+    "filter", "there are none", "number", "aggregate", "group", "sort", "sort by number", "deep filter", "deep sort",
+)  # fmt: skip
