@@ -31,9 +31,9 @@ from tests.unit.template.sam_template import read_template
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from billing.adapters.http import HttpResponse, Transport
-    from billing.adapters.queues import InvoiceQueue
-    from billing.queue_worker import MessageControl
+    from billing.aws.queue_worker import MessageControl
+    from billing.aws.queues import InvoiceQueue
+    from billing.directus.client import HttpResponse, Transport
 
 ROOT: Final = Path(__file__).parents[1]
 IMPORT_ROUNDS: Final = 5
@@ -274,15 +274,14 @@ class Office:
 
     def __init__(self, urls: dict[str, str]) -> None:
         """`urls` as `bench.upstreams` prints them."""
-        from billing.adapters.billing_store import DirectusBillingStore  # noqa: PLC0415  # after the cold imports
-        from billing.adapters.directus import DirectusClient  # noqa: PLC0415  # same
-        from billing.adapters.http import Urllib3Transport  # noqa: PLC0415  # same
-        from billing.adapters.queues import SqsInvoiceQueue  # noqa: PLC0415  # same
-        from billing.adapters.stripe_gateway import StripeGateway  # noqa: PLC0415  # same
-        from billing.application.start_checkout import StartCheckout  # noqa: PLC0415  # same
-        from billing.core.checkout import CheckoutTerms  # noqa: PLC0415  # same
-        from tests.unit.fakes.aws import FakeSqs  # noqa: PLC0415  # same
-        from tests.unit.fakes.directus import FixedToken  # noqa: PLC0415  # same
+        from billing.aws.queues import SqsInvoiceQueue  # noqa: PLC0415  # same
+        from billing.directus.client import DirectusClient, Urllib3Transport  # noqa: PLC0415  # same
+        from billing.payments.checkout import CheckoutTerms  # noqa: PLC0415  # same
+        from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415  # same
+        from billing.payments.store import DirectusBillingStore  # noqa: PLC0415  # after the cold imports
+        from billing.stripe.gateway import StripeGateway  # noqa: PLC0415  # same
+        from tests.fakes.aws import FakeSqs  # noqa: PLC0415  # same
+        from tests.fakes.directus import FixedToken  # noqa: PLC0415  # same
 
         self._urls = urls
         self.invoices: list[str] = []
@@ -319,7 +318,7 @@ class Office:
 
     def event_of_a_paid_session(self) -> bytes:
         """A new invoice, paid by card: `checkout.session.completed` as Stripe sends it."""
-        from billing.application.start_checkout import CheckoutRequest  # noqa: PLC0415  # after the cold imports
+        from billing.payments.start_checkout import CheckoutRequest  # noqa: PLC0415  # after the cold imports
         from local.demo.people import send  # noqa: PLC0415  # same
 
         invoice = self._invoice()
@@ -360,11 +359,11 @@ class Office:
     # ---- the functions ----------------------------------------------------------------------------------
 
     def _received_by(self, queue: InvoiceQueue) -> Callable[[dict[str, Any], Any], Any]:
-        from billing.adapters.secrets import Secret  # noqa: PLC0415  # after the cold imports
-        from billing.http_api import respond  # noqa: PLC0415  # same
-        from billing.observability import logger, metrics  # noqa: PLC0415  # same
+        from billing.aws.http_api import respond  # noqa: PLC0415  # same
+        from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
+        from billing.aws.secrets import Secret  # noqa: PLC0415  # after the cold imports
         from functions.stripe_webhook import app  # noqa: PLC0415  # same
-        from tests.unit.fakes.aws import FakeSecretsManager  # noqa: PLC0415  # same
+        from tests.fakes.aws import FakeSecretsManager  # noqa: PLC0415  # same
 
         secrets = cast("Any", FakeSecretsManager({"AWSCURRENT": WEBHOOK_SECRET}))
         function = app.Function(Secret(secrets, "arn:webhook"), queue)
@@ -377,12 +376,12 @@ class Office:
         return cast("Callable[[dict[str, Any], Any], Any]", handler)
 
     def _worked_by(self) -> Callable[[dict[str, Any], Any], Any]:
-        from billing.application.apply_stripe_event import ApplyStripeEvent  # noqa: PLC0415  # after the cold imports
-        from billing.application.keep_invoice import KeepInvoice  # noqa: PLC0415  # same
-        from billing.observability import logger, metrics  # noqa: PLC0415  # same
-        from billing.queue_worker import process_batch  # noqa: PLC0415  # same
+        from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
+        from billing.aws.queue_worker import process_batch  # noqa: PLC0415  # same
+        from billing.payments.apply_event import ApplyStripeEvent  # noqa: PLC0415  # after the cold imports
+        from billing.payments.write_invoice import KeepInvoice  # noqa: PLC0415  # same
         from functions.stripe_webhook import worker  # noqa: PLC0415  # same
-        from tests.unit.fakes.queues import FakeWorkQueue  # noqa: PLC0415  # same
+        from tests.fakes.queues import FakeWorkQueue  # noqa: PLC0415  # same
 
         keep = KeepInvoice(self._store, self._stripe, FakeWorkQueue(), DEPLOYMENT, worker.flagged)
         apply = ApplyStripeEvent(self._store, self._stripe, keep, self._queue, DEPLOYMENT, worker.parked)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from local.stripe_simulator.specification import obtain
+from tests.fakes.directus import FakeDirectus
 from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator
-from tests.unit.fakes.directus import FakeDirectus
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Whether the firm's colour can be used, by the rule that its documents are drawn by (`billing.core.accent_color`).
+"""Whether the firm's colour can be used, by the rule that its documents are drawn by (`billing.documents.text`).
 
 The installer runs without our package, so the rule stands here again; a test holds the two to each other.
 """

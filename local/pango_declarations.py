@@ -1,4 +1,4 @@
-"""Writes `billing/adapters/pango_declarations.py`: what WeasyPrint declares of Pango's C interface, read beforehand.
+"""Writes `billing/documents/pdf/pango_declarations.py`: what WeasyPrint declares of Pango's C interface, read beforehand.
 
 Run `python -m local.pango_declarations` after an upgrade of WeasyPrint or cffi; a test says when it is due. cffi itself
 writes it (its out-of-line ABI mode, https://cffi.readthedocs.io/en/stable/cdef.html); no C compiler is involved.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cffi  # type: ignore[import-untyped]  # it comes without types
 
-WRITTEN = Path(__file__).parents[1] / "layers/billing/billing/adapters/pango_declarations.py"
+WRITTEN = Path(__file__).parents[1] / "layers/billing/billing/documents/pdf/pango_declarations.py"
 
 
 def declared() -> str:

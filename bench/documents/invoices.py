@@ -12,14 +12,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from billing.adapters.document_template import DocumentTemplate, address, formats_of, locale_of, paragraphs
+from billing.documents.template import DocumentTemplate, paragraphs
+from billing.formats import address, formats_of, locale_of
 from tests.integration.render_pdf.sample_invoices import long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from billing.core.printed_invoice import LineGroup, PrintedInvoice
+    from billing.documents.invoice import LineGroup, PrintedInvoice
 
 
 def write(folder: Path, templates: Path, lines: int, rounds: int) -> float:

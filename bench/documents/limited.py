@@ -13,11 +13,8 @@ class Limited(Ours):
 
     def prepare(self) -> None:
         """As the render worker's init: everything imported, one document drawn that nobody sees."""
-        from billing.adapters.limited_renderer import (  # noqa: PLC0415  # after the import that is timed
-            LimitedRenderer,
-            limits_in,
-        )
-        from billing.adapters.warm_start import draw_once  # noqa: PLC0415  # same
+        from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in  # noqa: PLC0415  # after the import that is timed
+        from billing.documents.pdf.warm_start import draw_once  # noqa: PLC0415  # same
 
         super().prepare()
         draw_once(self.renderer)

@@ -19,14 +19,14 @@ class Ours(InThisProcess):
 
     def load(self) -> None:
         """Only what starts WeasyPrint our way, and WeasyPrint."""
-        from billing.adapters.weasyprint_start import import_weasyprint  # noqa: PLC0415  # the import is timed
+        from billing.documents.pdf.start import import_weasyprint  # noqa: PLC0415  # the import is timed
 
         import_weasyprint()
 
     def prepare(self) -> None:
         """Our own modules, Jinja2 and Babel; no document is drawn yet."""
-        from billing.adapters.document_template import DocumentTemplate  # noqa: PLC0415  # the import is timed
-        from billing.adapters.pdf_renderer import WeasyPrintRenderer  # noqa: PLC0415  # same
+        from billing.documents.pdf.renderer import WeasyPrintRenderer  # noqa: PLC0415  # same
+        from billing.documents.template import DocumentTemplate  # noqa: PLC0415  # the import is timed
 
         self.renderer = WeasyPrintRenderer(DocumentTemplate())
 

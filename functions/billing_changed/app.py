@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from billing.aws.http_api import answer, json_object, require_flow_secret, respond, uuids
+from billing.aws.observability import count, logger, metrics
 from billing.errors import BadRequest, NotImplementedYet
-from billing.http_api import answer, json_object, require_flow_secret, respond
-from billing.observability import count, logger, metrics
-from billing.request_values import uuids
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.adapters.queues import InvoiceQueue, WorkQueue
-    from billing.application.find_invoices import FindInvoices
-    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.queues import InvoiceQueue, WorkQueue
+    from billing.payments.find_invoices import FindInvoices
 
 COLLECTIONS = ("invoices", "line_items", "payments", "refunds", "disputes")
 
@@ -39,7 +38,7 @@ class Function:
 def build() -> Function:
     """The composition root."""
     from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
-    from billing.application.find_invoices import FindInvoices  # noqa: PLC0415
+    from billing.payments.find_invoices import FindInvoices  # noqa: PLC0415
     from billing.settings import BillingChangedSettings  # noqa: PLC0415
 
     settings = BillingChangedSettings.from_environment(os.environ)

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.adapters.time_limit import TimeLimit
-from billing.http_api import answer, json_object, require_flow_secret, respond
-from billing.observability import count, logger, metrics
-from billing.request_values import optional, required_uuid
+from billing.aws.deadline import TimeLimit
+from billing.aws.http_api import answer, json_object, optional, require_flow_secret, required_uuid, respond
+from billing.aws.observability import count, logger, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.application.start_checkout import StartCheckout
-    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.payments.start_checkout import StartCheckout
 
 
 #: Seconds to wait for Directus: shorter than elsewhere, because several calls must fit into one invocation.
@@ -42,14 +41,16 @@ class Function:
 def build() -> Function:
     """The composition root."""
     from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
-    from billing.adapters.billing_store import DirectusBillingStore  # noqa: PLC0415
-    from billing.adapters.directus import DirectusClient  # noqa: PLC0415
-    from billing.adapters.http import Urllib3Transport  # noqa: PLC0415
-    from billing.adapters.limited_transport import LimitedTransport  # noqa: PLC0415
-    from billing.adapters.stripe_gateway import StripeGateway  # noqa: PLC0415
-    from billing.application.start_checkout import StartCheckout  # noqa: PLC0415
-    from billing.core.checkout import CheckoutTerms  # noqa: PLC0415
+    from billing.directus.client import (  # noqa: PLC0415  # likewise
+        DirectusClient,
+        LimitedTransport,
+        Urllib3Transport,
+    )
+    from billing.payments.checkout import CheckoutTerms  # noqa: PLC0415
+    from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415
+    from billing.payments.store import DirectusBillingStore  # noqa: PLC0415
     from billing.settings import CheckoutSettings  # noqa: PLC0415
+    from billing.stripe.gateway import StripeGateway  # noqa: PLC0415
 
     settings = CheckoutSettings.from_environment(os.environ)
     time = TimeLimit()
@@ -101,7 +102,7 @@ def invoked(event: HttpEvent, context: LambdaContext, function: Function) -> Htt
 
 def checkout(event: HttpEvent, function: Function) -> HttpAnswer:
     """Parse, authorise, start, answer."""
-    from billing.application.start_checkout import CheckoutRequest  # noqa: PLC0415  # as in build()
+    from billing.payments.start_checkout import CheckoutRequest  # noqa: PLC0415  # as in build()
 
     require_flow_secret(event, function.flow_secret)
     function.read_stripe_key()  # so that make doctor hears that it is missing, and not the first client who pays

@@ -19,32 +19,31 @@ import boto3
 from botocore.config import Config
 
 from billing import composition
-from billing.adapters.dead_letters import SqsDeadLetters
-from billing.adapters.directus_uploads import UploadedFiles
-from billing.adapters.document_files import RegisteredFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.document_store import S3DocumentStore
-from billing.adapters.queues import SqsInvoiceQueue, SqsWorkQueue
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.adapters.report_documents import CONTENT_TYPE, DirectusReports
-from billing.adapters.run_notes import S3RunNotes
-from billing.adapters.self_invocation import SelfInvocation
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.adapters.stripe_records import StripeAccount
-from billing.adapters.time_limit import TimeLimit
-from billing.adapters.unfinished_documents import S3UnfinishedDocuments
-from billing.application.deliver_document import DocumentDelivery
-from billing.application.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
-from billing.core.reconciliation import QUIET_KINDS
-from billing.observability import count, logger, metrics
+from billing.aws.bucket import S3DocumentStore
+from billing.aws.deadline import TimeLimit
+from billing.aws.observability import count, logger, metrics
+from billing.aws.queues import SqsInvoiceQueue, SqsWorkQueue
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import RegisteredFiles, S3UnfinishedDocuments, UploadedFiles
+from billing.documents.rendered import MAX_DOCUMENT_BYTES
+from billing.documents.store import DirectusDocumentRecords
+from billing.reconcile.dead_letters import SqsDeadLetters
+from billing.reconcile.differences import QUIET_KINDS
+from billing.reconcile.publish import CONTENT_TYPE, DirectusReports
+from billing.reconcile.reconcile import CLOSING_SECONDS, KEPT_IN_ANSWER, Reconcile, ReconcileRequest
+from billing.reconcile.run_notes import S3RunNotes
+from billing.reconcile.self_invocation import SelfInvocation
+from billing.reconcile.store import DirectusReconcileRows
 from billing.settings import ReconcileSettings
+from billing.stripe.account import StripeAccount
+from billing.stripe.gateway import StripeGateway
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from types_boto3_s3 import S3Client
 
-    from billing.adapters.directus import DirectusClient
-    from billing.adapters.document_files import DocumentFiles
+    from billing.directus.client import DirectusClient
+    from billing.documents.files import DocumentFiles
 
 
 #: What the hand-over alone may need at its worst: notes and invocation, each at `_SHORT`'s end.
@@ -97,8 +96,10 @@ def report_delivery(settings: ReconcileSettings, directus: DirectusClient, s3: S
     records = DirectusDocumentRecords(directus)
     files: DocumentFiles
     if settings.document_delivery == "upload":
-        assets = composition.directus_documents(
-            settings.directus, remaining_seconds=time.before(HAND_OVER_SECONDS)
+        assets = composition.directus_files(
+            settings.directus,
+            maximum_bytes=MAX_DOCUMENT_BYTES,
+            remaining_seconds=time.before(HAND_OVER_SECONDS),
         )
         files = UploadedFiles(records, directus, assets)
     else:

@@ -13,10 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from billing import composition
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.reminder_rows import DirectusReminderCases
-from billing.application.plan_reminders import PlanReminders, PlanRequest
-from billing.observability import count, logger, metrics
+from billing.aws.observability import count, logger, metrics
+from billing.reminders.plan import PlanReminders, PlanRequest
+from billing.reminders.store import DirectusReminderCases, read_policy
 from billing.settings import RemindersSettings
 
 if TYPE_CHECKING:

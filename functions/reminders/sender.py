@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
-from billing.adapters.notifier import SesNotifier, ses_config
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
-from billing.adapters.reminder_texts import ReminderTexts
-from billing.application.send_reminder import SendReminder
+from billing.aws.observability import count, logger, metrics
+from billing.aws.queue_worker import Message, MessageControl, process_batch
 from billing.errors import MailNotConfigured
-from billing.observability import count, logger, metrics
-from billing.queue_worker import Message, MessageControl, process_batch
+from billing.reminders.mail import SesNotifier, ses_config
+from billing.reminders.send import SendReminder
+from billing.reminders.store import DirectusNotices, DirectusReminderCases, read_policy
+from billing.reminders.texts import ReminderTexts
 from billing.settings import SenderSettings
 
 if TYPE_CHECKING:

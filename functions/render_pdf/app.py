@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.application.request_rendering import render_request, request_rendering
-from billing.http_api import answer, json_object, require_flow_secret, respond
-from billing.observability import count, logger, metrics
+from billing.aws.http_api import answer, json_object, require_flow_secret, respond
+from billing.aws.observability import count, logger, metrics
+from billing.documents.request import render_request, request_rendering
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.adapters.queues import WorkQueue
-    from billing.application.request_rendering import RenderableRows
-    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.queues import WorkQueue
+    from billing.documents.request import RenderableRows
 
 
 @dataclass(frozen=True)

@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from billing import composition
-from billing.adapters.directus_uploads import UploadedFiles
-from billing.adapters.document_files import RegisteredFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.document_store import S3DocumentStore
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.firm_renderer import FirmRenderer
-from billing.adapters.limited_renderer import LimitedRenderer, limits_in
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.adapters.template_source import template_source
-from billing.adapters.unfinished_documents import S3UnfinishedDocuments
-from billing.adapters.warm_start import draw_once, is_init, reseed_after_restore
-from billing.application.deliver_document import DocumentDelivery
-from billing.application.render_document import RenderDocument
-from billing.application.render_queue import RenderQueue
-from billing.application.render_receipt import RenderReceipt
-from billing.observability import logger, metrics
-from billing.queue_worker import MessageControl, process_batch
+from billing.aws.bucket import S3DocumentStore
+from billing.aws.observability import logger, metrics
+from billing.aws.queue_worker import MessageControl, process_batch
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import RegisteredFiles, S3UnfinishedDocuments, UploadedFiles
+from billing.documents.firm_renderer import FirmRenderer
+from billing.documents.invoice import MAX_LOGO_BYTES
+from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.pdf.warm_start import draw_once, is_init, reseed_after_restore
+from billing.documents.render import RenderDocument
+from billing.documents.render_queue import RenderQueue
+from billing.documents.render_receipt import RenderReceipt
+from billing.documents.rendered import MAX_DOCUMENT_BYTES
+from billing.documents.store import DirectusDocumentRecords
+from billing.documents.template import DocumentTemplate
+from billing.documents.template_source import template_source
 from billing.settings import RenderWorkerSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.adapters.document_files import DocumentFiles
-    from billing.adapters.pdf_renderer import PdfRenderer
+    from billing.documents.files import DocumentFiles
+    from billing.documents.rendered import PdfRenderer
 
 #: For each of the invoices that a firm's own template is tried with; a second is usual for all of them.
 TRIAL_SECONDS = 20
@@ -68,13 +68,13 @@ def build() -> tuple[RenderQueue, MessageControl]:
     delivery = DocumentDelivery(
         records, document_files(settings, records), S3UnfinishedDocuments(s3, settings.documents_bucket)
     )
-    files = composition.directus_files(settings.directus)
+    files = composition.directus_files(settings.directus, maximum_bytes=MAX_LOGO_BYTES)
     invoices = RenderDocument(
         records=records,
         delivery=delivery,
         renderer=renderer,
         files=files,
-        documents=composition.directus_documents(settings.directus),
+        documents=composition.directus_files(settings.directus, maximum_bytes=MAX_DOCUMENT_BYTES),
         invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
         portal_url=settings.portal_url,
     )
@@ -85,7 +85,7 @@ def build() -> tuple[RenderQueue, MessageControl]:
 def document_files(settings: RenderWorkerSettings, records: DirectusDocumentRecords) -> DocumentFiles:
     """Where documents go, as the deployment says."""
     if settings.document_delivery == "upload":
-        assets = composition.directus_documents(settings.directus)
+        assets = composition.directus_files(settings.directus, maximum_bytes=MAX_DOCUMENT_BYTES)
         return UploadedFiles(records, composition.directus(settings.directus), assets)
     store = S3DocumentStore(boto3.client("s3"), settings.documents_bucket)
     return RegisteredFiles(records, store, settings.directus_storage)

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.core.webhook import MAXIMUM_BODY_BYTES, verified_event
+from billing.aws.http_api import answer, header, raw_body, respond
+from billing.aws.observability import count, logger, metrics
 from billing.errors import SignatureRejected
-from billing.http_api import answer, header, raw_body, respond
-from billing.observability import count, logger, metrics
+from billing.payments.events import MAXIMUM_BODY_BYTES, verified_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.adapters.queues import InvoiceQueue
-    from billing.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.http_api import HttpAnswer, HttpEvent, SecretReader
+    from billing.aws.queues import InvoiceQueue
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from billing.application.apply_stripe_event import ApplyStripeEvent
-from billing.application.keep_invoice import KeepInvoice
-from billing.core.webhook import StripeEvent
+from billing.aws.observability import count, log_refusal, logger, metrics
+from billing.aws.queue_worker import MessageControl, process_batch
 from billing.errors import BillingError
-from billing.observability import count, log_refusal, logger, metrics
-from billing.queue_worker import MessageControl, process_batch
+from billing.payments.apply_event import ApplyStripeEvent
+from billing.payments.events import StripeEvent
+from billing.payments.write_invoice import KeepInvoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +34,9 @@ class Function:
 def build() -> Function:
     """The composition root."""
     from billing import composition  # noqa: PLC0415  # a test passes its own Function
-    from billing.adapters.billing_store import DirectusBillingStore  # noqa: PLC0415
-    from billing.adapters.stripe_gateway import StripeGateway  # noqa: PLC0415
+    from billing.payments.store import DirectusBillingStore  # noqa: PLC0415
     from billing.settings import InvoiceWorkerSettings  # noqa: PLC0415
+    from billing.stripe.gateway import StripeGateway  # noqa: PLC0415
 
     settings = InvoiceWorkerSettings.from_environment(os.environ)
     store = DirectusBillingStore(composition.directus(settings.directus))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.core.money import Money
+from billing.money import Money
 
 type Row = dict[str, Any]
 

@@ -70,9 +70,7 @@ def _writes(mode: object, flags: object) -> bool:
 
 def invoice(number: str = "2026-0147") -> Any:
     """Return an invoice whose lines are written in every script, in all weights the style has."""
-    from billing.core.ledger import Invoice, InvoiceStatus
-    from billing.core.money import Money
-    from billing.core.printed_invoice import (
+    from billing.documents.invoice import (
         Addressee,
         InvoiceFacts,
         Letterhead,
@@ -81,6 +79,8 @@ def invoice(number: str = "2026-0147") -> Any:
         PrintedLine,
         print_invoice,
     )
+    from billing.ledger.ledger import Invoice, InvoiceStatus
+    from billing.money import Money
 
     sent_at = datetime(2026, 10, 1, 14, 30, tzinfo=UTC)
     ledger = Invoice(
@@ -117,9 +117,9 @@ def invoice(number: str = "2026-0147") -> Any:
 def stage_import() -> dict[str, Any]:
     """Import, warm up, draw; every step is timed."""
     observer = Observer()
-    from billing.adapters.document_template import DocumentTemplate
-    from billing.adapters.pdf_renderer import WeasyPrintRenderer
-    from billing.adapters.weasyprint_start import import_weasyprint
+    from billing.documents.pdf.renderer import WeasyPrintRenderer
+    from billing.documents.pdf.start import import_weasyprint
+    from billing.documents.template import DocumentTemplate
 
     imported = timed(import_weasyprint)
     renderer = WeasyPrintRenderer(DocumentTemplate())

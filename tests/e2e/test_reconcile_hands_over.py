@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from local.demo import steps
 from local.waiting import wait_for
-from tests.e2e.test_money_comes_back import paid, shows
+from tests.e2e.paid_invoices import paid, shows
 
 if TYPE_CHECKING:
     from local.demo.steps import Firm

@@ -1,7 +1,7 @@
 """`TemplatePrefix` on the deployed stack: a firm's own template in the documents bucket, used, broken and mended.
 
 `sh local/run_soak.sh documents` runs this. What may be in a template and what is refused has its cases in
-tests/unit/render_pdf/test_template_override.py and tests/integration/render_pdf/test_firm_template.py.
+tests/unit/documents/test_template_override.py and tests/integration/render_pdf/test_firm_template.py.
 """
 
 import os

@@ -1,9 +1,13 @@
-"""The table of rooms in docs/architecture.md says who may import whom: it is what the files do, no more and no less."""
+"""The rooms of docs/architecture.md: which files are pure, who may import whom, and that nothing imports in a circle."""
 
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,134 +18,199 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-BILLING = ROOT / "layers/billing/billing"
-ROOMS = ("core", "adapters", "application")
+LAYER = ROOT / "layers/billing"
+BILLING = LAYER / "billing"
+
+#: A room imports only from rooms further to the left; those in one place do not know one another.
+ORDER = (
+    ("errors",),
+    ("money", "ids", "settings"),
+    ("formats",),
+    ("aws",),
+    ("directus", "stripe"),
+    ("ledger",),
+    ("payments", "documents", "reminders"),
+    ("reconcile",),
+    ("composition",),
+)
+PLACE = {room: place for place, rooms in enumerate(ORDER) for room in rooms}
+
+#: Files that decide: they and all that they import do no I/O and need no library that does.
+PURE = (
+    "documents.factur_x.country_codes",
+    "documents.factur_x.invoice",
+    "documents.invoice",
+    "documents.receipt",
+    "documents.template_samples",
+    "documents.text",
+    "documents.versions",
+    "errors",
+    "formats",
+    "ids",
+    "ledger.ledger",
+    "ledger.receipts_due",
+    "money",
+    "payments.booking",
+    "payments.checkout",
+    "payments.events",
+    "payments.reversals",
+    "reconcile.differences",
+    "reconcile.guidance",
+    "reconcile.invoices",
+    "reconcile.leftovers",
+    "reconcile.payments",
+    "reconcile.receipts",
+    "reconcile.report",
+    "reconcile.reversals",
+    "reminders.policy",
+    "stripe.amounts",
+    "stripe.objects",
+    "stripe.subjects",
+)
+LIBRARIES_OF_EDGES = ("boto3", "botocore", "httpx", "jinja2", "stripe", "urllib3", "weasyprint")
 
 
-class Imports(ast.NodeVisitor):
-    """Modules of ours that a file imports: when it runs, and only for the type checker."""
-
-    def __init__(self) -> None:
-        self.at_run_time: set[str] = set()
-        self.for_types: set[str] = set()
-        self._target = self.at_run_time
-
-    def visit_If(self, node: ast.If) -> None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            self._target = self.for_types
-            for statement in node.body:
-                self.visit(statement)
-            self._target = self.at_run_time
-            for statement in node.orelse:
-                self.visit(statement)
-        else:
-            self.generic_visit(node)
-
-    def visit_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            self._note(alias.name)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        assert node.level == 0, "imports are absolute"
-        if node.module == "billing":
-            for alias in node.names:
-                self._note(f"billing.{alias.name}")
-        else:
-            self._note(node.module or "")
-
-    def _note(self, module: str) -> None:
-        package, _, rest = module.partition(".")
-        if package == "billing":
-            self._target.add(rest.partition(".")[0])
+def module_of(path: Path) -> str:
+    """The dotted name below `billing`."""
+    return ".".join(path.relative_to(BILLING).with_suffix("").parts)
 
 
-def imports_of(path: Path) -> Imports:
-    found = Imports()
-    found.visit(ast.parse(path.read_text()))
+MODULES = {module_of(path): path for path in BILLING.rglob("*.py") if path.name != "__init__.py"}
+
+
+def imports_of(source: str, modules: frozenset[str]) -> set[str]:
+    """The modules of `billing` that a source imports: always, late in a function, or only for the type checker."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            package = (node.module or "").removeprefix("billing").removeprefix(".")
+            if (node.module or "").partition(".")[0] == "billing":
+                inside = [f"{package}.{alias.name}".removeprefix(".") for alias in node.names]
+                names = [package] if package in modules else inside
+        elif isinstance(node, ast.Import):
+            names = [
+                alias.name.removeprefix("billing.")
+                for alias in node.names
+                if alias.name.startswith("billing.")
+            ]
+        found |= {name for name in names if name in modules}
     return found
 
 
-def imports_of_room(room: str) -> tuple[set[str], set[str]]:
-    """What the files of a room import of other rooms and modules: at run time, and besides that for types."""
-    at_run_time: set[str] = set()
-    for_types: set[str] = set()
-    for path in (BILLING / room).glob("*.py"):
-        found = imports_of(path)
-        at_run_time |= found.at_run_time
-        for_types |= found.for_types
-    return at_run_time - {room}, for_types - at_run_time - {room}
+GRAPH = {name: imports_of(path.read_text(), frozenset(MODULES)) for name, path in MODULES.items()}
 
 
-def table() -> dict[str, str]:
-    """The third column of the table of rooms by the folder in the first."""
-    lines = (
-        (ROOT / "docs/architecture.md")
-        .read_text()
-        .partition("## Rooms")[2]
-        .partition("\n## ")[0]
-        .splitlines()
-    )
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")
-    ]
-    return {row[0].strip("`"): row[2] for row in cells}
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def quoted(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
+def test_every_file_is_in_a_room_that_has_its_place() -> None:
+    assert {room_of(module) for module in MODULES} == set(PLACE)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_what_the_table_says(room: str) -> None:
-    always, _, typed = table()[f"layers/billing/billing/{room}/"].partition("; for types only")
-    assert imports_of_room(room) == (quoted(always), quoted(typed))
-
-
-def test_the_modules_beside_the_rooms_import_what_the_table_says() -> None:
-    found = {path.stem: imports_of(path).at_run_time for path in BILLING.glob("*.py")}
-    rooms_by_module = {
-        name: imported & set(ROOMS) for name, imported in found.items() if imported & set(ROOMS)
+@pytest.mark.parametrize("room", list(PLACE))
+def test_a_room_imports_only_from_rooms_to_its_left(room: str) -> None:
+    wrong = {
+        f"{module} imports {imported}"
+        for module, all_imported in GRAPH.items()
+        for imported in all_imported
+        if room_of(module) == room != room_of(imported) and PLACE[room_of(imported)] >= PLACE[room]
     }
-    assert rooms_by_module == {"composition": {"adapters"}}
-    assert "`composition.py` alone `adapters`" in table()["layers/billing/billing/"]
+    assert wrong == set()
 
 
-def test_no_program_file_is_in_a_room_that_the_table_does_not_know() -> None:
-    folders = {path.parent.relative_to(BILLING).as_posix() for path in BILLING.rglob("*.py")}
-    assert folders == {".", *ROOMS}
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The first circle found from each module that is on one."""
+    done: set[str] = set()
+    found: list[list[str]] = []
 
-
-def cycles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
-    def walk(path: list[str]) -> Iterator[list[str]]:
-        for after in graph.get(path[-1], ()):
+    def walk(path: list[str]) -> None:
+        for after in sorted(graph.get(path[-1], ())):
             if after in path:
-                yield [*path[path.index(after) :], after]
-            else:
-                yield from walk([*path, after])
+                found.append([*path[path.index(after) :], after])
+            elif after not in done:
+                walk([*path, after])
+        done.add(path[-1])
 
-    for start in graph:
-        yield from walk([start])
+    for start in sorted(graph):
+        if start not in done:
+            walk([start])
+    return found
 
 
-def test_rooms_do_not_import_each_other_in_a_circle() -> None:
-    graph: defaultdict[str, set[str]] = defaultdict(set)
-    for room in ROOMS:
-        graph[room] |= imports_of_room(room)[0]
-    for path in BILLING.glob("*.py"):
-        graph[path.stem] |= imports_of(path).at_run_time
-    assert list(cycles(dict(graph))) == []
+def test_no_file_imports_another_in_a_circle() -> None:
+    """Imports for the type checker and late ones count: who must know whom to be understood."""
+    assert circles(GRAPH) == []
+
+
+def loaded_by(modules: tuple[str, ...]) -> dict[str, list[str]]:
+    """Which libraries of the edges a fresh interpreter has loaded after importing each module."""
+    program = (
+        "import importlib, json, sys\n"
+        "print(json.dumps({name: (importlib.import_module('billing.' + name),"
+        f" [library for library in {LIBRARIES_OF_EDGES!r} if library in sys.modules])[1]"
+        " for name in sys.argv[1:]}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *modules],
+        env={"PYTHONPATH": str(LAYER), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, list[str]] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_pure_file_loads_no_library_that_does_io() -> None:
+    assert loaded_by(PURE) == {module: [] for module in PURE}
+
+
+def test_an_edge_would_be_noticed() -> None:
+    assert loaded_by(("stripe.gateway",)) != {"stripe.gateway": []}
+
+
+def table() -> Iterator[tuple[str, str]]:
+    """The rows of the table of rooms in docs/architecture.md."""
+    text = (ROOT / "docs/architecture.md").read_text().partition("## Rooms")[2].partition("\n## ")[0]
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            yield cells[0], cells[1]
+
+
+def test_the_table_of_rooms_names_every_file_and_marks_what_is_pure() -> None:
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for room, files in table():
+        folder = room.strip("`").rstrip("/").replace("/", ".")
+        for name, star in re.findall(r"`([a-z_]+)`(\*?)", files):
+            named[f"{folder}.{name}".removeprefix("..")].add(star)
+    assert dict(named) == {name: {"*" if name in PURE else ""} for name in MODULES}
+
+
+def test_no_test_imports_from_a_test_module() -> None:
+    """What two tests need is in a file of its own, so that moving a test moves nothing else."""
+    found = {
+        f"{path.relative_to(ROOT)} imports {match}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for match in re.findall(r"^ *from (tests\.[\w.]*\.test_\w+) import", path.read_text(), re.MULTILINE)
+    }
+    assert found == set()
 
 
 def test_the_walk_sees_an_import_wherever_it_stands() -> None:
-    found = Imports()
-    found.visit(
-        ast.parse(
-            "import billing.core.money\n"
-            "from billing import composition\n"
-            "def late():\n    from billing.adapters.http import HttpResponse\n"
-            "if TYPE_CHECKING:\n    from billing.settings import StripeSettings\n"
-            "else:\n    from billing.errors import Parked\n"
-        )
+    source = (
+        "import billing.money\n"
+        "from billing import composition\n"
+        "def late():\n    from billing.directus.client import DirectusClient\n"
+        "if TYPE_CHECKING:\n    from billing.settings import StripeSettings\n"
+        "else:\n    from billing.errors import Parked\n"
     )
-    assert found.at_run_time == {"core", "composition", "adapters", "errors"}
-    assert found.for_types == {"settings"}
+    found = imports_of(source, frozenset(MODULES))
+    assert found == {"money", "composition", "directus.client", "settings", "errors"}
+
+
+def test_the_walk_finds_a_circle() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [["b", "c", "b"]]

@@ -26,7 +26,7 @@ from awslambdaric.bootstrap import _setup_logging, _AWS_LAMBDA_LOG_FORMAT, _AWS_
 
 _setup_logging(_AWS_LAMBDA_LOG_FORMAT, _AWS_LAMBDA_LOG_LEVEL, StandardLogSink())
 from billing import composition
-from billing.observability import logger
+from billing.aws.observability import logger
 
 assert composition.secret("arn:stripe").current() == sys.argv[1]
 logger.debug("Ours, at DEBUG.")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from billing.application.reconcile import PARTS_OF_A_PHASE
+from billing.reconcile.reconcile import PARTS_OF_A_PHASE
 from tests.unit.template.sam_template import ROOT, read_template
 from tests.unit.template.translated import resources_of, translated_template
 

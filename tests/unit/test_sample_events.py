@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from billing.application.plan_reminders import PlanRequest
-from billing.application.reconcile import ReconcileRequest
-from billing.application.request_rendering import render_request
-from billing.core.webhook import verified_event
+from billing.aws.http_api import header, json_object, raw_body, required_uuid, uuids
+from billing.documents.request import render_request
 from billing.errors import SignatureRejected
-from billing.http_api import header, json_object, raw_body
-from billing.request_values import required_uuid, uuids
+from billing.payments.events import verified_event
+from billing.reconcile.reconcile import ReconcileRequest
+from billing.reminders.plan import PlanRequest
 from tests.unit.template.sam_template import ROOT, read_template
 
 SAMPLES: dict[str, dict[str, Any]] = {

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.directus_assets import DirectusAssets
-from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
-from billing.adapters.secrets import Secret
+from billing.aws.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
+from billing.aws.secrets import Secret
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import DirectusClient, Urllib3Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,18 +38,15 @@ def directus(
     return DirectusClient(settings.url, secret(settings.token_secret), transport)
 
 
-def directus_files(settings: DirectusSettings) -> DirectusAssets:
-    """The bytes of files in Directus, as the functions' service user may read them."""
-    return DirectusAssets(settings.url, secret(settings.token_secret), Urllib3Transport())
-
-
-def directus_documents(
-    settings: DirectusSettings, *, remaining_seconds: Callable[[], float] = lambda: math.inf
+def directus_files(
+    settings: DirectusSettings,
+    *,
+    maximum_bytes: int,
+    remaining_seconds: Callable[[], float] = lambda: math.inf,
 ) -> DirectusAssets:
-    """The bytes of the documents in Directus, which may be longer than what staff upload to be printed."""
-    token = secret(settings.token_secret)
+    """The bytes of files in Directus, as the functions' service user may read them."""
     transport = Urllib3Transport(remaining_seconds=remaining_seconds)
-    return DirectusAssets(settings.url, token, transport, maximum_bytes=MAX_DOCUMENT_BYTES)
+    return DirectusAssets(settings.url, secret(settings.token_secret), transport, maximum_bytes=maximum_bytes)
 
 
 def invoice_queue(url: str) -> SqsInvoiceQueue:

@@ -35,7 +35,20 @@
 to which record, what to do. They never hold a secret, a card number or a client's name.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class UnreadableRow:
+    """A row that our model cannot read; `names` are its ids, ours and Stripe's: what names one is not judged."""
+
+    collection: str
+    id: str
+    error: BillingError
+    names: frozenset[str] = frozenset()
 
 
 class BillingError(Exception):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from billing.core.webhook import verified_event
 from billing.errors import SignatureRejected
+from billing.payments.events import verified_event
 from directus.access import role_id, roles
 from directus.doctor import Deployment, examine
 from directus.doctor_access import PUBLIC_POLICY

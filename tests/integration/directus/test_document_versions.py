@@ -12,20 +12,19 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.directus_assets import DirectusAssets
-from billing.adapters.document_files import RegisteredFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.document_store import StoredObject
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.pdf_renderer import RenderedPdf
-from billing.application.deliver_document import DocumentDelivery
-from billing.application.render_receipt import RenderReceipt
-from billing.core.document_plan import PlannedDocument
-from billing.core.printed_invoice import content_identity
+from billing.aws.bucket import StoredObject
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import RegisteredFiles
+from billing.documents.invoice import MAX_LOGO_BYTES, content_identity
+from billing.documents.render_receipt import RenderReceipt
+from billing.documents.rendered import RenderedPdf
+from billing.documents.store import DirectusDocumentRecords
+from billing.documents.versions import PlannedDocument
+from tests.fakes.directus import FixedToken
+from tests.fakes.documents import Effects, FakeRenderer, FakeUnfinished
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, code_of, running
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.render_pdf.fakes import Effects, FakeRenderer, FakeUnfinished
 
 WORKERS = 3
 
@@ -64,7 +63,9 @@ class Office:
 
     def render_receipt(self, payment: str) -> None:
         records = self.records()
-        logos = DirectusAssets(self.directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport())
+        logos = DirectusAssets(
+            self.directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport(), maximum_bytes=MAX_LOGO_BYTES
+        )
         RenderReceipt(records, self.delivery(records), FakeRenderer(), logos).render_receipt(payment)
 
     def documents(self, **link: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from billing.core.money import EXPONENTS
+from billing.money import EXPONENTS
 from directus import access, model
 from directus.documentation import DOCS, generated, part_of
 from directus.probe import EXTENSION

@@ -5,16 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from billing.adapters.billing_store import DirectusBillingStore
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
-from billing.core.ledger import Ledger
+from billing.directus.client import DirectusClient, Urllib3Transport
 from billing.errors import UpstreamUnavailable
+from billing.ledger.ledger import Ledger
+from billing.payments.store import DirectusBillingStore
 from directus.doctor import Deployment, examine
 from directus.rest import Directus
 from local.seed import seed_id
+from tests.fakes.directus import FixedToken
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, another, running
-from tests.unit.fakes.directus import FixedToken
 
 #: More rows than a Directus with this limit sends of a list unless it is asked for all. The limit lets our flows
 #: load: Directus reads their operations with it, too.

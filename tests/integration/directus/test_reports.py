@@ -8,19 +8,18 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.directus_assets import DirectusAssets
-from billing.adapters.directus_uploads import UploadedFiles
-from billing.adapters.document_files import DocumentFiles, RegisteredFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.document_store import StoredObject
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.report_documents import DirectusReports
-from billing.application.deliver_document import DocumentDelivery
-from billing.core.reconciliation_report import PrintableReport
+from billing.aws.bucket import StoredObject
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import DocumentFiles, RegisteredFiles, UploadedFiles
+from billing.documents.rendered import MAX_DOCUMENT_BYTES
+from billing.documents.store import DirectusDocumentRecords
+from billing.reconcile.publish import DirectusReports
+from billing.reconcile.report import PrintableReport
+from tests.fakes.directus import FixedToken
+from tests.fakes.documents import Effects, FakeUnfinished
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.render_pdf.fakes import Effects, FakeUnfinished
 
 NOW = datetime.now(UTC)
 
@@ -52,7 +51,11 @@ def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusRepor
     files: DocumentFiles = RegisteredFiles(records, bucket, "local", ending="html")
     if upload:
         files = UploadedFiles(
-            records, client, DirectusAssets(directus.url, FixedToken(SERVICE_TOKEN), transport)
+            records,
+            client,
+            DirectusAssets(
+                directus.url, FixedToken(SERVICE_TOKEN), transport, maximum_bytes=MAX_DOCUMENT_BYTES
+            ),
         )
     delivery = DocumentDelivery(records, files, FakeUnfinished(Effects()))
     return DirectusReports(client, delivery, deployment="test", data_studio=directus.url)

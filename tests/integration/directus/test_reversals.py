@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.billing_store import DirectusBillingStore
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import HttpResponse, Transport, Urllib3Transport
-from billing.application.keep_invoice import KeepInvoice
-from billing.core.stripe_objects import (
+from billing.directus.client import DirectusClient, HttpResponse, Transport, Urllib3Transport
+from billing.errors import RecordNotUnique, UpstreamUnavailable
+from billing.payments.store import DirectusBillingStore
+from billing.payments.write_invoice import KeepInvoice
+from billing.stripe.objects import (
     Charge,
     CheckoutSession,
     PaymentIntent,
@@ -21,11 +21,10 @@ from billing.core.stripe_objects import (
     StripeDispute,
     StripeRefund,
 )
-from billing.errors import RecordNotUnique, UpstreamUnavailable
 from local.seed import seed_id
+from tests.fakes.directus import FixedToken
+from tests.fakes.queues import FakeWorkQueue
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.queues import FakeWorkQueue
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 REFUND_COLUMNS = "stripe_refund,amount,currency,status,reason,refunded_at"

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.core.webhook import StripeEvent
+from billing.payments.events import StripeEvent
+from billing.stripe.gateway import StripeGateway
+from tests.fakes.directus import FixedToken
+from tests.fakes.world import World
 from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.world import World
 
 
 class Cashier(World):

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from billing.adapters.directus import DirectusClient, Row
+from billing.directus.client import DirectusClient
+from billing.directus.rows import Row
 from directus.rest import Directus
 
 type Filter = Mapping[str, Any]

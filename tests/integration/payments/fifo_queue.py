@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from billing.adapters.queues import recompute_message
-from billing.core.reconciliation import Redriven
-from tests.unit.fakes.steps import Crash, Steps
+from billing.aws.queues import recompute_message
+from billing.reconcile.differences import Redriven
+from tests.fakes.steps import Crash, Steps
 
 #: A worker: it gets the event that Lambda makes of a message, and answers with the messages to deliver again.
 type Worker = Callable[[dict[str, Any]], dict[str, list[dict[str, str]]]]
@@ -66,7 +66,7 @@ class FifoQueue:
         self._busy: set[str] = set()
         self._seen: set[str] = set()
 
-    # ---- billing.adapters.queues.InvoiceQueue -----------------------------------------------------------
+    # ---- billing.aws.queues.InvoiceQueue -----------------------------------------------------------
 
     def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
         number = self.steps.begin(f"queue {message['type']}")
@@ -83,7 +83,7 @@ class FifoQueue:
         for invoice in invoices:
             self.send(recompute_message(invoice, as_of, payments), group=invoice)
 
-    # ---- billing.queue_worker.MessageControl ------------------------------------------------------------
+    # ---- billing.aws.queue_worker.MessageControl ------------------------------------------------------------
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         """Nothing to do: what a worker reports as failed comes back."""
@@ -92,7 +92,7 @@ class FifoQueue:
         group = record["attributes"]["MessageGroupId"]
         self.dead.append(DeadLetter(json.loads(record["body"]), group, reason))
 
-    # ---- billing.adapters.reconcile_ports.DeadLetters ---------------------------------------------------
+    # ---- billing.reconcile.ports.DeadLetters ---------------------------------------------------
 
     def depths(self) -> Mapping[str, int]:
         return {"invoices": len(self.dead)}

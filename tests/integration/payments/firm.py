@@ -13,22 +13,21 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from billing.adapters.billing_store import DirectusBillingStore
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import HttpResponse, Transport, Urllib3Transport
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.adapters.stripe_records import StripeAccount
-from billing.application.apply_stripe_event import ApplyStripeEvent
-from billing.application.find_invoices import FindInvoices
-from billing.application.keep_invoice import KeepInvoice
-from billing.application.reconcile import Reconcile, ReconcileRequest, Report
-from billing.application.start_checkout import StartCheckout
-from billing.core.checkout import CheckoutTerms
+from billing.aws.http_api import respond
+from billing.aws.observability import metrics
+from billing.aws.queue_worker import process_batch
+from billing.directus.client import DirectusClient, HttpResponse, Transport, Urllib3Transport
 from billing.errors import BillingError
-from billing.http_api import respond
-from billing.observability import metrics
-from billing.queue_worker import process_batch
+from billing.payments.apply_event import ApplyStripeEvent
+from billing.payments.checkout import CheckoutTerms
+from billing.payments.find_invoices import FindInvoices
+from billing.payments.start_checkout import StartCheckout
+from billing.payments.store import DirectusBillingStore
+from billing.payments.write_invoice import KeepInvoice
+from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
+from billing.reconcile.store import DirectusReconcileRows
+from billing.stripe.account import StripeAccount
+from billing.stripe.gateway import StripeGateway
 from directus.access import role_id
 from functions.billing_changed import app as billing_changed
 from functions.checkout import app as checkout
@@ -36,13 +35,13 @@ from functions.stripe_webhook import app as webhook
 from functions.stripe_webhook import worker
 from local.seed import seed_id
 from local.stripe_simulator.webhooks import signature
+from tests.fakes.directus import FixedToken
+from tests.fakes.queues import FakeWorkQueue
+from tests.fakes.steps import Happening, Steps
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.integration.payments.directus_rows import OnlyOurs
 from tests.integration.payments.fifo_queue import FifoQueue, Worker
 from tests.integration.stripe_simulator.support import SECRET_KEY, WEBHOOK_SECRET, RunningSimulator
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.queues import FakeWorkQueue
-from tests.unit.fakes.steps import Happening, Steps
 from tests.unit.reconcile.support import FakeContinuation, FakeNotes, FakeReports
 
 FLOW_SECRET = "flow-secret"

@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Callable, Iterable
 
 from local.waiting import wait_for
+from tests.fakes.steps import Crash, crash
 from tests.integration.payments.firm import Firm
 from tests.integration.payments.sizes import SIZES
 from tests.integration.stripe_simulator.support import parameters
-from tests.unit.fakes.steps import Crash, crash
 
 #: One event of each thing that can be told, and two of a dispute.
 _TELLING = {

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from local.waiting import wait_for
+from tests.fakes.steps import Crash, crash
 from tests.integration.payments.books import audit, never_half_written
 from tests.integration.payments.firm import Firm
 from tests.integration.payments.sizes import SIZES
 from tests.integration.stripe_simulator.support import parameters
-from tests.unit.fakes.steps import Crash, crash
 
 #: Calls that only look begin so; every other one changes something.
 _LOOKS = ("SEARCH", "GET", "retrieve", "session_of", "sessions_created", "payment_")

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.core.event_types import Subject
-from billing.core.webhook import StripeEvent
 from billing.errors import BillingError, CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
+from billing.payments.events import StripeEvent
+from billing.stripe.gateway import StripeGateway
+from billing.stripe.subjects import Subject
+from tests.fakes.directus import FixedToken
 from tests.integration.payments.cashier import Cashier
-from tests.unit.fakes.directus import FixedToken
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.reminder_rows import DirectusReminderCases
-from billing.core.document_plan import InvoiceRecord
-from billing.core.printed_invoice import print_invoice
-from billing.core.reminders import Remind, ReminderCase, Skip, becomes_overdue, decide
+from billing.documents.invoice import print_invoice
+from billing.documents.store import DirectusDocumentRecords
+from billing.documents.versions import InvoiceRecord
+from billing.reminders.policy import Remind, ReminderCase, Skip, becomes_overdue, decide
+from billing.reminders.store import DirectusReminderCases, read_policy
 from tests.integration.payments.firm import Firm
 
 NEW_YORK = ZoneInfo("America/New_York")

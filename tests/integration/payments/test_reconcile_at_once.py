@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from billing.application.reconcile import Report
+from billing.reconcile.reconcile import Report
+from tests.fakes.steps import Crash, crash
 from tests.integration.directus.server import RunningDirectus
 from tests.integration.payments.at_once import at_once, shuffled
 from tests.integration.payments.books import audit
 from tests.integration.payments.cutting_proxy import Moment, cutting_proxy
+from tests.integration.payments.edits import EDITS, Edit
 from tests.integration.payments.fifo_queue import FifoQueue
 from tests.integration.payments.firm import Firm, Household, a_household, only
 from tests.integration.payments.happenings import (
@@ -30,9 +32,7 @@ from tests.integration.payments.happenings import (
     telling,
 )
 from tests.integration.payments.sizes import SIZES
-from tests.integration.payments.test_staff_at_the_same_moment import EDITS, Edit
 from tests.integration.stripe_simulator.support import RunningSimulator
-from tests.unit.fakes.steps import Crash, crash
 
 MUCH: tuple[Happening, ...] = (
     EVERYTHING

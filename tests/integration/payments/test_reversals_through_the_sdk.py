@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from billing.core.event_types import Subject
 from billing.errors import BillingError, StripeRejected
+from billing.stripe.subjects import Subject
 from tests.integration.payments.cashier import Cashier
 from tests.integration.stripe_simulator.support import RunningSimulator
 

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
+from billing.directus.client import DirectusClient, Urllib3Transport
+from tests.fakes.directus import FixedToken
+from tests.fakes.steps import Steps
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.integration.payments.directus_rows import DirectusRows, OnlyOurs, ours
 from tests.integration.payments.firm import SteppedTransport
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.steps import Steps
 from tests.unit.payments.office import Office
 from tests.unit.payments.play import EVERYTHING, Play, Schedule, add_bills, keys
 

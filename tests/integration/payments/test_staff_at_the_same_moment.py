@@ -1,45 +1,18 @@
 """Staff and clients change an invoice while its payment is being booked: in the end it is what its rows say."""
 
 import functools
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.payments.at_once import at_once, shuffled
 from tests.integration.payments.books import amount_paid, audit
+from tests.integration.payments.edits import EDITS, Edit, a_wire_arrives, the_invoice_is_voided
 from tests.integration.payments.firm import Firm
 from tests.integration.payments.sizes import SIZES
 
-type Edit = Callable[[Firm, str], None]
-
-
-def a_wire_arrives(firm: Firm, invoice: str) -> None:
-    firm.staff_enters_payment(invoice, "40.00")
-
-
-def a_check_over_the_rest_arrives(firm: Firm, invoice: str) -> None:
-    firm.staff_enters_payment(invoice, "100.00", method="check")
-
-
-def a_discount_is_given(firm: Firm, invoice: str) -> None:
-    firm.staff_gives_discount(invoice, "30.00")
-
-
-def the_client_objects(firm: Firm, invoice: str) -> None:
-    firm.client_objects(invoice, "80.00")
-
-
-def the_invoice_is_voided(firm: Firm, invoice: str) -> None:
-    firm.staff_voids(invoice)
-
-
-EDITS: list[Edit] = [
-    a_wire_arrives,
-    a_check_over_the_rest_arrives,
-    a_discount_is_given,
-    the_client_objects,
-    the_invoice_is_voided,
-]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def with_open_session(firm: Firm, amount: str | None = None) -> tuple[str, str]:

@@ -9,12 +9,13 @@ from typing import Any, get_args
 import pytest
 import stripe
 
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.adapters.stripe_records import APPLIED_TYPES, StripeAccount
-from billing.core.event_types import Subject, subject_of
 from billing.errors import StripeRejected, UpstreamUnavailable
+from billing.payments.events import subject_of
+from billing.stripe.account import APPLIED_TYPES, StripeAccount
+from billing.stripe.gateway import StripeGateway
+from billing.stripe.subjects import Subject
+from tests.fakes.directus import FixedToken
 from tests.integration.stripe_simulator.support import SECRET_KEY, Receiver, RunningSimulator, parameters
-from tests.unit.fakes.directus import FixedToken
 
 DAY = 24 * 3600
 

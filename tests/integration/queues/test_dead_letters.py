@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.dead_letters import SqsDeadLetters
-from billing.core.reconciliation import Redriven
+from billing.reconcile.dead_letters import SqsDeadLetters
+from billing.reconcile.differences import Redriven
 from local import programs
 from local.adapter.deploy import Emulator
 from local.ports import HOST

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.application.reconcile_comparisons import Comparisons, Scope
-from billing.core.ledger import Ledger, Payment
-from billing.core.reconcile_invoices import compare_invoice
-from billing.core.reconciliation import (
-    DocumentRow,
-    EventRow,
-    NoticeRow,
-    OpenAttempt,
-    ReversalRow,
-    UnreadableRow,
-)
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.errors import UnreadableRow
+from billing.ledger.ledger import Ledger, Payment
+from billing.reconcile.comparisons import Comparisons
+from billing.reconcile.differences import DocumentRow, EventRow, NoticeRow, OpenAttempt, ReversalRow
+from billing.reconcile.invoices import compare_invoice
+from billing.reconcile.page import Scope
+from billing.reconcile.store import DirectusReconcileRows
+from tests.fakes.directus import FixedToken
+from tests.fakes.stripe import FakeStripe
 from tests.integration.directus.server import SERVICE_TOKEN
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.stripe import FakeStripe
 
 if TYPE_CHECKING:
     from tests.integration.directus.server import RunningDirectus

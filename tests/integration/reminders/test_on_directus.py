@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.reminder_rows import DirectusNotices, DirectusReminderCases
-from billing.adapters.reminder_texts import ReminderTexts
-from billing.application.plan_reminders import PlanReminders, PlanRequest, message_of
-from billing.application.reconcile import Reconcile, ReconcileRequest
-from billing.application.send_reminder import SendReminder
-from billing.core.reminders import Remind, ReminderCase, decide
+from billing.directus.client import DirectusClient, Urllib3Transport
 from billing.errors import MailPostponed, UpstreamUnavailable
+from billing.reconcile.reconcile import Reconcile, ReconcileRequest
+from billing.reconcile.store import DirectusReconcileRows
+from billing.reminders.plan import PlanReminders, PlanRequest, message_of
+from billing.reminders.policy import Remind, ReminderCase, decide
+from billing.reminders.send import SendReminder
+from billing.reminders.store import DirectusNotices, DirectusReminderCases, read_policy
+from billing.reminders.texts import ReminderTexts
+from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
+from tests.fakes.stripe import FakeStripe
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
-from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
-from tests.unit.fakes.stripe import FakeStripe
 from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
 from tests.unit.reminders.support import Outbox, Queues
 

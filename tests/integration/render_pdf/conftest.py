@@ -1,9 +1,10 @@
 import pytest
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import RenderedPdf, WeasyPrintRenderer
-from billing.core.printed_invoice import Logo, PrintedInvoice
-from billing.core.printed_receipt import PrintedReceipt
+from billing.documents.invoice import Logo, PrintedInvoice
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.rendered import RenderedPdf
+from billing.documents.template import DocumentTemplate
 
 
 class DrawnOnce(WeasyPrintRenderer):

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.core.money import Money
-from billing.core.printed_invoice import (
+from billing.documents.invoice import (
     Addressee,
     Correction,
     LineKind,
@@ -17,6 +16,7 @@ from billing.core.printed_invoice import (
     envelope_lines,
     print_invoice,
 )
+from billing.money import Money
 from tests.integration.render_pdf.sample_invoices import (
     FIRM,
     LOGO,

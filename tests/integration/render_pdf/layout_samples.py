@@ -2,13 +2,7 @@
 
 from dataclasses import replace
 
-from billing.core.printed_invoice import (
-    Logo,
-    PostalAddress,
-    PrintedInvoice,
-    PrintedLine,
-    print_invoice,
-)
+from billing.documents.invoice import Logo, PostalAddress, PrintedInvoice, PrintedLine, print_invoice
 from tests.integration.render_pdf.sample_invoices import (
     CLIENT,
     FIRM,

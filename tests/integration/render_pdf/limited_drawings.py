@@ -5,13 +5,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.limited_child import Limits
-from billing.adapters.limited_renderer import LimitedRenderer
-from billing.adapters.pdf_renderer import RenderedPdf, WeasyPrintRenderer
-from billing.adapters.warm_start import draw_once
-from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.documents.invoice import Logo, PrintedInvoice
+from billing.documents.pdf.limited_child import Limits
+from billing.documents.pdf.limited_renderer import LimitedRenderer
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.pdf.warm_start import draw_once
+from billing.documents.rendered import MAX_DOCUMENT_BYTES, RenderedPdf
+from billing.documents.template import DocumentTemplate
 from billing.errors import BillingError
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from billing.core.money import Money
-from billing.core.printed_invoice import LANGUAGES, Addressee, Letterhead, Logo, PostalAddress
-from billing.core.printed_receipt import PrintedReceipt, ReceiptRecord, ReceivedPayment, print_receipt
+from billing.documents.invoice import LANGUAGES, Addressee, Letterhead, Logo, PostalAddress
+from billing.documents.receipt import PrintedReceipt, ReceiptRecord, ReceivedPayment, print_receipt
+from billing.money import Money
 from tests.integration.render_pdf.electronic_samples import GERMAN_FIRM, GREEK_CLIENT
 from tests.integration.render_pdf.sample_invoices import (
     ATTACK,

@@ -5,9 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.core.ledger import Invoice, InvoiceStatus
-from billing.core.money import Money
-from billing.core.printed_invoice import (
+from billing.documents.invoice import (
     Addressee,
     Correction,
     InvoiceFacts,
@@ -20,6 +18,8 @@ from billing.core.printed_invoice import (
     PrintedPayment,
     print_invoice,
 )
+from billing.ledger.ledger import Invoice, InvoiceStatus
+from billing.money import Money
 
 FIRM = Letterhead(
     name="Harrow & Delacroix",

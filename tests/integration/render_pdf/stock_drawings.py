@@ -10,13 +10,13 @@ import json
 import logging
 import sys
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.adapters.template_override import FirmTemplate
-from billing.adapters.weasyprint_start import import_weasyprint
-from billing.core.money import Money
-from billing.core.printed_invoice import PrintedInvoice, PrintedPayment
-from billing.core.printed_receipt import PrintedReceipt
+from billing.documents.invoice import PrintedInvoice, PrintedPayment
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.pdf.start import import_weasyprint
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.template import DocumentTemplate
+from billing.documents.template_override import FirmTemplate
+from billing.money import Money
 from tests.integration.render_pdf.sample_invoices import CLIENT, FIRM, LOGO, SAMPLES, hostile, long
 
 #: What a firm's own template may use and ours does not, and what a line of text in a cell may look like.
@@ -99,7 +99,7 @@ def draw_markup(markup: str) -> bytes:
     """A tagged PDF of any markup."""
     from weasyprint import HTML  # whether it is patched is settled by whoever imports it first
 
-    from billing.adapters.sealed_fetcher import SealedFetcher  # it imports WeasyPrint
+    from billing.documents.pdf.fetcher import SealedFetcher  # it imports WeasyPrint
 
     source = HTML(string=markup, url_fetcher=SealedFetcher())
     return bytes(source.write_pdf(pdf_variant="pdf/a-3b", pdf_tags=True))

@@ -12,24 +12,24 @@ from typing import Any
 import pypdf
 import pytest
 
-from billing.adapters.billing_store import DirectusBillingStore
-from billing.adapters.directus import DirectusClient
-from billing.adapters.directus_assets import DirectusAssets
-from billing.adapters.document_files import RegisteredFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.document_store import StoredObject
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.application.deliver_document import DocumentDelivery
-from billing.application.keep_invoice import KeepInvoice
-from billing.application.render_document import RenderDocument
-from billing.application.render_receipt import RenderReceipt
+from billing.aws.bucket import StoredObject
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import RegisteredFiles
+from billing.documents.invoice import MAX_LOGO_BYTES
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.render import RenderDocument
+from billing.documents.render_receipt import RenderReceipt
+from billing.documents.store import DirectusDocumentRecords
 from billing.errors import DirectusRejected
+from billing.payments.store import DirectusBillingStore
+from billing.payments.write_invoice import KeepInvoice
 from local.seed import seed_id
+from tests.fakes.documents import Effects, FakeUnfinished
+from tests.fakes.queues import FakeWorkQueue
+from tests.fakes.stripe import FakeStripe
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
-from tests.unit.fakes.queues import FakeWorkQueue
-from tests.unit.fakes.stripe import FakeStripe
-from tests.unit.render_pdf.fakes import Effects, FakeUnfinished
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
@@ -97,7 +97,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     store = DirectoryStore(directus.directory / "uploads", {})
     records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport))
     delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"), FakeUnfinished(Effects()))
-    files = DirectusAssets(directus.url, ServiceToken(), transport)
+    files = DirectusAssets(directus.url, ServiceToken(), transport, maximum_bytes=MAX_LOGO_BYTES)
     render = RenderDocument(records, delivery, renderer, files, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)
 

@@ -7,12 +7,11 @@ from typing import Any
 import pikepdf
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.electronic_invoice import remark_on
-from billing.core.printed_invoice import PrintedInvoice, print_invoice
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.documents.factur_x.invoice import remark_on
+from billing.documents.invoice import PrintedInvoice, print_invoice
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.store import DirectusDocumentRecords
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.en16931 import schema_errors, verdict

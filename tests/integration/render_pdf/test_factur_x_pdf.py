@@ -10,12 +10,12 @@ import pikepdf
 import pytest
 from lxml import etree
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.electronic_invoice_xml import electronic_invoice_xml
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
-from billing.core.missing_glyphs import missing_characters
-from billing.core.printed_invoice import PrintedInvoice
+from billing.documents.factur_x.invoice import ElectronicInvoice, electronic_invoice
+from billing.documents.factur_x.xml import electronic_invoice_xml
+from billing.documents.invoice import PrintedInvoice
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.template import DocumentTemplate
+from billing.documents.text import missing_characters
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.electronic_samples import SAMPLES, invoice
 from tests.integration.render_pdf.en16931 import verdict
@@ -126,8 +126,8 @@ def test_the_same_invoice_gives_the_same_bytes_in_another_process(
 ) -> None:
     program = (
         "from tests.integration.render_pdf.electronic_samples import LOGO, invoice\n"
-        "from billing.adapters.document_template import DocumentTemplate\n"
-        "from billing.adapters.pdf_renderer import WeasyPrintRenderer\n"
+        "from billing.documents.template import DocumentTemplate\n"
+        "from billing.documents.pdf.renderer import WeasyPrintRenderer\n"
         "print(WeasyPrintRenderer(DocumentTemplate()).render_invoice(invoice(), LOGO).sha256)\n"
     )
     path = f"{ROOT / 'layers/billing'}:{ROOT}"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.adapters.electronic_invoice_xml import electronic_invoice_xml
-from billing.core.electronic_invoice import ElectronicInvoice, electronic_invoice
-from billing.core.money import Money
-from billing.core.printed_invoice import PrintedInvoice
+from billing.documents.factur_x.invoice import ElectronicInvoice, electronic_invoice
+from billing.documents.factur_x.xml import electronic_invoice_xml
+from billing.documents.invoice import PrintedInvoice
+from billing.money import Money
 from tests.integration.render_pdf.electronic_samples import SAMPLES, corrected, invoice, untaxed
 from tests.integration.render_pdf.en16931 import schema_errors, verdict
 from tests.integration.render_pdf.sample_invoices import ATTACK, discount, fee

@@ -8,19 +8,19 @@ from typing import ClassVar
 
 import pytest
 
-from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES
-from billing.adapters.document_template import TEMPLATES, DocumentTemplate
-from billing.adapters.firm_renderer import FirmRenderer
-from billing.adapters.limited_child import Limits
-from billing.adapters.limited_renderer import LimitedRenderer
-from billing.adapters.pdf_renderer import PdfRenderer, RenderedPdf, WeasyPrintRenderer
-from billing.core.printed_invoice import Logo, PrintedInvoice
+from billing.documents.firm_renderer import FirmRenderer
+from billing.documents.invoice import Logo, PrintedInvoice
+from billing.documents.pdf.limited_child import Limits
+from billing.documents.pdf.limited_renderer import LimitedRenderer
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.rendered import MAX_DOCUMENT_BYTES, PdfRenderer, RenderedPdf
+from billing.documents.template import TEMPLATES, DocumentTemplate
 from billing.errors import Unprocessable, UpstreamUnavailable
+from tests.fakes.firm_rows import INVOICE
 from tests.integration.render_pdf.page_words import pages_of
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
-from tests.unit.render_pdf.firm_rows import INVOICE
-from tests.unit.render_pdf.office import Office, office
-from tests.unit.render_pdf.own_process import own_process
+from tests.unit.documents.office import Office, office
+from tests.unit.documents.own_process import own_process
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")

@@ -13,11 +13,12 @@ import tinyhtml5  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import RenderedPdf, WeasyPrintRenderer
-from billing.core.money import Money
-from billing.core.printed_invoice import PrintedInvoice, PrintedPayment
-from billing.core.printed_receipt import PrintedReceipt
+from billing.documents.invoice import PrintedInvoice, PrintedPayment
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.rendered import RenderedPdf
+from billing.documents.template import DocumentTemplate
+from billing.money import Money
 from tests.integration.render_pdf.active_content import active_content
 from tests.integration.render_pdf.sample_invoices import CLIENT, FIRM, ordinary
 from tests.integration.render_pdf.texts_of import texts_of, with_texts

@@ -11,10 +11,10 @@ import pikepdf
 import pypdf
 import pytest
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.money import Money
-from billing.core.printed_invoice import PostalAddress, PrintedInvoice
+from billing.documents.invoice import PostalAddress, PrintedInvoice
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.template import DocumentTemplate
+from billing.money import Money
 from tests.integration.render_pdf.sample_invoices import (
     ATTACK,
     LOGO,
@@ -239,8 +239,8 @@ def test_the_same_invoice_gives_the_same_bytes(
 def test_the_same_invoice_gives_the_same_bytes_in_another_process(renderer: WeasyPrintRenderer) -> None:
     program = (
         "from tests.integration.render_pdf.sample_invoices import LOGO, ordinary\n"
-        "from billing.adapters.document_template import DocumentTemplate\n"
-        "from billing.adapters.pdf_renderer import WeasyPrintRenderer\n"
+        "from billing.documents.template import DocumentTemplate\n"
+        "from billing.documents.pdf.renderer import WeasyPrintRenderer\n"
         "print(WeasyPrintRenderer(DocumentTemplate()).render_invoice(ordinary(), LOGO).sha256)\n"
     )
     path = f"{ROOT / 'layers/billing'}:{ROOT}"

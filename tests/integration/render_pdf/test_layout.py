@@ -10,11 +10,11 @@ from decimal import Decimal
 import pikepdf
 import pytest
 
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.accent_color import DEFAULT_ACCENT, AccentColor
-from billing.core.money import Money
-from billing.core.printed_invoice import Addressee, Logo, PostalAddress, PrintedInvoice
-from billing.core.printed_receipt import ReceiptRecord, ReceivedPayment, print_receipt
+from billing.documents.invoice import Addressee, Logo, PostalAddress, PrintedInvoice
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.receipt import ReceiptRecord, ReceivedPayment, print_receipt
+from billing.documents.text import DEFAULT_ACCENT, AccentColor
+from billing.money import Money
 from tests.integration.render_pdf import electronic_samples
 from tests.integration.render_pdf.layout_samples import (
     CONTINENTAL,

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.pdf_renderer import RenderedPdf
-from billing.core.printed_invoice import Logo
+from billing.documents.invoice import Logo
+from billing.documents.rendered import RenderedPdf
 from tests.integration.render_pdf import limited_drawings as drawings
 from tests.integration.render_pdf.active_content import active_content
 from tests.integration.render_pdf.sample_invoices import LOGO, long, ordinary, unwieldy, yen
-from tests.unit.render_pdf.own_process import OwnProcess, Raised, own_process
+from tests.unit.documents.own_process import OwnProcess, Raised, own_process
 
 
 @pytest.fixture(scope="module")

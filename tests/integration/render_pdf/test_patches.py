@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from billing.adapters import weasyprint_patches
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.sealed_fetcher import SealedFetcher
-from billing.adapters.weasyprint_start import import_weasyprint
-from billing.adapters.well_formed_html import well_formed_html
-from billing.core.printed_receipt import PrintedReceipt
+from billing.documents.pdf import weasyprint_patches
+from billing.documents.pdf.fetcher import SealedFetcher
+from billing.documents.pdf.start import import_weasyprint
+from billing.documents.pdf.well_formed_html import well_formed_html
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.template import DocumentTemplate
 from tests.integration.render_pdf import stock_drawings
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.

@@ -11,9 +11,9 @@ import pypdf
 import pytest
 from PIL import Image
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.printed_invoice import MAX_LOGO_BYTES, Logo
+from billing.documents.invoice import MAX_LOGO_BYTES, Logo
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.template import DocumentTemplate
 from billing.errors import NotDrawn, Unprocessable
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
@@ -224,16 +224,16 @@ import ctypes.util, http.client, os, sys
 events = []
 sys.addaudithook(lambda event, arguments: events.append((event, str(arguments[0]) if arguments else "")))
 before = ctypes.util.find_library, http.client._create_https_context
-from billing.adapters.weasyprint_start import import_weasyprint
+from billing.documents.pdf.start import import_weasyprint
 weasyprint = import_weasyprint()
 assert import_weasyprint() is weasyprint
 assert (ctypes.util.find_library, http.client._create_https_context) == before
 started = [event for event in events if event[0] in {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec"}]
 assert not started, started
 assert not hasattr(sys.modules["fontTools.subset"], "__file__"), "fontTools.subset was imported"
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.printed_invoice import Logo
+from billing.documents.template import DocumentTemplate
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.invoice import Logo
 from billing.errors import Unprocessable
 from tests.integration.render_pdf.sample_invoices import LOGO, hostile, ordinary
 renderer = WeasyPrintRenderer(DocumentTemplate())
@@ -271,7 +271,7 @@ def test_import_and_rendering_start_no_process_open_no_socket_and_no_foreign_fil
 def test_the_stand_ins_of_fonttools_become_the_real_thing_when_called() -> None:
     program = (
         "import sys\n"
-        "from billing.adapters.weasyprint_start import import_weasyprint\n"
+        "from billing.documents.pdf.start import import_weasyprint\n"
         "import_weasyprint()\n"
         "stand_in = sys.modules['fontTools.subset']\n"
         "options = stand_in.Options(notdef_outline=True)\n"
@@ -290,8 +290,8 @@ def test_the_stand_ins_of_fonttools_become_the_real_thing_when_called() -> None:
 def test_weasyprint_is_not_imported_before_it_is_needed() -> None:
     program = (
         "import sys, functions.render_pdf.worker, functions.render_pdf.app\n"
-        "from billing.adapters.document_template import DocumentTemplate\n"
-        "from billing.adapters.pdf_renderer import WeasyPrintRenderer\n"
+        "from billing.documents.template import DocumentTemplate\n"
+        "from billing.documents.pdf.renderer import WeasyPrintRenderer\n"
         "assert WeasyPrintRenderer(DocumentTemplate()).layer_version.startswith('weasyprint-')\n"
         "print([name for name in ('weasyprint', 'PIL', 'fontTools') if name in sys.modules])\n"
     )

@@ -14,11 +14,11 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from billing.adapters.document_template import DocumentTemplate
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
-from billing.core.money import Money
-from billing.core.printed_invoice import LANGUAGES, Logo, PrintedInvoice, PrintedPayment
-from billing.core.printed_receipt import PrintedReceipt
+from billing.documents.invoice import LANGUAGES, Logo, PrintedInvoice, PrintedPayment
+from billing.documents.pdf.renderer import WeasyPrintRenderer
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.template import DocumentTemplate
+from billing.money import Money
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.electronic_samples import (
     courtesy,
@@ -169,7 +169,7 @@ def test_the_readers_see_what_weasyprint_alone_leaves_undone() -> None:
     """The same page without our finish and claims: if these readers found nothing here, they would prove nothing."""
     import weasyprint
 
-    from billing.adapters.sealed_fetcher import SealedFetcher
+    from billing.documents.pdf.fetcher import SealedFetcher
 
     template, fetcher = DocumentTemplate(), SealedFetcher()
     fetcher.open_for({"logo": picture("CMYK", "JPEG")})

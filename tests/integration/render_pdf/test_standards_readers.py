@@ -8,7 +8,7 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from billing.adapters.pdf_renderer import WeasyPrintRenderer
+from billing.documents.pdf.renderer import WeasyPrintRenderer
 from tests.integration.render_pdf import archival_pdf, tagged_pdf
 from tests.integration.render_pdf.electronic_samples import invoice
 from tests.integration.render_pdf.sample_invoices import LOGO

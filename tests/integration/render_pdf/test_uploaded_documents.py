@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.directus_assets import DirectusAssets
-from billing.adapters.directus_uploads import MAX_DOCUMENT_BYTES, UploadedFiles
-from billing.adapters.document_records import DirectusDocumentRecords
-from billing.adapters.http import Urllib3Transport
-from billing.application.deliver_document import DocumentDelivery
-from billing.core.document_plan import PlannedDocument, UnfinishedDocument
-from billing.core.printed_invoice import DocumentIdentity
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import UploadedFiles
+from billing.documents.invoice import DocumentIdentity
+from billing.documents.rendered import MAX_DOCUMENT_BYTES
+from billing.documents.store import DirectusDocumentRecords
+from billing.documents.versions import PlannedDocument, UnfinishedDocument
 from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 from local.seed import seed_id
+from tests.fakes.documents import Crash, Effects, FakeUnfinished
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, another, running
-from tests.unit.render_pdf.fakes import Crash, Effects, FakeUnfinished
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 300
 OTHER = PDF + b"drawn again"

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.integration.stripe_simulator.charges import events_of, paid_charge
 from tests.integration.stripe_simulator.support import RunningSimulator, parameters
-from tests.integration.stripe_simulator.test_refunds import events_of, paid_charge
 
 OPENED = ["charge.dispute.created", "charge.dispute.funds_withdrawn"]
 

@@ -4,8 +4,8 @@ import pytest
 import stripe
 
 from local.waiting import wait_for
+from tests.integration.stripe_simulator.charges import events_of, paid_charge
 from tests.integration.stripe_simulator.support import Receiver, RunningSimulator, Start, parameters
-from tests.integration.stripe_simulator.test_refunds import events_of, paid_charge
 
 
 def paid_with(simulator: RunningSimulator, number: str) -> stripe.Charge:

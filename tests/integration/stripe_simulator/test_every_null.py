@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.stripe_simulator.openapi import StripeDocument
-from tests.unit.adapters.stripe_samples import NEEDED_OF_OURS, READ, SESSION, refusal_of
+from tests.fakes.stripe_samples import NEEDED_OF_OURS, READ, SESSION, refusal_of
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import stripe
 
 from local.waiting import wait_for
+from tests.integration.stripe_simulator.charges import paid_charge
 from tests.integration.stripe_simulator.support import RunningSimulator, parameters
-from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 
 def test_the_same_key_gives_the_same_session(simulator: RunningSimulator) -> None:

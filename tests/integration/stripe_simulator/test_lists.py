@@ -6,8 +6,8 @@ import pytest
 import stripe
 
 from local.waiting import wait_for
+from tests.integration.stripe_simulator.charges import paid_charge
 from tests.integration.stripe_simulator.support import RunningSimulator, Start, parameters
-from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 
 def test_every_movement_on_the_balance_is_listed_with_its_source(simulator: RunningSimulator) -> None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import stripe
 
-from billing.adapters.stripe_gateway import StripeGateway
-from billing.adapters.stripe_records import StripeAccount
 from billing.errors import SessionNotOpen, StripeRejected, UpstreamUnavailable
+from billing.stripe.account import StripeAccount
+from billing.stripe.gateway import StripeGateway
+from tests.fakes.directus import FixedToken
+from tests.fakes.world import INVOICE
 from tests.integration.payments.cashier import Cashier
 from tests.integration.stripe_simulator.support import SECRET_KEY, Receiver, RunningSimulator
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.world import INVOICE
 
 OURS = {"deployment": "test", "directus_invoice": INVOICE, "directus_payment": INVOICE}
 METADATA = [{}, {"order": "7"}, OURS]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.stripe_simulator.openapi import StripeDocument
+from tests.integration.stripe_simulator.charges import paid_charge
 from tests.integration.stripe_simulator.support import RunningSimulator
-from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 REPLACEMENTS: tuple[Any, ...] = (None, "payd", "x" * 5001, 7, 1.0, 0.5, True, [], [None], {}, {"id": 1})
 KINDS = {

@@ -7,6 +7,7 @@ import pytest
 import stripe
 
 from local.waiting import wait_for
+from tests.integration.stripe_simulator.charges import paid_charge
 from tests.integration.stripe_simulator.support import (
     DEADLINE,
     WEBHOOK_SECRET,
@@ -15,7 +16,6 @@ from tests.integration.stripe_simulator.support import (
     Start,
     parameters,
 )
-from tests.integration.stripe_simulator.test_refunds import paid_charge
 
 
 def expire_one(simulator: RunningSimulator) -> str:

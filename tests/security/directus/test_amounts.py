@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing.core.money import EXPONENTS
+from billing.money import EXPONENTS
 from directus.probe import EXTENSION
 from tests.security.directus.world import World, invoice, new, refused, sent_invoice
 

@@ -8,7 +8,7 @@ from typing import Any
 import pikepdf
 import pytest
 
-import billing.core.money
+import billing.money
 from bench.documents import chromium, invoices, worker
 from bench.documents.comparison import Comparison, Plan, plan
 from bench.documents.engines import (
@@ -25,7 +25,7 @@ from bench.documents.pdf_claims import claims
 from bench.documents.process import EngineFailed, EngineProcess
 from bench.documents.software import Software, required_name, with_requirements
 from bench.documents.stock import Stock
-from billing.adapters.document_template import TEMPLATES, DocumentTemplate
+from billing.documents.template import TEMPLATES, DocumentTemplate
 from local.setup.__main__ import ENVIRONMENTS
 from local.setup.paths import ROOT
 
@@ -54,7 +54,7 @@ def test_stock_weasyprint_cannot_find_anything_of_ours(
 
 
 def test_stock_weasyprint_is_not_measured_where_ours_is_loaded() -> None:
-    assert billing.core.money.__name__ in sys.modules
+    assert billing.money.__name__ in sys.modules
     with pytest.raises(AssertionError):
         Stock().prepare()
 

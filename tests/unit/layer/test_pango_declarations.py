@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[3]
 
 WHICH = """
 import json, sys
-from billing.adapters import pango_declarations
-from billing.adapters.weasyprint_start import import_weasyprint
+from billing.documents.pdf import pango_declarations
+from billing.documents.pdf.start import import_weasyprint
 if "other" in sys.argv:
     pango_declarations.DECLARED = "of another version"
 import_weasyprint()

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.adapters.pdf_renderer import RenderedPdf
-from billing.adapters.warm_start import draw_once, is_init, nobodys_invoice, reseed_after_restore
-from billing.core.printed_invoice import LANGUAGES
+from billing.documents.invoice import LANGUAGES
+from billing.documents.pdf.warm_start import draw_once, is_init, nobodys_invoice, reseed_after_restore
+from billing.documents.rendered import RenderedPdf
 from billing.errors import NotDrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing.core.printed_invoice import Logo, PrintedInvoice
+    from billing.documents.invoice import Logo, PrintedInvoice
 
 
 ROOT = Path(__file__).parents[3]
@@ -50,9 +50,9 @@ def test_the_first_document_of_no_language_reads_a_file_or_compiles_a_template()
     program = (
         "import sys\n"
         "from dataclasses import replace\n"
-        "from billing.adapters.document_template import DocumentTemplate\n"
-        "from billing.adapters.warm_start import draw_once, nobodys_invoice\n"
-        "from billing.core.printed_invoice import LANGUAGES\n"
+        "from billing.documents.template import DocumentTemplate\n"
+        "from billing.documents.pdf.warm_start import draw_once, nobodys_invoice\n"
+        "from billing.documents.invoice import LANGUAGES\n"
         "class Renderer:\n"
         "    def render_invoice(self, printed, logo): template.invoice_html(printed)\n"
         "template, costs = DocumentTemplate(), []\n"

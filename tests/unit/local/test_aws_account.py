@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from local.aws_account import fill_secrets
-from tests.unit.fakes.aws import refusal
+from tests.fakes.aws import refusal
 
 
 @dataclass

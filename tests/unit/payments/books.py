@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.core.stripe_objects import CheckoutSession, PaymentIntent
+from billing.stripe.objects import CheckoutSession, PaymentIntent
 from tests.unit.payments.office import DEPLOYMENT, Bill, Office, Row
 
 _GONE = {"failed", "canceled"}

@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
-from billing.adapters.billing_store import DirectusBillingStore
-from billing.adapters.directus import DirectusClient
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.application.apply_stripe_event import ApplyStripeEvent
-from billing.application.keep_invoice import KeepInvoice
-from billing.application.reconcile import Reconcile, ReconcileRequest, Report
-from billing.application.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
-from billing.core.checkout import CheckoutTerms
-from billing.core.reconciliation import Redriven
-from billing.core.webhook import StripeEvent
+from billing.aws.queue_worker import Retry, disposition
+from billing.directus.client import DirectusClient
 from billing.errors import BillingError, ConnectionFailed
-from billing.queue_worker import Retry, disposition
-from tests.unit.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
-from tests.unit.fakes.receipts import receipt_columns
-from tests.unit.fakes.steps import Crash, Steps, crash
-from tests.unit.fakes.stripe import FakeStripe
+from billing.payments.apply_event import ApplyStripeEvent
+from billing.payments.checkout import CheckoutTerms
+from billing.payments.events import StripeEvent
+from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
+from billing.payments.store import DirectusBillingStore
+from billing.payments.write_invoice import KeepInvoice
+from billing.reconcile.differences import Redriven
+from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
+from billing.reconcile.store import DirectusReconcileRows
+from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
+from tests.fakes.receipts import receipt_columns
+from tests.fakes.steps import Crash, Steps, crash
+from tests.fakes.stripe import FakeStripe
 from tests.unit.reconcile.support import FakeContinuation, FakeNotes, FakeReports
 
 type Row = dict[str, Any]

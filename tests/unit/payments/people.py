@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from billing.core.stripe_objects import CheckoutSession
-from billing.core.webhook import StripeEvent
+from billing.payments.events import StripeEvent
+from billing.stripe.objects import CheckoutSession
 from tests.unit.payments.office import DEPLOYMENT, LONGEST_WITHOUT_RECONCILE, Bill, Choose, Entered, Office
 
 _UNKNOWN_INVOICE = "a9000000-0000-4000-8000-00000000dead"

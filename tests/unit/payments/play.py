@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from billing.adapters.directus import DirectusClient
-from tests.unit.fakes.directus import FakeDirectus, FixedToken
-from tests.unit.fakes.steps import Steps
+from billing.directus.client import DirectusClient
+from tests.fakes.directus import FakeDirectus, FixedToken
+from tests.fakes.steps import Steps
 from tests.unit.payments.books import Auditor
 from tests.unit.payments.office import Bill, Choose, Fault, Office, Row
 from tests.unit.payments.people import People, text

@@ -1,6 +1,6 @@
 """Schedules that the state machine found and that once ended wrong, each shrunk to what matters."""
 
-from tests.unit.fakes.world import World
+from tests.fakes.world import World
 
 _UNKNOWN = {"deployment": "test", "directus_invoice": "a9000000-0000-4000-8000-00000000dead"}
 

@@ -6,20 +6,20 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from billing.adapters.directus import DirectusClient
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.application.reconcile import Reconcile, ReconcileRequest, Report
-from billing.core.webhook import StripeEvent
+from billing.directus.client import DirectusClient
 from billing.errors import BillingError
-from tests.unit.fakes.directus import FixedToken
-from tests.unit.fakes.receipts import receipt_columns
-from tests.unit.fakes.world import INVOICE, World
+from billing.payments.events import StripeEvent
+from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
+from billing.reconcile.store import DirectusReconcileRows
+from tests.fakes.directus import FixedToken
+from tests.fakes.receipts import receipt_columns
+from tests.fakes.world import INVOICE, World
 from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing.adapters.reconcile_ports import StripeRecords
+    from billing.reconcile.ports import StripeRecords
 
 
 type Json = dict[str, Any]

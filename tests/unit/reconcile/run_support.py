@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from billing.application.reconcile import RESERVE_SECONDS
-from tests.unit.fakes.world import CLIENT, INVOICE
+from billing.reconcile.reconcile import RESERVE_SECONDS
+from tests.fakes.world import CLIENT, INVOICE
 from tests.unit.reconcile.house import House
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from billing.application.reconcile import Report
-    from billing.core.reconciliation import UnreadableRow
-    from billing.core.stripe_objects import (
+    from billing.errors import UnreadableRow
+    from billing.reconcile.reconcile import Report
+    from billing.stripe.objects import (
         BalanceTransaction,
         CheckoutSession,
         StripeDispute,
         StripeRefund,
         UndeliveredEvent,
     )
-    from tests.unit.fakes.stripe import FakeStripe
+    from tests.fakes.stripe import FakeStripe
 
 #: Objects in one answer of Stripe's.
 LIST_PAGE = 100

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from billing.core.ledger import Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
-from billing.core.money import Money
-from billing.core.reconciliation import DocumentRow, Redriven
-from billing.core.stripe_objects import CheckoutSession, PaymentIntent
+from billing.ledger.ledger import Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
+from billing.money import Money
+from billing.reconcile.differences import DocumentRow, Redriven
+from billing.stripe.objects import CheckoutSession, PaymentIntent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from billing.core.reconciliation import Difference
-    from billing.core.reconciliation_report import PrintableReport
+    from billing.reconcile.differences import Difference
+    from billing.reconcile.report import PrintableReport
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"

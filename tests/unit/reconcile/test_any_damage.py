@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.core.ledger import LOST_DISPUTE
+from billing.ledger.ledger import LOST_DISPUTE
 from tests.unit.reconcile.house import House, settled
 
 INVOICES = [f"a{number}000000-0000-4000-8000-000000000001" for number in range(1, 4)]

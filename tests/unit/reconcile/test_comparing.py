@@ -7,24 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing.core.ledger import InvoiceStatus, LineItem, PaymentStatus, Refund
-from billing.core.money import Money
-from billing.core.reconcile_invoices import compare_invoice
-from billing.core.reconcile_leftovers import (
-    compare_event,
-    compare_notice,
-    compare_queue,
-    compare_undelivered,
-    is_worth_applying,
-)
-from billing.core.reconcile_payments import (
-    PaymentIndex,
-    compare_attempt,
-    compare_receipt,
-    compare_session,
-    report_unapplied,
-)
-from billing.core.reconciliation import (
+from billing.ledger.ledger import InvoiceStatus, LineItem, PaymentStatus, Refund
+from billing.money import Money
+from billing.reconcile.differences import (
     ApplyEvent,
     DocumentRow,
     EventRow,
@@ -35,8 +20,33 @@ from billing.core.reconciliation import (
     Render,
     SyncSession,
 )
-from billing.core.reminders import NoticeStatus
-from billing.core.stripe_objects import BalanceTransaction, Charge, UndeliveredEvent
+from billing.reconcile.invoices import compare_invoice
+from billing.reconcile.leftovers import (
+    compare_event,
+    compare_notice,
+    compare_queue,
+    compare_undelivered,
+    is_worth_applying,
+)
+from billing.reconcile.payments import (
+    PaymentIndex,
+    compare_attempt,
+    compare_receipt,
+    compare_session,
+    report_unapplied,
+)
+from billing.reminders.policy import NoticeStatus
+from billing.stripe.objects import BalanceTransaction, Charge, UndeliveredEvent
+from tests.unit.reconcile.sessions import (
+    CANCELED,
+    DEAD,
+    EXPIRED,
+    FAILED,
+    ON_ITS_WAY,
+    OPEN,
+    PENDING,
+    PROCESSING,
+)
 from tests.unit.reconcile.support import (
     DOCUMENT,
     INVOICE,
@@ -57,15 +67,8 @@ from tests.unit.reconcile.support import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing.core.ledger import Ledger, Payment
-    from billing.core.stripe_objects import CheckoutSession
-
-PENDING, PROCESSING = PaymentStatus.PENDING, PaymentStatus.PROCESSING
-FAILED, CANCELED = PaymentStatus.FAILED, PaymentStatus.CANCELED
-OPEN = session("open", "unpaid", intent=None)
-EXPIRED = session("expired", "unpaid", intent=None)
-ON_ITS_WAY = session("complete", "unpaid", intent="processing")
-DEAD = session("complete", "unpaid", intent="requires_payment_method")
+    from billing.ledger.ledger import Ledger, Payment
+    from billing.stripe.objects import CheckoutSession
 
 
 @pytest.mark.parametrize(

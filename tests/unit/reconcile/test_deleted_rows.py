@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from billing.application.reconcile import BEFORE_STRIPE, RESERVE_SECONDS
 from billing.errors import UpstreamUnavailable
-from tests.unit.fakes.world import INVOICE
+from billing.reconcile.reconcile import BEFORE_STRIPE, RESERVE_SECONDS
+from tests.fakes.world import INVOICE
 from tests.unit.reconcile.house import House, kinds, settled
-from tests.unit.reconcile.test_repairs import balance_of, paid
+from tests.unit.reconcile.payments import balance_of, paid
 
 SENT_AT = "2026-11-01T10:00:00+00:00"
 

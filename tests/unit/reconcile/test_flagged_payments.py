@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing.application.reconcile_phases import FLAGGED_FOR
+from billing.reconcile.phases import FLAGGED_FOR
 from tests.unit.reconcile.house import House, kinds, settled
-from tests.unit.reconcile.test_repairs import opened
+from tests.unit.reconcile.payments import opened
 
 if TYPE_CHECKING:
     from typing import Any

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.reconcile.house import House, kinds, settled
-from tests.unit.reconcile.test_repairs import balance_of, opened, paid
+from tests.unit.reconcile.payments import balance_of, opened, paid
 
 
 def went_back(what: str) -> tuple[House, str]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes.receipts import receipt_columns
-from tests.unit.fakes.steps import Crash, crash
-from tests.unit.fakes.world import INVOICE, OTHER_CLIENT
+from tests.fakes.receipts import receipt_columns
+from tests.fakes.steps import Crash, crash
+from tests.fakes.world import INVOICE, OTHER_CLIENT
 from tests.unit.reconcile.house import House
 
 DRAFT = "00000000-0000-4000-8000-0000000000d7"

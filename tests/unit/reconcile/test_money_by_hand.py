@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from billing.core.reconcile_payments import PaymentIndex, compare_receipt, compare_session
-from billing.core.reconciliation import SyncSession
-from billing.core.stripe_objects import BalanceTransaction, CheckoutSession
+from billing.reconcile.differences import SyncSession
+from billing.reconcile.payments import PaymentIndex, compare_receipt, compare_session
+from billing.stripe.objects import BalanceTransaction, CheckoutSession
 from tests.unit.reconcile.house import kinds, settled
+from tests.unit.reconcile.payments import opened, paid
+from tests.unit.reconcile.sessions import CANCELED, PENDING
 from tests.unit.reconcile.support import INVOICE, NOW, OTHER_INVOICE, booked, row, session, usd
-from tests.unit.reconcile.test_comparing import CANCELED, PENDING
-from tests.unit.reconcile.test_repairs import opened, paid
 
 
 @pytest.mark.parametrize("method", ["wire", "check", "cash", "other", "card"])

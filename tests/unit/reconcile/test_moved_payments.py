@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.core.reconcile_payments import compare_session, invoices_concerned
-from billing.core.reconciliation import NamedInvoice
-from tests.unit.fakes.world import CLIENT, INVOICE
+from billing.reconcile.differences import NamedInvoice
+from billing.reconcile.payments import compare_session, invoices_concerned
+from tests.fakes.world import CLIENT, INVOICE
 from tests.unit.reconcile.house import House, kinds, settled
+from tests.unit.reconcile.payments import opened, paid
+from tests.unit.reconcile.sessions import DEAD, EXPIRED, ON_ITS_WAY, OPEN, PENDING
 from tests.unit.reconcile.support import INVOICE as MADE_FOR
 from tests.unit.reconcile.support import OTHER_INVOICE, booked, row, session, usd
-from tests.unit.reconcile.test_comparing import DEAD, EXPIRED, ON_ITS_WAY, OPEN, PENDING
-from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
-    from billing.core.ledger import Payment
-    from billing.core.stripe_objects import CheckoutSession
+    from billing.ledger.ledger import Payment
+    from billing.stripe.objects import CheckoutSession
 
 SECOND = "b1000000-0000-4000-8000-000000000002"
 NUMBER, SECOND_NUMBER = "2026-a100", "2026-b100"

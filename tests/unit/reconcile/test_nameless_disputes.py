@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from billing.core.ledger import InvoiceStatus, PaymentDispute, PaymentStatus, Refund
-from billing.core.reconcile_invoices import compare_invoice
+from billing.ledger.ledger import InvoiceStatus, PaymentDispute, PaymentStatus, Refund
+from billing.reconcile.invoices import compare_invoice
 from tests.unit.reconcile.house import House, kinds, settled
+from tests.unit.reconcile.payments import balance_of, paid
 from tests.unit.reconcile.support import DOCUMENT, NOW, PAYMENT, booked, ledger, row, usd
-from tests.unit.reconcile.test_repairs import balance_of, paid
 
 
 def disputed(status: str = "lost", minor: int = 4000) -> tuple[House, dict[str, Any]]:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from billing.core.reconciliation_report import page_of
-from tests.unit.fakes.world import CLIENT, INVOICE
+from billing.reconcile.report import page_of
+from tests.fakes.world import CLIENT, INVOICE
 from tests.unit.reconcile.house import House, kinds
-from tests.unit.reconcile.test_repairs import opened
+from tests.unit.reconcile.payments import opened
 
 SECRETS = (
     "Ada",

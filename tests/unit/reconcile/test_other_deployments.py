@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.reconcile.house import House, kinds, rows_of, settled
-from tests.unit.reconcile.test_repairs import opened, paid
+from tests.unit.reconcile.payments import opened, paid
 
 
 def rename(house: House, session: str, deployment: str | None = "staging") -> None:

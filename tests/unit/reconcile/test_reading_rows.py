@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from billing.adapters.chunks import CHUNK, chunks
-from billing.adapters.rows import instant
+from billing.directus.rows import instant
+from billing.ids import CHUNK, chunks
 
 
 @pytest.mark.parametrize("number", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])

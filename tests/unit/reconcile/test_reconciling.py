@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.application.reconcile import (
+from billing.errors import BadRequest, StripeRejected, UpstreamUnavailable
+from billing.reconcile.differences import Difference
+from billing.reconcile.phases import ONE_BY_ONE, PAGE
+from billing.reconcile.reconcile import (
     KEPT_IN_ANSWER,
     KEPT_IN_REPORT,
     RESERVE_SECONDS,
@@ -17,19 +20,16 @@ from billing.application.reconcile import (
     Report,
     Resume,
 )
-from billing.application.reconcile_phases import ONE_BY_ONE, PAGE
-from billing.core.reconciliation import Difference
-from billing.errors import BadRequest, StripeRejected, UpstreamUnavailable
-from tests.unit.fakes.stripe import FakeStripe
+from tests.fakes.stripe import FakeStripe
 from tests.unit.reconcile.house import House, kinds, rows_of
+from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.support import NOW
-from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from billing.core.stripe_objects import StripeDispute
-    from tests.unit.fakes.directus import Row
+    from billing.stripe.objects import StripeDispute
+    from tests.fakes.directus import Row
 
 AWAY = UpstreamUnavailable("SQS did not take the message (Throttled).", code="queue_unavailable")
 

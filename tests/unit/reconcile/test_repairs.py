@@ -7,34 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from billing.core.stripe_objects import Charge
-from tests.unit.fakes.world import INVOICE
+from billing.stripe.objects import Charge
+from tests.fakes.world import INVOICE
 from tests.unit.reconcile.house import House, kinds, settled
-
-
-def opened(amount: str | None = None) -> tuple[House, str]:
-    """A sent invoice over 100.00 with an open session; every webhook so far was handled."""
-    house = House()
-    house.invoice("100.00")
-    session = house.pay(amount).checkout_session
-    house.work_off()
-    return house, session
-
-
-def paid(fee: int | None = 320) -> tuple[House, str]:
-    """An invoice that was paid by card, its fee known, and nothing left to do."""
-    house, session = opened()
-    house.stripe.pays(session)
-    if fee is not None:
-        house.stripe.learns_fee(session, fee)
-    house.deliver()
-    house.drop_webhooks()
-    assert house.stored()["status"] == "paid"
-    return house, session
-
-
-def balance_of(house: House) -> Decimal:
-    return Decimal(house.stored()["balance_due"])
+from tests.unit.reconcile.payments import balance_of, opened, paid
 
 
 def test_a_house_in_order_has_nothing_to_repair_and_says_what_was_looked_at() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing.core.reconciliation import (
+from billing.reconcile.differences import (
     BANK_ANSWERS_WITHIN,
     HELD_AFTER,
     Difference,
@@ -16,8 +16,8 @@ from billing.core.reconciliation import (
     once_tried,
 )
 from tests.unit.reconcile.house import House, kinds, rows_of
+from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.support import NOW
-from tests.unit.reconcile.test_repairs import opened, paid
 
 SYNC = SyncSession("cs_1")
 MISSING = Difference("payment_missing", "Stripe has 1.00 USD paid.", {"checkout_session": "cs_1"}, SYNC)

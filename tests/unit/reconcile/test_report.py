@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.core.reconciliation_report import MOST_ENTRIES, PrintableReport, identity_of, page_of
-from billing.core.report_guidance import GUIDANCE
+from billing.reconcile.guidance import GUIDANCE
+from billing.reconcile.report import MOST_ENTRIES, PrintableReport, identity_of, page_of
 
 BILLING = Path(__file__).parents[3] / "layers/billing/billing"
 NOW = datetime(2026, 3, 3, 12, 35, 59, tzinfo=UTC)
@@ -234,7 +234,7 @@ def test_guidance_is_a_heading_and_sentences(kind: str) -> None:
 def kinds_in_the_code() -> set[str]:
     """The first argument of every `Difference(...)` that is written out, those for a kind of reversal twice."""
     found: set[str] = set()
-    for path in [*BILLING.glob("core/reconcile_*.py"), *BILLING.glob("application/reconcile*.py")]:
+    for path in BILLING.glob("reconcile/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)

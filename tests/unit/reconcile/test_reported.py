@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.core.stripe_objects import BalanceTransaction, StripeRefund
 from billing.errors import StripeRejected
-from tests.unit.fakes.stripe import FakeStripe
-from tests.unit.fakes.world import CLIENT, INVOICE, OTHER_CLIENT
+from billing.stripe.objects import BalanceTransaction, StripeRefund
+from tests.fakes.stripe import FakeStripe
+from tests.fakes.world import CLIENT, INVOICE, OTHER_CLIENT
 from tests.unit.reconcile.house import House, kinds, rows_of, settled
+from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.support import NOW
-from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

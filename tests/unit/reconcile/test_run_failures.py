@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.application.reconcile import RESERVE_SECONDS
-from billing.application.reconcile_care import MOST_FAILING
-from billing.core.reconciliation import UnreadableRow
-from billing.errors import StripeUnreadable, UpstreamUnavailable
-from tests.unit.fakes.stripe import FakeStripe
-from tests.unit.fakes.world import INVOICE
+from billing.errors import StripeUnreadable, UnreadableRow, UpstreamUnavailable
+from billing.reconcile.page import MOST_FAILING
+from billing.reconcile.reconcile import RESERVE_SECONDS
+from tests.fakes.stripe import FakeStripe
+from tests.fakes.world import INVOICE
 from tests.unit.reconcile.house import House, kinds
 from tests.unit.reconcile.run_support import CountedStripe, firm
 from tests.unit.reconcile.support import NOW
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from billing.core.stripe_objects import CheckoutSession, StripeDispute, StripeRefund
+    from billing.stripe.objects import CheckoutSession, StripeDispute, StripeRefund
 
 OTHER = "b1000000-0000-4000-8000-0000000000ff"
 

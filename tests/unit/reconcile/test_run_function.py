@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.adapters.http import Urllib3Transport
-from billing.adapters.time_limit import TimeLimit
-from billing.application.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
+from billing.aws.deadline import TimeLimit
+from billing.directus.client import Urllib3Transport
 from billing.errors import ConnectionFailed, UpstreamUnavailable
+from billing.reconcile.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
 from functions.reconcile import app
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from billing.adapters.run_notes import PREFIX, S3RunNotes
 from billing.errors import UpstreamUnavailable
-from tests.unit.fakes.aws import refusal
+from billing.reconcile.run_notes import PREFIX, S3RunNotes
+from tests.fakes.aws import refusal
 
 
 @dataclass

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.application.reconcile import PARTS_OF_A_PHASE, RESERVE_SECONDS, Report
-from billing.application.reconcile_comparisons import Scope
-from billing.application.reconcile_phases import first_key
-from billing.application.reconcile_run import Run
 from billing.errors import UpstreamUnavailable
-from tests.unit.fakes.steps import Crash, crash
+from billing.reconcile.page import Scope
+from billing.reconcile.phases import first_key
+from billing.reconcile.reconcile import PARTS_OF_A_PHASE, RESERVE_SECONDS, Report
+from billing.reconcile.run import Run
+from tests.fakes.steps import Crash, crash
 from tests.unit.reconcile.house import House, kinds
+from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.run_support import LIST_PAGE, firm
 from tests.unit.reconcile.support import NOW, FakeContinuation, FakeReports
-from tests.unit.reconcile.test_repairs import opened, paid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from billing.core.reconciliation_report import PrintableReport
+    from billing.reconcile.report import PrintableReport
 
 AWAY = UpstreamUnavailable("The bucket is away.", code="documents_bucket_unavailable")
 EVERYTHING = "2011-09-01"

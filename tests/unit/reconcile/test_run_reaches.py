@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.chunks import CHUNK
-from billing.adapters.directus import DirectusClient
-from billing.adapters.reconcile_rows import DirectusReconcileRows
-from billing.adapters.stripe_parsing import refund_from_stripe
-from billing.application.reconcile import RESERVE_SECONDS
-from billing.application.reconcile_phases import PAGE
-from billing.core.reversals import REFUND_STATUSES
-from tests.unit.fakes.directus import FixedToken
+from billing.directus.client import DirectusClient
+from billing.ids import CHUNK
+from billing.payments.reversals import REFUND_STATUSES
+from billing.reconcile.phases import PAGE
+from billing.reconcile.reconcile import RESERVE_SECONDS
+from billing.reconcile.store import DirectusReconcileRows
+from billing.stripe.parsing import refund_from_stripe
+from tests.fakes.directus import FixedToken
 from tests.unit.reconcile.house import House, kinds
-from tests.unit.reconcile.test_repairs import balance_of, paid
+from tests.unit.reconcile.payments import balance_of, paid
 
 
 @pytest.mark.parametrize("before", ["pending", "requires_action"])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing.application.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
 from billing.errors import UpstreamUnavailable
+from billing.reconcile.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
 from tests.unit.reconcile.house import House, kinds
 from tests.unit.reconcile.run_support import CountedStripe, Firm, firm
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from billing.core.stripe_objects import BalanceTransaction, CheckoutSession
+    from billing.stripe.objects import BalanceTransaction, CheckoutSession
 
 #: The reserve must let a slow Stripe answer the questions about one record, and Directus those about a page.
 WORK_SECONDS = RESERVE_SECONDS - CLOSING_SECONDS

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from billing.adapters.self_invocation import SelfInvocation
 from billing.errors import UpstreamUnavailable
-from tests.unit.fakes.aws import refusal
+from billing.reconcile.self_invocation import SelfInvocation
+from tests.fakes.aws import refusal
 
 
 @dataclass

@@ -8,17 +8,10 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from billing.core.ledger import (
-    Dispute,
-    Invoice,
-    InvoiceStatus,
-    Ledger,
-    LineItem,
-    Payment,
-    PaymentStatus,
-)
-from billing.core.money import Money
-from billing.core.reminders import (
+from billing.errors import RecordNotUnique
+from billing.ledger.ledger import Dispute, Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
+from billing.money import Money
+from billing.reminders.policy import (
     Contact,
     Firm,
     Notice,
@@ -28,12 +21,11 @@ from billing.core.reminders import (
     Step,
     UnreadableCase,
 )
-from billing.errors import RecordNotUnique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from billing.adapters.notifier import Mail
+    from billing.reminders.mail import Mail
 
 POLICY = Policy(
     steps=(Step("overdue_1", 1), Step("overdue_2", 7), Step("overdue_3", 21)),

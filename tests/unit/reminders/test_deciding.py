@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from billing.core.ledger import Dispute, InvoiceStatus, LineItem, PaymentStatus, Refund
-from billing.core.money import Money
-from billing.core.reminders import NoticeStatus, Remind, ReminderCase, Skip, becomes_overdue, decide
+from billing.ledger.ledger import Dispute, InvoiceStatus, LineItem, PaymentStatus, Refund
+from billing.money import Money
+from billing.reminders.policy import NoticeStatus, Remind, ReminderCase, Skip, becomes_overdue, decide
 from tests.unit.reminders.support import DUE, INVOICE, POLICY, at, case, notice, payment, usd
 
 NOON = "2026-03-03T17:00"  # noon in New York, the day after the due date

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from billing.application.plan_reminders import PlanReminders
-from billing.application.reconcile import Reconcile
-from billing.application.send_reminder import SendReminder
 from billing.errors import BadRequest
+from billing.reconcile.reconcile import Reconcile
+from billing.reminders.plan import PlanReminders
+from billing.reminders.send import SendReminder
 from billing.settings import SettingMissing
 from functions.reconcile import app as reconcile
 from functions.reminders import app as planner

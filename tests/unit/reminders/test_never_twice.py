@@ -10,11 +10,6 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.adapters.reminder_texts import ReminderTexts
-from billing.application.plan_reminders import PlanReminders, PlanRequest
-from billing.application.send_reminder import SendReminder
-from billing.core.ledger import zone_of
-from billing.core.reminders import ReminderCase
 from billing.errors import (
     MailNotConfigured,
     MailOutcomeUnknown,
@@ -22,10 +17,15 @@ from billing.errors import (
     MailRejected,
     UpstreamUnavailable,
 )
+from billing.ledger.ledger import zone_of
+from billing.reminders.plan import PlanReminders, PlanRequest
+from billing.reminders.policy import ReminderCase
+from billing.reminders.send import SendReminder
+from billing.reminders.texts import ReminderTexts
 from tests.unit.reminders.support import DUE, INVOICE, POLICY, Clock, Crash, Directus, Queues, at, case
 
 if TYPE_CHECKING:
-    from billing.adapters.notifier import Mail
+    from billing.reminders.mail import Mail
 
 NOT_SENT: dict[str, Exception] = {
     "postponed": MailPostponed("not now"),

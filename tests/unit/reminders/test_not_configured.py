@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from billing.adapters.reminder_texts import ReminderTexts
-from billing.application.plan_reminders import PlanReminders, PlanRequest
-from billing.application.send_reminder import Outcome, SendReminder
+from billing.aws.observability import metrics
+from billing.aws.queue_worker import process_batch
 from billing.errors import MailNotConfigured
-from billing.observability import metrics
-from billing.queue_worker import process_batch
+from billing.reminders.plan import PlanReminders, PlanRequest
+from billing.reminders.send import Outcome, SendReminder
+from billing.reminders.texts import ReminderTexts
 from functions.reminders import sender
-from tests.unit.http.test_queue_worker import Control
-from tests.unit.http.test_queue_worker import record as record_of
+from tests.fakes.messages import Control
+from tests.fakes.messages import record as record_of
 from tests.unit.reminders.support import INVOICE, POLICY, Clock, Directus, Outbox, Queues, at, case
 
 if TYPE_CHECKING:
-    from billing.adapters.notifier import Mail
+    from billing.reminders.mail import Mail
 
 
 class Account(Outbox):

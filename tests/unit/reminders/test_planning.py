@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from billing.application.plan_reminders import PlanReminders, PlanRequest
-from billing.core.ledger import Dispute, InvoiceStatus
-from billing.core.reminders import NoticeStatus, ReminderCase, UnreadableCase
 from billing.errors import BadRequest
+from billing.ledger.ledger import Dispute, InvoiceStatus
+from billing.reminders.plan import PlanReminders, PlanRequest
+from billing.reminders.policy import NoticeStatus, ReminderCase, UnreadableCase
 from tests.unit.reminders.support import (
     DUE,
     INVOICE,

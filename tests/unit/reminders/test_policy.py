@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing.adapters.reminder_policy import read_policy
-from billing.core.reminders import Policy, Step
+from billing.reminders.policy import Policy, Step
+from billing.reminders.store import read_policy
 from tests.unit.reminders.support import POLICY, at
 
 if TYPE_CHECKING:

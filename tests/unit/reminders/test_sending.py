@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.adapters.reminder_texts import ReminderTexts
-from billing.application.send_reminder import Outcome, SendReminder
-from billing.core.ledger import Dispute, InvoiceStatus, PaymentStatus
-from billing.core.reminders import ReminderCase, UnreadableCase
+from billing.aws.queue_worker import Retry, disposition
 from billing.errors import BadRequest, ClaimedByAnother, MailOutcomeUnknown, MailPostponed, MailRejected
-from billing.queue_worker import Retry, disposition
+from billing.ledger.ledger import Dispute, InvoiceStatus, PaymentStatus
+from billing.reminders.policy import ReminderCase, UnreadableCase
+from billing.reminders.send import Outcome, SendReminder
+from billing.reminders.texts import ReminderTexts
 from tests.unit.reminders.support import INVOICE, POLICY, Clock, Crash, Directus, Outbox, at, case, payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing.adapters.notifier import Mail
+    from billing.reminders.mail import Mail
 
 KEY = f"reminder:overdue_1:{INVOICE}:email"
 MESSAGE = {

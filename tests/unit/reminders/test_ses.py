@@ -15,8 +15,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from billing.adapters.notifier import Mail, SesNotifier, ses_config
 from billing.errors import MailNotConfigured, MailOutcomeUnknown, MailPostponed, MailRejected
+from billing.reminders.mail import Mail, SesNotifier, ses_config
 
 if TYPE_CHECKING:
     from botocore.config import Config

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.reminder_texts import TEMPLATES, ReminderTexts
-from billing.core.money import Money
-from billing.core.printed_invoice import LANGUAGES
-from billing.core.reminders import Contact, Firm, Remind
+from billing.documents.invoice import LANGUAGES
+from billing.money import Money
+from billing.reminders.policy import Contact, Firm, Remind
+from billing.reminders.store import read_policy
+from billing.reminders.texts import TEMPLATES, ReminderTexts
 from tests.unit.reminders.support import DUE, FIRM, INVOICE, usd
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from billing.core.money import EXPONENTS
+from billing.money import EXPONENTS
 from local.stripe_simulator import catalogue
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from billing import settings
-from billing.adapters.run_notes import PREFIX as NOTES
-from billing.application.reconcile import BEFORE_STRIPE, ReconcileRequest
+from billing.aws.queue_worker import Retry, disposition
 from billing.errors import UpstreamUnavailable
-from billing.queue_worker import Retry, disposition
+from billing.reconcile.reconcile import BEFORE_STRIPE, ReconcileRequest
+from billing.reconcile.run_notes import PREFIX as NOTES
 from tests.unit.template.sam_template import ROOT, read_template
 
 TEMPLATE = read_template()
@@ -206,7 +206,7 @@ def test_an_alarm_on_a_metric_of_ours_watches_one_that_the_function_counts() -> 
         function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: ROOT / function["CodeUri"]
         for function in FUNCTIONS.values()
     }
-    shared = ("http_api", "queue_worker")
+    shared = ("aws/http_api", "aws/queue_worker")
     answers = "".join((ROOT / f"layers/billing/billing/{name}.py").read_text() for name in shared)
     for name, alarm in ALARMS.items():
         if alarm["Namespace"] == OURS:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from billing.adapters.reminder_policy import read_policy
-from billing.adapters.unfinished_documents import FOLDER
+from billing.documents.files import FOLDER
+from billing.reminders.store import read_policy
 from tests.unit.template.translated import resources_of, translated_template, translation
 
 

@@ -1,6 +1,6 @@
 import { invalid } from './refusal.js';
 
-/** Currencies without a smaller unit, as in `billing.core.money` (a test keeps the two equal); the others have two decimals. */
+/** Currencies without a smaller unit, as in `billing.money` (a test keeps the two equal); the others have two decimals. */
 const WITHOUT_DECIMALS = ['JPY', 'KRW'];
 
 /** Digits before and after the point, as the columns of directus/model hold them. */

@@ -1,0 +1,230 @@
+"""Where the bytes of a document lie: registered in the bucket, uploaded to Directus, or waiting unfinished."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from billing.aws.bucket import StoredObject, bucket_failure, bucket_unreachable
+from billing.documents.versions import UnfinishedDocument
+from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from types_boto3_s3 import S3Client
+
+    from billing.aws.bucket import DocumentStore
+    from billing.directus.assets import FileBytes
+    from billing.documents.store import DocumentRecords
+    from billing.documents.versions import PlannedDocument
+
+
+class DocumentFiles(Protocol):
+    """The files of documents; each is known by the id that follows from its content."""
+
+    def find(self, file: str) -> StoredObject | None:
+        """The bytes as they are now, None if there are none; `sha256` is empty if nobody knows it."""
+        ...
+
+    def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
+        """See to it that the bytes and the row are there, whatever was there before."""
+        ...
+
+    def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
+        """See to it that bytes which are there have their row."""
+        ...
+
+
+@dataclass(frozen=True)
+class RegisteredFiles:
+    """`DocumentFiles` in the bucket that is Directus's storage location `storage` as well: object first, then row.
+
+    `ending` is that of every file here; the `store` puts them with their type.
+    """
+
+    records: DocumentRecords
+    store: DocumentStore
+    storage: str
+    ending: str = "pdf"
+
+    def find(self, file: str) -> StoredObject | None:
+        """The object."""
+        return self.store.find(f"{file}.{self.ending}")
+
+    def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
+        """Put the object, register it if it is new."""
+        self.ensure_row(planned, self.store.put(planned.object_key, content, sha256))
+
+    def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
+        """Register the object; a row that is there says how long it is."""
+        row = self.records.file(planned.identity.file_id)
+        if row is None:
+            self.records.register_file(planned.file_row(self.storage, stored.size))
+        elif row.size != stored.size:
+            self.records.update_file(row.id, {"filesize": stored.size})
+
+
+_ANOTHER_MAY_NEED_SECONDS = 10
+
+
+class Uploads(Protocol):
+    """The part of `DirectusClient` that is used here."""
+
+    def upload(
+        self, method: str, path: str, *, fields: Mapping[str, str], content: bytes, content_type: str
+    ) -> Any:
+        """Send a file as a form."""
+        ...
+
+
+@dataclass(frozen=True)
+class UploadedFiles:
+    """`DocumentFiles` in Directus's own storage. `assets` reads up to `MAX_DOCUMENT_BYTES`."""
+
+    records: DocumentRecords
+    uploads: Uploads
+    assets: FileBytes
+
+    def find(self, file: str) -> StoredObject | None:
+        """The bytes as Directus has them, None if it has no row, or no bytes, or such as cannot be a document's."""
+        if self.records.file(file) is None:
+            return None
+        try:
+            content = self.assets.read(file)
+        except DirectusRejected:
+            return None  # a row without bytes: its upload was cut off
+        except Unprocessable:
+            return None  # longer than a document can be: somebody has put another file in its place
+        return StoredObject(f"{file}.pdf", len(content), hashlib.sha256(content).hexdigest())
+
+    def write(self, planned: PlannedDocument, content: bytes, sha256: str) -> None:
+        """Upload the bytes, or put them in the place of others; the same bytes are left where they are.
+
+        While Directus replaces bytes nobody can read them, and if it dies then nobody can afterwards. Raises `Unprocessable`
+        `upload_refused` where Directus takes no file of this length.
+        """
+        file = planned.identity.file_id
+        if self.records.file(file) is not None:
+            there = self.find(file)
+            if there is None or there.sha256 != sha256:
+                self._send("PATCH", f"/files/{quote(file, safe='')}", planned, content)
+            return
+        try:
+            self._send("POST", "/files", planned, content)
+        except DirectusRejected:
+            if self.records.file(file) is None:
+                raise
+            found = self.find(file)
+            if found is None or found.sha256 != sha256:
+                message = "Another worker is uploading the same document."
+                raise UpstreamUnavailable(message, retry_after=_ANOTHER_MAY_NEED_SECONDS, file=file) from None
+
+    def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
+        """Nothing: bytes are only found by their row."""
+
+    def _send(self, method: str, path: str, planned: PlannedDocument, content: bytes) -> None:
+        row = planned.file_row("", len(content))
+        names = ("filename_disk", "filename_download", "title")
+        fields = {name: str(row[name]) for name in names}
+        if method == "POST":
+            fields = {"id": planned.identity.file_id, **fields}
+        try:
+            self.uploads.upload(method, path, fields=fields, content=content, content_type=planned.media_type)
+        except DirectusRejected as error:
+            if error.ids.get("directus_code") != "CONTENT_TOO_LARGE":
+                raise
+            message = (
+                f"Directus does not take the document: its file has {len(content) / 1e6:.3g} MB, and FILES_MAX_UPLOAD_SIZE of "
+                "Directus allows less. Have the administrator raise that, then choose Render again."
+            )
+            raise Unprocessable(message, code="upload_refused", file=planned.identity.file_id) from error
+
+
+#: Never the beginning of a document's key, which is a uuid: Directus deletes objects by the prefix of a file's name.
+FOLDER = "unfinished/"
+
+
+class UnfinishedDocuments(Protocol):
+    """Where a drawn document waits until everything of it is where it belongs."""
+
+    def keep(self, document: UnfinishedDocument) -> None:
+        """Store it whole or not at all."""
+        ...
+
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
+        """What somebody began for this invoice (of a receipt: this payment) and did not finish, or not yet.
+
+        And the keys of what cannot be read.
+        """
+        ...
+
+    def forget(self, document: UnfinishedDocument) -> None:
+        """Remove it; one that is gone already is no error."""
+        ...
+
+
+class S3UnfinishedDocuments:
+    """`UnfinishedDocuments` on S3; one object for each, the plan and the bytes together."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        """`client` is a boto3 S3 client."""
+        self._client = client
+        self._bucket = bucket
+
+    def keep(self, document: UnfinishedDocument) -> None:
+        """Store it; S3 writes an object whole or not at all."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # large, and only needed here
+
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=_key(document), Body=document.to_bytes())
+        except ClientError as error:
+            raise bucket_failure(error) from error
+        except BotoCoreError as error:
+            raise bucket_unreachable() from error
+
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
+        """There are hardly ever any, and never many: each crash leaves one, and the next run takes it along."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # large, and only needed here
+
+        try:
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=f"{FOLDER}{subject}/")
+            keys = [entry["Key"] for entry in page.get("Contents", [])]
+            written = {key: self._read(key) for key in keys}
+        except ClientError as error:
+            raise bucket_failure(error) from error
+        except BotoCoreError as error:
+            raise bucket_unreachable() from error
+        found: list[UnfinishedDocument] = []
+        unreadable: list[str] = []
+        for key, content in written.items():
+            if content is not None:
+                try:
+                    found.append(UnfinishedDocument.from_bytes(subject, content))
+                except (KeyError, TypeError, ValueError):
+                    unreadable.append(key)
+        return found, unreadable
+
+    def forget(self, document: UnfinishedDocument) -> None:
+        """Remove it; S3 takes the removal of what is gone for done."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # large, and only needed here
+
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=_key(document))
+        except ClientError as error:
+            raise bucket_failure(error) from error
+        except BotoCoreError as error:
+            raise bucket_unreachable() from error
+
+    def _read(self, key: str) -> bytes | None:
+        """None if another worker has finished it since it was listed."""
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+
+
+def _key(document: UnfinishedDocument) -> str:
+    return f"{FOLDER}{document.subject}/{document.planned.identity.file_id}"

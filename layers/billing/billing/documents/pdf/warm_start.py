@@ -1,0 +1,108 @@
+"""What the render worker does in Lambda's init, so that no document waits for it: draw one that nobody sees.
+
+It imports WeasyPrint and reads fonts, style, templates and locale data. With SnapStart all of it is in the snapshot,
+from which many environments start; `reseed_after_restore` sees to the only state in it that they must not share.
+"""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from billing.documents.invoice import (
+    Addressee,
+    InvoiceFacts,
+    Letterhead,
+    LineKind,
+    Logo,
+    PrintedInvoice,
+    PrintedLine,
+    print_invoice,
+)
+from billing.documents.template import DocumentTemplate
+from billing.errors import NotDrawn
+from billing.ledger.ledger import Invoice, InvoiceStatus
+from billing.money import Money
+
+_INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+
+_SENT_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def is_init(environment: Mapping[str, str]) -> bool:
+    """Whether this process is a Lambda environment, which always says how it was initialised."""
+    return _INITIALIZATION_TYPE in environment
+
+
+def nobodys_invoice() -> PrintedInvoice:
+    """An invoice that uses what every invoice uses: a fee by the hour, tax, a due date, all weights of the style."""
+    ledger = Invoice(
+        id=_ID,
+        invoice_number="0",
+        client=_ID,
+        currency="USD",
+        status=InvoiceStatus.SENT,
+        tax_rate=Decimal(10),
+        due_date=date(2026, 1, 31),
+        sent_at=_SENT_AT,
+    )
+    line = PrintedLine(
+        id=_ID,
+        kind=LineKind.FEE,
+        description="0",
+        amount=Money(100, "USD"),
+        date=date(2026, 1, 1),
+        hours=Decimal(1),
+        rate=Money(100, "USD"),
+    )
+    return print_invoice(
+        invoice=InvoiceFacts(ledger=ledger, issue_date=date(2026, 1, 1)),
+        sent_at=_SENT_AT,
+        firm=Letterhead(name="0", currency="USD", timezone="UTC", language="en"),
+        client=Addressee(name="0"),
+        lines=[line],
+        payments=[],
+    )
+
+
+class DrawsInvoices(Protocol):
+    """What is needed of the renderer."""
+
+    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> object:
+        """Raise `NotDrawn` when it cannot be drawn."""
+        ...
+
+
+def draw_once(renderer: DrawsInvoices) -> None:
+    """Draw it and throw it away. Where it cannot be drawn no document can, and each says so with its own reason.
+
+    It is English; of the other languages all is read that their first document would wait for.
+    """
+    DocumentTemplate().read_every_language()
+    try:
+        renderer.render_invoice(nobodys_invoice(), None)
+    except NotDrawn:
+        return
+
+
+def reseed_after_restore(
+    environment: Mapping[str, str] = os.environ, register: Callable[[Callable[..., Any]], Any] | None = None
+) -> None:
+    """Where Lambda takes a snapshot, have the runtime seed `random` anew in every environment that starts from it.
+
+    The SDK spreads its retries by it. Nothing else needs a hook: identifiers come from the kernel, which Lambda seeds
+    itself; no connection is open and no secret has been read before the first message; the SDK renews credentials.
+    """
+    if environment.get(_INITIALIZATION_TYPE) != "snap-start":
+        return
+    if register is None:
+        from snapshot_restore_py import (  # type: ignore[import-not-found]  # noqa: PLC0415  # the Lambda runtime's own
+            register_after_restore,
+        )
+
+        register = register_after_restore
+    register(random.seed)

@@ -1,0 +1,155 @@
+"""Make sure a succeeded payment has its receipt, once (`deliver_document`), and that the payment names it.
+
+The payment's `receipt` and what that says (`receipt_says`) are written last, together: a payment that succeeded and names
+none, or one that says something else than its row, is asked for by the one writer when that becomes so, and again by
+reconciliation every hour (`ledger/receipts_due.py`). What the rows forbid is written on the payment
+(`receipt_error`) and ends the message; what may pass is raised.
+
+A receipt that says what is no longer so is never deleted, and never stays the one that the payment names. On the same
+invoice the next version stands beside it. Where the payment was moved to another invoice or taken off this one, none
+would: the receipt is withdrawn, which hides it from its client, until the payment comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from billing.aws.observability import count, log_refusal, logger
+from billing.documents.deliver import changed_while_drawn, firm_logo, lies_in_its_rows, told_to_staff
+from billing.documents.receipt import (
+    print_receipt,
+    receipt_identity,
+    receipt_is_due,
+    receipt_to_keep,
+    standing_receipt,
+    to_withdraw,
+)
+from billing.documents.versions import PlannedDocument, next_version
+from billing.errors import BillingError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing.directus.assets import FileBytes
+    from billing.documents.deliver import DocumentDelivery
+    from billing.documents.receipt import ReceiptRecord, ReceivedPayment
+    from billing.documents.rendered import PdfRenderer
+    from billing.documents.store import DocumentRecords
+    from billing.documents.versions import DocumentRow
+
+
+#: How often the payment may change under a worker before it leaves the receipt to the next delivery of the message.
+_LOOKS = 3
+
+
+@dataclass(frozen=True)
+class RenderReceipt:
+    """The use case of the rendering worker for receipts."""
+
+    records: DocumentRecords
+    delivery: DocumentDelivery
+    renderer: PdfRenderer
+    files: FileBytes
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def render_receipt(self, payment: str, *, force: bool = False) -> None:
+        """Bring the payment's receipt into being, or write on the payment why that cannot be.
+
+        For a payment that no receipt is due for (`receipt_is_due`) none is made: it is asked for again once one is.
+        `force` draws again what is there already and mends what is missing. Raises `NotFound` and retryable errors.
+        """
+        for look in range(_LOOKS):
+            received = self.records.received_payment(payment)
+            if received is None:
+                message = "There is no such payment."
+                raise NotFound(message, payment=payment)
+            changes = self._changes(received, force=force and look == 0)
+            stored = {"receipt": received.receipt, "receipt_says": received.receipt_says,
+                      "receipt_error": received.receipt_error or None}  # fmt: skip
+            if changes != stored:
+                self.records.set_receipt(payment, changes)
+            # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
+            # Where the row stays as it was, documents may have been written: shown again, withdrawn, or adopted.
+            after = self.records.received_payment(payment)
+            if after is None or _is_as(after, received):
+                return
+        raise changed_while_drawn(payment=payment)
+
+    def _changes(self, received: ReceivedPayment, *, force: bool) -> dict[str, object]:
+        """What the payment must say of its receipt."""
+        self.delivery.finish(received.id)
+        record = self.records.receipt(received)
+        receipts = record.documents if record is not None else self.records.receipts(received)
+        self._link(received, receipts)
+        self._withdraw(received, receipts)
+        error = None
+        try:
+            if record is not None and receipt_is_due(received, record.invoice):
+                file = self._delivered(record, force=force)
+                count("ReceiptReady")
+                return {"receipt": file, "receipt_says": received.statement, "receipt_error": None}
+            logger.info("No receipt is due for this payment now.", extra={"payment": received.id})
+        except BillingError as failure:
+            if not lies_in_its_rows(failure):
+                raise
+            log_refusal(failure)
+            count("ReceiptFailed")
+            error = told_to_staff(failure)
+        kept = receipt_to_keep(received, receipts)
+        says = None if kept is None else received.statement
+        return {"receipt": kept, "receipt_says": says, "receipt_error": error}
+
+    def _link(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
+        """Receipts from before `documents.payment` get it: a payment that is moved later could not be followed to them."""
+        for document in receipts:
+            if document.payment is None:
+                self.records.update_document(document.id, {"payment": received.id})
+
+    def _withdraw(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
+        for document in to_withdraw(received, receipts):
+            changes = {"visible_to_client": False, "withdrawn_at": self.now().isoformat()}
+            self.records.update_document(document.id, changes)
+            count("ReceiptWithdrawn")
+            extra = {"payment": received.id, "document": document.id}
+            logger.info("The receipt is withdrawn: its payment is not on this invoice any more.", extra=extra)
+
+    def _delivered(self, record: ReceiptRecord, *, force: bool) -> str:
+        """The file of the receipt that says what the payment says."""
+        following = next_version(record.documents)
+        standing = standing_receipt(record)
+        if standing is not None and not force and self.delivery.is_whole(standing):
+            self.delivery.bring_forward(standing, "receipt", record.payment.id, following)
+            return str(standing.file)
+        logo = firm_logo(record.logo, self.records, self.files)
+        printed = print_receipt(record, logo)
+        identity = receipt_identity(
+            printed,
+            template_version=self.renderer.receipt_version,
+            layer_version=self.renderer.layer_version,
+        )
+        planned = PlannedDocument(
+            identity=identity,
+            type="receipt",
+            client=record.invoice.ledger.client,
+            invoice=printed.invoice,
+            title=self.renderer.receipt_title(printed),
+            name=self.renderer.receipt_title(printed),
+            version=following,
+            printed_payments=(printed.payment,),
+        )
+        existing = next((row for row in record.documents if row.id == identity.document_id), None)
+        self.delivery.deliver(
+            record.payment.id,
+            planned,
+            existing,
+            lambda: self.renderer.render_receipt(printed, logo),
+            force=force,
+        )
+        return identity.file_id
+
+
+def _is_as(after: ReceivedPayment, before: ReceivedPayment) -> bool:
+    """Whether the payment calls for the same receipt as before."""
+    return (after.statement, after.succeeded) == (before.statement, before.succeeded)

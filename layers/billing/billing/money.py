@@ -1,0 +1,144 @@
+"""Money as integer minor units; decimals only where amounts enter and leave."""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Self
+
+from billing.errors import Unprocessable
+
+#: Digits after the decimal point, by ISO 4217 code: the currencies an invoice may have. Stripe's list of
+#: zero-decimal currencies decides, not the locale's. Currencies with three decimals are refused on purpose.
+EXPONENTS: dict[str, int] = {
+    "AUD": 2, "BRL": 2, "CAD": 2, "CHF": 2, "CZK": 2, "DKK": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0,
+    "KRW": 0, "MXN": 2, "NOK": 2, "NZD": 2, "PLN": 2, "RON": 2, "SEK": 2, "SGD": 2, "USD": 2, "ZAR": 2,
+}  # fmt: skip
+
+#: Stripe may report any currency, and what it reports is booked: its zero-decimal and three-decimal lists.
+_ZERO_DECIMAL = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
+
+_THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+
+_CODE = re.compile(r"[A-Z]{3}")
+
+#: ASCII digits only (`\d` knows other scripts' too); no more of them than any amount needs.
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+
+
+def exponent_of(currency: str) -> int:
+    """Digits after the decimal point of an ISO 4217 currency as Stripe counts them; `Unprocessable` for no code."""
+    code = currency.upper()
+    if not _CODE.fullmatch(code):
+        message = f"{currency!r} is no currency."
+        raise Unprocessable(message, code="currency_not_supported")
+    return 0 if code in _ZERO_DECIMAL else 3 if code in _THREE_DECIMAL else 2
+
+
+def accepted_currency(currency: str) -> str:
+    """The currency of an invoice in capitals, `Unprocessable` (`currency_not_supported`) if it is not accepted."""
+    if currency.upper() not in EXPONENTS:
+        message = f"Invoices in {currency!r} are not supported."
+        raise Unprocessable(message, code="currency_not_supported")
+    return currency.upper()
+
+
+@dataclass(frozen=True, order=False)
+class Money:
+    """An amount in minor units (cents, or whole yen) of an ISO 4217 currency in capitals."""
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        exponent_of(self.currency)
+
+    @classmethod
+    def zero(cls, currency: str) -> Self:
+        """Nothing, in that currency."""
+        return cls(0, currency.upper())
+
+    @classmethod
+    def from_decimal(cls, amount: Decimal, currency: str) -> Self:
+        """An exact amount in major units; more digits than the currency has are `Unprocessable`."""
+        # Integers, because Decimal rounds to 28 digits without a word.
+        numerator, denominator = amount.as_integer_ratio()
+        minor, rest = divmod(numerator * 10 ** exponent_of(currency), denominator)
+        if rest:
+            message = f"{amount} has more decimals than {currency.upper()} allows."
+            raise Unprocessable(message, code="invalid_amount")
+        return cls(minor, currency.upper())
+
+    @classmethod
+    def from_directus(cls, value: object, currency: str) -> Self:
+        """A `decimal(14,2)` of Directus: a string on PostgreSQL, a number (parsed as `Decimal`) on SQLite."""
+        try:
+            stored = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        except InvalidOperation:  # no number, or more digits than `decimal(14,2)` can hold
+            stored = Decimal("NaN")
+        if not stored.is_finite():
+            message = "An amount in Directus is not a number of that currency."
+            raise Unprocessable(message, code="invalid_amount")
+        return cls.from_decimal(stored, currency)
+
+    @classmethod
+    def from_request(cls, text: object, currency: str) -> Self:
+        """An amount as a caller writes it: a string of digits with an optional decimal point, nothing else."""
+        if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+            message = 'The amount must be a string such as "123.45".'
+            raise Unprocessable(message, code="invalid_amount")
+        return cls.from_decimal(Decimal(text), currency)
+
+    def to_decimal(self) -> Decimal:
+        """The amount in major units, with exactly the currency's decimals."""
+        return Decimal(self.minor).scaleb(-exponent_of(self.currency))
+
+    @property
+    def fits_directus(self) -> bool:
+        """Whether two decimals can hold it: Stripe's amounts with three end in 0, its fees on them need not."""
+        return self.to_decimal().quantize(Decimal("0.01")) == self.to_decimal()
+
+    def to_directus(self) -> str:
+        """The amount as Directus stores it: always two decimals (`"1200.00"` for yen too)."""
+        stored = self.to_decimal().quantize(Decimal("0.01"))
+        if not self.fits_directus:
+            message = f"{self} cannot be stored with two decimals."
+            raise Unprocessable(message, code="invalid_amount")
+        return str(stored)
+
+    def __str__(self) -> str:
+        return f"{self.to_decimal()} {self.currency}"
+
+    def percent(self, rate: Decimal) -> Self:
+        """This amount times `rate` percent, rounded once, half up, away from zero, to the minor unit."""
+        return type(self)(
+            int((Decimal(self.minor) * rate / 100).quantize(Decimal(1), ROUND_HALF_UP)), self.currency
+        )
+
+    def _same(self, other: Self) -> int:
+        if other.currency != self.currency:
+            message = f"{self.currency} and {other.currency} cannot be combined."
+            raise ValueError(message)
+        return other.minor
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(self.minor - self._same(other), self.currency)
+
+    def __neg__(self) -> Self:
+        return type(self)(-self.minor, self.currency)
+
+    def __lt__(self, other: Self) -> bool:
+        return self.minor < self._same(other)
+
+    def __le__(self, other: Self) -> bool:
+        return self.minor <= self._same(other)
+
+    def __gt__(self, other: Self) -> bool:
+        return self.minor > self._same(other)
+
+    def __ge__(self, other: Self) -> bool:
+        return self.minor >= self._same(other)

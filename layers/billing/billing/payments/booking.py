@@ -1,0 +1,514 @@
+"""What a Stripe session means for the rows: the ledger's only way to learn of a Stripe payment.
+
+A session is looked at as Stripe shows it now; the same session always gives the same rows, so duplicates and
+order cannot matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from billing.errors import Parked
+from billing.ledger.ledger import Payment, PaymentDispute, PaymentStatus, Refund, local_date
+from billing.money import Money
+from billing.payments.checkout import DEAD_INTENT, ended
+from billing.payments.reversals import reversal_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from billing.ledger.ledger import Ledger
+    from billing.stripe.objects import Charge, CheckoutSession, PaymentIntent, Reversals
+
+
+#: The methods of a payment row that only Stripe's payments have.
+STRIPE_METHODS = frozenset({"card", "us_bank_account"})
+
+#: The states of an attempt that took nothing.
+OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Rows to write for one session.
+
+    `updated` and `created` belong to the invoice; `unapplied` belongs to none (unknown invoice or another
+    currency) and is for staff to assign. `flags` say in plain words what a person should look at. `refunds` and
+    `payment_disputes` are what hangs below the payment `reversed_payment` once the rows are written; None: as before.
+    """
+
+    updated: Sequence[Mapping[str, object]] = ()
+    created: Sequence[Mapping[str, object]] = ()
+    unapplied: Mapping[str, object] | None = None
+    flags: Sequence[str] = field(default_factory=tuple)
+    reversed_payment: str | None = None
+    refunds: Sequence[Refund] = ()
+    payment_disputes: Sequence[PaymentDispute] = ()
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session with the payment row that is its attempt.
+
+    `attempt` is None if there is none; `held_by_hand` says that a row which the firm entered itself holds the session.
+    """
+
+    session: CheckoutSession
+    attempt: Payment | None = None
+    held_by_hand: bool = False
+
+    @property
+    def invoice(self) -> str | None:
+        """The invoice whose FIFO group must book the session: that of its row, else the one the metadata names.
+
+        Staff may have assigned an unapplied payment to another invoice since.
+        """
+        return (self.attempt.invoice if self.attempt is not None else None) or self.session.invoice
+
+
+def row_of(session: CheckoutSession, rows: Iterable[Payment]) -> SessionRow:
+    """Which of the rows is the session's: by its transaction, by the session, by the attempt's own id.
+
+    `rows` come in that order and no further than they are looked at.
+    """
+    transaction = session.payment_intent.id if session.payment_intent is not None else None
+    held_by_hand = False
+    for row in rows:
+        if transaction is not None and row.transaction_id == transaction:
+            return SessionRow(session, row)
+        holds = row.checkout_session == session.id
+        if is_by_hand(row):
+            held_by_hand = held_by_hand or holds
+        elif holds or not _contradicts(session, row):
+            return SessionRow(session, row)
+    return SessionRow(session, None, held_by_hand)
+
+
+def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
+    """Whether the session names one invoice and the attempt of another.
+
+    It is nobody's attempt then: its money goes where the metadata says, with a note, and never silently to the other
+    client.
+    """
+    return None not in {session.invoice, attempt.invoice} and attempt.invoice != session.invoice
+
+
+def is_ours(metadata: Mapping[str, str], deployment: str) -> bool:
+    """Whether this deployment created the object: sessions of other applications are none of our business.
+
+    The name must be this deployment's alone among all applications of the Stripe account.
+    """
+    return metadata.get("deployment") == deployment
+
+
+def has_received(session: CheckoutSession) -> bool:
+    """Whether Stripe has received money through the session, whatever the session's own status says."""
+    return session.payment_intent is not None and session.payment_intent.amount_received > 0
+
+
+def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | None) -> Booking:
+    """What must be written for `session`.
+
+    `ledger` is the invoice named by the attempt (else by the metadata), None if there is no such invoice.
+    `attempt` is the row named by `directus_payment` or holding the session, None if there is none.
+    """
+    intent = session.payment_intent
+    if session.status == "expired" and not has_received(session):
+        return _end(attempt, session, PaymentStatus.CANCELED, "The client did not pay in time.")
+    if session.is_open:
+        return _opened(session, attempt)
+    if intent is None:
+        message = "A completed session has no payment intent; look at it in Stripe's dashboard."
+        raise Parked(message, checkout_session=session.id)
+    if session.payment_status == "unpaid" and not has_received(session):
+        if intent.status in DEAD_INTENT:
+            return _end(
+                attempt, session, PaymentStatus.FAILED, intent.failure_message or "The payment failed."
+            )
+        return _processing(attempt, session, intent, ledger)
+    if intent.amount_received <= 0:
+        message = "A session says that it is paid, its payment intent that nothing was received."
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
+    return _succeeded(session, intent, ledger, attempt)
+
+
+def is_by_hand(payment: Payment) -> bool:
+    """Whether the row is money that the firm itself entered: no session's attempt, whatever its metadata says."""
+    over = payment.open_claim is None or _is_booked(payment)
+    return payment.transaction_id is None and payment.method not in STRIPE_METHODS and over
+
+
+def is_doubtful(payment: Payment) -> bool:
+    """Whether the row says canceled of a session that took money or asked a bank for it: only Stripe knows which.
+
+    Somebody cancelled the attempt in the instant in which it was booked, and Directus kept the later write.
+    """
+    marks = (payment.transaction_id, payment.checkout_session)
+    return payment.status is PaymentStatus.CANCELED and None not in marks
+
+
+def without_session(booking: Booking) -> Booking:
+    """The booking of a session that a row entered by hand still holds: the new row is known by its transaction."""
+    created = [
+        {name: value for name, value in row.items() if name != "checkout_session"} for row in booking.created
+    ]
+    unapplied = booking.unapplied
+    if unapplied is not None:
+        unapplied = {name: value for name, value in unapplied.items() if name != "checkout_session"}
+    return replace(booking, created=created, unapplied=unapplied)
+
+
+def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
+    """Whether an open session can be paid though no attempt of ours claims its invoice any more."""
+    return session.is_open and (
+        attempt is None or attempt.open_claim is None or holds_another(attempt, session)
+    )
+
+
+def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
+    """Nothing to book; but an attempt whose maker died before storing its session gets it now."""
+    if attempt is None or attempt.open_claim is None or attempt.checkout_session is not None:
+        return Booking()
+    # Nothing else: staff may cancel the attempt between our look and this.
+    return Booking(updated=[{"id": attempt.id, "checkout_session": session.id}])
+
+
+def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatus, reason: str) -> Booking:
+    """Free the claim of the attempt, unless it knows better already (late events change nothing)."""
+    if attempt is None or not waits_for(session, attempt):
+        return Booking()
+    return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **ended(status, reason)}])
+
+
+def waits_for(session: CheckoutSession, attempt: Payment) -> bool:
+    """Whether the attempt has yet to learn that no payment came of its session."""
+    over = attempt.open_claim is None and attempt.status in OVER
+    return not (holds_another(attempt, session) or attempt.status is PaymentStatus.SUCCEEDED or over)
+
+
+def _session_column(attempt: Payment, session: CheckoutSession) -> dict[str, object]:
+    """The session, where the attempt has yet to learn it; a row known by its transaction is never told."""
+    known = attempt.checkout_session is not None or attempt.transaction_id is not None
+    return {} if known else {"checkout_session": session.id}
+
+
+def _processing(
+    attempt: Payment | None, session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None
+) -> Booking:
+    """A bank debit is under way: the claim is held (unless another attempt has it), nothing is paid."""
+    holder = ledger.open_attempt if ledger is not None else None
+    if attempt is None or holds_another(attempt, session):
+        if ledger is None or intent.currency != ledger.invoice.currency:
+            message = "A bank debit is under way for which Directus has no payment row."
+            raise Parked(message, checkout_session=session.id, payment_intent=intent.id)
+        return _unexpected_debit(session, intent, ledger, holder)
+    if attempt.status is PaymentStatus.SUCCEEDED:
+        return Booking()
+    row = {
+        "id": attempt.id,
+        **_session_column(attempt, session),
+        "transaction_id": intent.id,
+        "status": PaymentStatus.PROCESSING.value,
+        "open_claim": attempt.invoice if holder is None or holder.id == attempt.id else None,
+        **_method_columns(intent.latest_charge, ledger),
+    }
+    return Booking(updated=[row])
+
+
+def _unexpected_debit(
+    session: CheckoutSession, intent: PaymentIntent, ledger: Ledger, holder: Payment | None
+) -> Booking:
+    """A bank debit whose attempt is gone: it gets a row, so that nobody pays a second time meanwhile."""
+    note = (
+        "A bank debit is under way through a session that does not belong to an open attempt of this invoice."
+    )
+    row = {
+        "client": ledger.invoice.client,
+        "amount": Money(session.amount_total, intent.currency).to_directus(),
+        "currency": intent.currency,
+        "status": PaymentStatus.PROCESSING.value,
+        "checkout_session": session.id,
+        "transaction_id": intent.id,
+        "open_claim": ledger.invoice.id if holder is None else None,
+        "note": note,
+        **_method_columns(intent.latest_charge, ledger),
+    }
+    return Booking(created=[row], flags=[note])
+
+
+def _succeeded(
+    session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None, attempt: Payment | None
+) -> Booking:
+    received = Money(intent.amount_received, intent.currency)
+    if attempt is not None and attempt.transaction_id == intent.id and _is_booked(attempt):
+        return _completed(attempt, intent, ledger)
+    if attempt is not None and _is_booked(attempt) and _names_it_wrongly(attempt, session, intent):
+        message = (
+            "The succeeded payment of this session names another transaction: booking it again would double it."
+            " An administrator corrects its transaction_id."
+        )
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
+    if attempt is not None and _is_booked(attempt) and attempt.amount != received:
+        message = (
+            f"Stripe has {received} received; the succeeded payment of this session says {attempt.amount} and no"
+            " transaction. An administrator corrects it."
+        )
+        raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
+    columns: dict[str, object] = {
+        "transaction_id": intent.id,
+        "amount": received.to_directus(),
+        "currency": received.currency,
+        "status": PaymentStatus.SUCCEEDED.value,
+        "failure_reason": None,
+        **_method_columns(intent.latest_charge, ledger),
+    }
+    if ledger is None:
+        note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
+        return _unapplied(session, attempt, columns, note)
+    if received.currency != ledger.invoice.currency:
+        note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
+        return _unapplied(session, attempt, columns, note)
+    if attempt is None or holds_another(attempt, session) or _books_another(attempt, session, intent):
+        note = "Received through a session that does not belong to an open attempt of this invoice."
+        extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
+        return Booking(created=[extra], flags=[note])
+    # A row's currency never changes: the functions' user may not write it.
+    facts = {name: value for name, value in columns.items() if name != "currency"}
+    row = {"id": attempt.id, **_session_column(attempt, session), **facts, "open_claim": None}
+    if (difference := _difference(attempt, received)) is None:
+        return Booking(updated=[row])
+    return Booking(updated=[{**row, "note": with_note(attempt.note, difference)}], flags=[difference])
+
+
+def _unapplied(
+    session: CheckoutSession, attempt: Payment | None, columns: Mapping[str, object], note: str
+) -> Booking:
+    """A row of its own for money that no invoice can take; the attempt it was asked for by, if any, is over.
+
+    The attempt keeps the session (unique), the new row holds the transaction: the functions' user may neither change
+    a row's currency nor take its client away.
+    """
+    if attempt is not None and _is_booked(attempt) and not holds_another(attempt, session):
+        # It counts already and only lost its transaction: a second row would double it.
+        facts = {name: value for name, value in columns.items() if name != "currency"}
+        return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **facts}])
+    row = {**columns, "invoice": None, "client": None, "note": note}
+    if attempt is None or holds_another(attempt, session):
+        return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
+    release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
+    if attempt.transaction_id == columns["transaction_id"]:
+        # A bank debit stored it while it was under way; two rows cannot hold it.
+        over = {"id": attempt.id, "status": attempt.status.value, "open_claim": None}
+        release = [{**(release[0] if release else over), "transaction_id": None}]
+    return Booking(updated=release, unapplied=row, flags=[note])
+
+
+def _is_booked(attempt: Payment) -> bool:
+    return attempt.status is PaymentStatus.SUCCEEDED
+
+
+def _completed(attempt: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Booking:
+    """Booked before: only what Stripe learned later (the fee) is filled in; amount, owner and day stay."""
+    columns = _method_columns(intent.latest_charge, ledger)
+    columns.pop("payment_date", None)  # it was the firm's day, which is not known here without the invoice
+    return (
+        Booking(updated=[{"id": attempt.id, "status": attempt.status.value, **columns}])
+        if columns
+        else Booking()
+    )
+
+
+def _difference(attempt: Payment, received: Money) -> str | None:
+    """A sentence if the amount is not the one that was asked for."""
+    if attempt.status is PaymentStatus.SUCCEEDED or attempt.amount == received:
+        return None
+    return f"Asked for {attempt.amount}, received {received}."
+
+
+def holds_another(attempt: Payment, session: CheckoutSession) -> bool:
+    """Whether the row is that of another session."""
+    return attempt.checkout_session is not None and attempt.checkout_session != session.id
+
+
+def _books_another(attempt: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
+    """Whether the row is that of another payment; a session has one, so what names the session is never another's."""
+    return _names_another(attempt, intent) and attempt.checkout_session != session.id
+
+
+def _names_it_wrongly(attempt: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
+    """Whether the row is this session's and names another payment intent: somebody wrote that."""
+    return _names_another(attempt, intent) and attempt.checkout_session == session.id
+
+
+def _names_another(attempt: Payment, intent: PaymentIntent) -> bool:
+    return attempt.transaction_id is not None and attempt.transaction_id != intent.id
+
+
+def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, object]:
+    """How and when (by the firm's calendar) it was paid.
+
+    The fee only when Stripe knows it (it comes later, as `charge.updated`) and in the payment's own currency: the
+    column has no other, and an account may settle in one.
+    """
+    if charge is None:
+        return {}
+    columns: dict[str, Any] = {
+        "method": charge.method if charge.method in STRIPE_METHODS else "other",
+        "payment_date": local_date(charge.created, ledger.firm_timezone if ledger else None).isoformat(),
+        "brand": charge.brand,
+        "bank_name": charge.bank_name,
+        "account_type": charge.account_type,
+        "last4": charge.last4,
+    }
+    if (fee := storable_fee(charge)) is not None:
+        columns["fee"] = fee.to_directus()
+    return columns
+
+
+def storable_fee(charge: Charge) -> Money | None:
+    """Stripe's fee if it is known and the column can hold it: in the charge's own currency, with two decimals."""
+    if charge.fee is None or charge.fee_currency is None or charge.fee_currency != charge.currency:
+        return None
+    fee = Money(charge.fee, charge.fee_currency)
+    return fee if fee.fits_directus else None
+
+
+def with_note(note: str | None, sentence: str) -> str:
+    """A payment's note with one sentence more, once; what staff wrote stays."""
+    if not note:
+        return sentence
+    return note if sentence in note else f"{note}\n{sentence}"
+
+
+def with_reversals(
+    booking: Booking,
+    intent: PaymentIntent,
+    attempt: Payment | None,
+    reversals: Reversals,
+    *,
+    known: tuple[Sequence[Refund], Sequence[PaymentDispute]],
+    taken: Collection[str],
+    now: datetime,
+) -> Booking:
+    """The booking of a payment that succeeded, with what Stripe says went back on it, in the same rows.
+
+    `known` are the refunds and disputes that Directus has below it, `taken` Stripe's ids of rows that it has elsewhere.
+    A payment that did not succeed has none of either.
+    """
+    place = _place(booking, intent, attempt)
+    if place is None:
+        return booking
+    row, payment = place
+    rows = reversal_rows(payment, reversals, *known, now, taken=taken)
+    columns = rows.columns(payment)
+    merged = {**row, **columns}
+    facts = replace(
+        booking,
+        flags=[*booking.flags, *rows.flags],
+        reversed_payment=payment.id,
+        refunds=rows.refunds,
+        payment_disputes=rows.disputes,
+    )
+    if not columns:
+        return facts
+    if booking.unapplied is not None:
+        return replace(facts, unapplied=merged)
+    if booking.created:
+        return replace(facts, created=[merged])
+    return replace(facts, updated=[merged])  # the only one: a session has one row
+
+
+def _place(
+    booking: Booking, intent: PaymentIntent, attempt: Payment | None
+) -> tuple[Mapping[str, object], Payment] | None:
+    """The row of the booking that holds the intent's money, and the payment as it will be; None if none does."""
+    if booking.unapplied is not None:
+        return booking.unapplied, _created(booking.unapplied, 0)
+    if booking.created:
+        created = _created(booking.created[0], 0)
+        return (booking.created[0], created) if _is_booked(created) else None
+    if attempt is None:
+        return None
+    row = next((row for row in booking.updated if row["id"] == attempt.id), None)
+    if row is not None:
+        payment = replace(attempt, **_parsed(row, attempt))
+        return (row, payment) if _is_booked(payment) else None
+    if _is_booked(attempt) and attempt.transaction_id == intent.id:
+        return {"id": attempt.id, "status": attempt.status.value, "open_claim": attempt.open_claim}, attempt
+    return None
+
+
+def with_surplus(booking: Booking, ledger: Ledger, balance: Money) -> Booking:
+    """The booking, with a note for staff if money came that the invoice did not need.
+
+    `balance` is what will be due once it is booked. Only fresh money is noted: what was booked before was noted then.
+    """
+    if balance.minor >= 0:
+        return booking
+    note = f"More was received than was due: {-balance} is credit of the client, to be refunded or applied by hand."
+    booked_before = {payment.id for payment in ledger.payments if _is_booked(payment)}
+    notes = {payment.id: payment.note for payment in ledger.payments}
+
+    def noted(row: Mapping[str, object]) -> Mapping[str, object]:
+        key = row.get("id")
+        if row["status"] != PaymentStatus.SUCCEEDED.value or key in booked_before:
+            return row
+        already = row.get("note") or notes.get(str(key))
+        return {**row, "note": with_note(str(already) if already else None, note)}
+
+    updated = [noted(row) for row in booking.updated]
+    created = [noted(row) for row in booking.created]
+    if (updated, created) == (list(booking.updated), list(booking.created)):
+        return booking
+    return replace(booking, updated=updated, created=created, flags=[*booking.flags, note])
+
+
+def ledger_after(ledger: Ledger, booking: Booking) -> Ledger:
+    """The invoice's rows as they will be once the booking is written; its state is derived from these."""
+    after = replace(ledger, payments=with_booking(ledger, booking))
+    if booking.reversed_payment is None or booking.unapplied is not None:
+        return after
+    payment = booking.reversed_payment
+    return replace(
+        after,
+        refunds=[*(r for r in ledger.refunds if r.payment != payment), *booking.refunds],
+        payment_disputes=[
+            *(d for d in ledger.payment_disputes if d.payment != payment),
+            *booking.payment_disputes,
+        ],
+    )
+
+
+def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:
+    """The invoice's payments as they will be once the booking is written; totals are derived from these."""
+    changes = {str(row["id"]): row for row in booking.updated}
+    payments = [
+        replace(payment, **_parsed(changes[payment.id], payment)) if payment.id in changes else payment
+        for payment in ledger.payments
+    ]
+    return payments + [_created(row, number) for number, row in enumerate(booking.created)]
+
+
+def _parsed(row: Mapping[str, object], payment: Payment) -> dict[str, Any]:
+    parsed: dict[str, Any] = {"status": PaymentStatus(str(row.get("status", payment.status.value)))}
+    if "amount" in row:
+        parsed["amount"] = Money.from_directus(row["amount"], payment.amount.currency)
+    if row.get("payment_date"):
+        parsed["payment_date"] = date.fromisoformat(str(row["payment_date"])[:10])
+    return {
+        **parsed,
+        "method": str(row.get("method", payment.method)),
+        "open_claim": row.get("open_claim", payment.open_claim),
+    }
+
+
+def _created(row: Mapping[str, object], number: int) -> Payment:
+    return Payment(
+        id=f"new {number}",
+        amount=Money.from_directus(row["amount"], str(row["currency"])),
+        status=PaymentStatus(str(row["status"])),
+        method=str(row.get("method", "other")),
+    )

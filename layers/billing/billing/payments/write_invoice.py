@@ -1,0 +1,431 @@
+"""Use cases of the one writer: book what a Stripe session says, and recompute an invoice from its rows.
+
+Only the worker of an invoice's FIFO group runs these, so nobody writes the same invoice at the same time. Every
+step can be repeated: the rows are read, the state is derived, and what differs is written in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from billing.errors import (
+    BillingError,
+    DirectusRejected,
+    NotFound,
+    Parked,
+    RecordNotUnique,
+    SessionNotOpen,
+    StripeRejected,
+    Unprocessable,
+    UpstreamUnavailable,
+)
+from billing.ledger.ledger import (
+    Invoice,
+    InvoiceStatus,
+    Ledger,
+    Payment,
+    PaymentDispute,
+    PaymentStatus,
+    Refund,
+    amount_disputed_lost,
+    amount_refunded,
+    state_of,
+)
+from billing.ledger.receipts_due import outdated, without_receipt
+from billing.payments.booking import (
+    Booking,
+    SessionRow,
+    book,
+    has_received,
+    is_doubtful,
+    is_orphan,
+    is_ours,
+    ledger_after,
+    row_of,
+    with_note,
+    with_reversals,
+    with_surplus,
+    without_session,
+)
+from billing.payments.checkout import ended, must_end, time_is_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from billing.aws.queues import WorkQueue
+    from billing.payments.store import BillingStore, Changes
+    from billing.stripe.objects import CheckoutSession, PaymentIntent, Reversals
+
+
+class Sessions(Protocol):
+    """What the one writer asks of Stripe."""
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """Fetch a session as it is now."""
+        ...
+
+    def expire_session(self, session: str) -> CheckoutSession:
+        """Expire it, `SessionNotOpen` if that is too late."""
+        ...
+
+    def reversals_of(self, payment_intent: str) -> Reversals:
+        """Every refund and dispute of the payment intent as it is now."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeepInvoice:
+    """The use cases with what they need; `flagged` is told what a person should look at, with the ids."""
+
+    store: BillingStore
+    stripe: Sessions
+    render_queue: WorkQueue
+    deployment: str
+    flagged: Callable[[str, Mapping[str, str]], None]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def recompute(
+        self, invoice: str, as_of: datetime | None = None, *, payments: Collection[str] = ()
+    ) -> None:
+        """Make the invoice show what its rows say; carry out what staff asked of an open attempt.
+
+        `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. `payments` are those
+        that somebody has entered or changed: their receipts are ordered. Raises `NotFound` if there is no such invoice.
+        """
+        ledger, failure = self._ledger(invoice), None
+        for payment in filter(is_doubtful, ledger.payments):
+            try:
+                self.sync_session(str(payment.checkout_session))
+            except (StripeRejected, UpstreamUnavailable) as error:
+                failure = error  # the books do not wait for Stripe; the session is tried again
+            ledger = self._ledger(invoice)
+        self._recompute(ledger, as_of, payments)
+        if failure is not None:
+            raise failure
+
+    def sync_session(self, session_id: str) -> bool:
+        """Book everything that Stripe says of a session; False if nothing can be booked now.
+
+        It is another application's, or what it says must be looked at by a person: then it is flagged. Repeating the
+        message would not help: reconciliation looks again every hour, and names it until it can be booked.
+        """
+        try:
+            return self._sync(session_id)
+        except Parked as error:
+            self.flagged(error.detail, {"code": "payment_flagged", **error.ids})
+            return False
+
+    def row_of(self, session: CheckoutSession) -> SessionRow:
+        """The session with its payment row, as both are now."""
+        intent = session.payment_intent
+        rows = self.store.payments_named(
+            transaction_id=intent.id if intent is not None else None,
+            checkout_session=session.id,
+            payment=session.attempt,
+        )
+        return row_of(session, rows)
+
+    def apply(self, found: SessionRow, *, thorough: bool = False, again: bool = True) -> bool:
+        """Book a session as fetched, with the row it was found on; False if it is another application's.
+
+        `thorough`: ask Stripe for refunds and disputes even where nothing hints at any. `again`: somebody may have
+        booked it and died before the receipt was ordered.
+        """
+        session, attempt = found.session, found.attempt
+        if not is_ours(session.metadata, self.deployment):
+            return False
+        if is_orphan(session, attempt):
+            return self._without_orphan(session)
+        invoice = attempt.invoice if attempt is not None else session.invoice
+        ledger = self.store.ledger(invoice) if invoice else None
+        booking = book(session, ledger, attempt)
+        if found.held_by_hand:
+            booking = without_session(booking)  # the column is unique
+        if session.payment_intent is not None and has_received(session):
+            booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
+        for flag in booking.flags:
+            self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
+        unasked = (attempt.id,) if again and attempt is not None else ()
+        try:
+            self._write_booking(ledger, booking, unasked)
+        except RecordNotUnique as error:
+            raise self._clash(error, found, ledger) from error
+        if ledger is not None:
+            self._look_again(ledger, booking, session)
+        return True
+
+    def _write_booking(self, ledger: Ledger | None, booking: Booking, unasked: Collection[str]) -> None:
+        # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
+        if ledger is not None:
+            self._write(ledger, booking, unasked=unasked)
+        else:
+            for row in booking.updated:
+                self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
+        if booking.unapplied is not None:
+            self._create_unapplied(booking.unapplied)
+
+    def _clash(self, error: RecordNotUnique, found: SessionRow, ledger: Ledger | None) -> BillingError:
+        """Another worker booked the payment a moment ago; or a row holds a value of it that is not its own."""
+        session = found.session
+        unmoved = ledger is None or self.store.ledger(ledger.invoice.id) == ledger
+        if not (unmoved and self.row_of(session) == found):
+            message = "The same payment was booked a moment ago; it is read again."
+            return UpstreamUnavailable(
+                message, code="booked_meanwhile", retry_after=2, checkout_session=session.id
+            )
+        # Nothing moved: repeating it would clash for ever and keep the invoice's queue waiting.
+        message = (
+            f"{error.detail} It belongs to the payment of this session: an administrator corrects that row."
+        )
+        return Parked(message, checkout_session=session.id)
+
+    def remark(self, session: CheckoutSession, sentence: str) -> None:
+        """Write a sentence for staff on the payment of a session of ours, once."""
+        attempt = self.row_of(session).attempt
+        if attempt is None:
+            message = f"There is no payment row to write on: {sentence}"
+            raise Parked(message, checkout_session=session.id)
+        note = with_note(attempt.note, sentence)
+        if note != attempt.note:
+            self.flagged(sentence, {"code": "payment_flagged", "payment": attempt.id})
+            self.store.update_payment(attempt.id, {"note": note})
+
+    # ---- steps ------------------------------------------------------------------------------------------
+
+    def _sync(self, session_id: str) -> bool:
+        return self.apply(self.row_of(self.stripe.retrieve_session(session_id)), thorough=True)
+
+    def _recompute(
+        self, ledger: Ledger, as_of: datetime | None = None, unasked: Collection[str] = ()
+    ) -> None:
+        attempt, failure = ledger.open_attempt, None
+        if attempt is not None and must_end(ledger, attempt, self.now()):
+            try:
+                ledger = self._ended(ledger, attempt)
+            except (StripeRejected, UpstreamUnavailable) as error:
+                failure = error  # as above
+                ledger = self._ledger(ledger.invoice.id)
+        self._write(ledger, Booking(), as_of, unasked)
+        if failure is not None:
+            raise failure
+
+    def _ledger(self, invoice: str) -> Ledger:
+        ledger = self.store.ledger(invoice)
+        if ledger is None:
+            message = "There is no such invoice any more; nothing to recompute."
+            raise NotFound(message, invoice=invoice)
+        return ledger
+
+    def _without_orphan(self, session: CheckoutSession) -> bool:
+        """A session that can be paid though nothing claims its invoice: expired, or booked if it was paid first."""
+        self.flagged(
+            "An open session belonged to no open attempt and was expired.",
+            {"code": "payment_flagged", "checkout_session": session.id},
+        )
+        try:
+            self.stripe.expire_session(session.id)
+        except SessionNotOpen as error:
+            now = self.stripe.retrieve_session(session.id)
+            if now.is_open:
+                message = "Stripe neither expires the session nor says that it is over; it is asked again."
+                raise UpstreamUnavailable(message, checkout_session=session.id) from error
+            return self.apply(self.row_of(now), thorough=True)
+        return True
+
+    def _reversed(
+        self,
+        booking: Booking,
+        intent: PaymentIntent,
+        ledger: Ledger | None,
+        attempt: Payment | None,
+        *,
+        thorough: bool,
+    ) -> Booking:
+        """The booking with the refunds and disputes that Stripe knows of."""
+        refunds: Sequence[Refund] = ()
+        disputes: Sequence[PaymentDispute] = ()
+        if ledger is not None:
+            refunds, disputes = ledger.refunds, ledger.payment_disputes
+        elif attempt is not None:
+            refunds, disputes = self.store.reversals_below(attempt)
+        charge = intent.latest_charge
+        hinted = charge is None or charge.amount_refunded > 0 or charge.disputed
+        below = {refund.payment for refund in refunds} | {dispute.payment for dispute in disputes}
+        mine = attempt is not None and attempt.id in below
+        if not (thorough or hinted or mine):
+            return booking
+        reversals = self.stripe.reversals_of(intent.id)
+        # Money that gets a row of its own takes its refunds along: those below the attempt are another payment's.
+        elsewhere = bool(booking.created) or booking.unapplied is not None
+        key = attempt.id if attempt is not None and not elsewhere else None
+        seen = {refund.stripe_refund for refund in refunds if refund.payment == key}
+        seen |= {dispute.stripe_dispute for dispute in disputes if dispute.payment == key}
+        fresh = sorted(reversals.ids() - seen)
+        return with_reversals(
+            booking,
+            intent,
+            attempt,
+            reversals,
+            known=(refunds, disputes),
+            # A row that somebody moved, or made unreadable, must not keep the invoice's queue waiting for a day.
+            taken=self.store.reversals_known(fresh) if fresh else (),
+            now=self.now(),
+        )
+
+    def _ended(self, ledger: Ledger, attempt: Payment) -> Ledger:
+        """Expire the attempt's session and free the claim; if the client has paid meanwhile, Stripe wins."""
+        if attempt.checkout_session is not None:
+            try:
+                self.stripe.expire_session(attempt.checkout_session)
+            except SessionNotOpen:
+                # What cannot be booked is flagged: the books of the invoice do not wait for a person.
+                self.sync_session(attempt.checkout_session)
+                return self._ledger(ledger.invoice.id)
+            except StripeRejected as error:
+                # Opened with another account's or mode's key: past its time nobody can pay in it any more.
+                if error.stripe_code != "resource_missing" or not time_is_over(attempt, self.now()):
+                    raise
+        if attempt.status is PaymentStatus.SUCCEEDED:
+            over: Changes = {
+                "open_claim": None
+            }  # an administrator made money of the firm's own of it: that stays
+        else:
+            over = ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
+        self.store.update_payment(attempt.id, over)
+        return self._ledger(ledger.invoice.id)
+
+    def _look_again(self, ledger: Ledger, booking: Booking, session: CheckoutSession) -> None:
+        """Another open session may ask for what this one has just paid; one just found may not fit any more."""
+        sibling = ledger.open_attempt
+        found = session.is_open and bool(booking.updated)
+        if not (found or (sibling is not None and sibling.checkout_session not in {None, session.id})):
+            return
+        try:
+            self._recompute(self._ledger(ledger.invoice.id))
+        except StripeRejected as error:
+            # This payment is booked; the other session is its own matter, and every recompute's until it is settled.
+            ids = {"invoice": ledger.invoice.id} | ({"payment": sibling.id} if sibling is not None else {})
+            self.flagged(error.detail, {"code": error.code, **error.ids, **ids})
+
+    def _create_unapplied(self, row: Changes) -> None:
+        """Book money that belongs to no invoice; a row that is there already must say the same."""
+        transaction = str(row["transaction_id"])
+        try:
+            self.store.create_payment(row)
+        except RecordNotUnique:
+            existing = self.store.payment_of_transaction(transaction)
+            if existing is None or row.keys() & {"refunds", "payment_disputes"}:
+                raise  # the other may not have known of what went back
+            if (existing.amount.to_directus(), existing.amount.currency) != (row["amount"], row["currency"]):
+                message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
+                raise Parked(message, transaction=transaction) from None
+
+    def _write(
+        self,
+        ledger: Ledger,
+        booking: Booking,
+        as_of: datetime | None = None,
+        unasked: Collection[str] = (),
+    ) -> None:
+        invoice = ledger.invoice
+        after = ledger_after(ledger, booking)
+        try:
+            state = state_of(after, self.now(), as_of=as_of)
+        except (Unprocessable, DirectusRejected) as error:
+            self._book_only(ledger, booking, error, unasked)
+            return
+        if state is not None:
+            noted = with_surplus(booking, ledger, state.balance_due)
+            for flag in noted.flags[len(booking.flags) :]:
+                self.flagged(flag, {"code": "payment_flagged", "invoice": invoice.id})
+            booking = noted
+        # A draft's rows may not all be readable: what cannot be added up is not written.
+        derived = _derived_columns(after) if after.fault is None else []
+        updated = _merged(booking.updated, derived)
+        changes = state.changes(invoice) if state is not None else {}
+        draw = (
+            state is not None and state.status is not InvoiceStatus.VOID and _must_be_drawn(invoice, changes)
+        )
+        if draw and changes:
+            # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
+            changes |= {"pdf_status": "pending", "pdf_error": None}
+        if changes or updated or booking.created:
+            self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
+        if draw:
+            self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
+        is_sent = invoice.sent_at is not None or "sent_at" in changes
+        self._acknowledge(ledger, after, booking, unasked, is_sent=is_sent)
+
+    def _acknowledge(
+        self, before: Ledger, after: Ledger, booking: Booking, unasked: Collection[str], *, is_sent: bool
+    ) -> None:
+        """Order the receipts that became due with this write, and of those that were due before the `unasked`.
+
+        The others were ordered by whoever made them due, and may wait in the renderer's queue behind many: to order
+        them with every write would be an order for every pair of payments. What was lost, reconcile orders.
+        """
+        payments = self._ledger(after.invoice.id).payments if is_sent and booking.created else after.payments
+        asked = {*_receipts_due(before.payments, is_sent=before.invoice.sent_at is not None)} - {*unasked}
+        wanted = [payment for payment in _receipts_due(payments, is_sent=is_sent) if payment not in asked]
+        if wanted:
+            self.render_queue.send_many(
+                [{"type": "receipt", "payment": payment, "force": False} for payment in wanted]
+            )
+
+    def _book_only(
+        self, ledger: Ledger, booking: Booking, error: BillingError, unasked: Collection[str]
+    ) -> None:
+        """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
+        self.flagged(error.detail, {"code": error.code, **error.ids})
+        changes: dict[str, object] = {}
+        # A document that is ready stays ready: it was true when the invoice was sent.
+        if ledger.invoice.pdf_status != "failed" and not (
+            ledger.invoice.sent_at and ledger.invoice.pdf_status == "ready"
+        ):
+            changes = {"pdf_status": "failed", "pdf_error": error.detail}
+        if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
+            changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
+        self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
+        is_sent = ledger.invoice.sent_at is not None
+        self._acknowledge(ledger, ledger_after(ledger, booking), booking, unasked, is_sent=is_sent)
+
+
+def _receipts_due(payments: Sequence[Payment], *, is_sent: bool) -> list[str]:
+    """The payments whose receipt is missing, and those whose receipt is no longer true, on a draft as well."""
+    return [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
+
+
+def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:
+    """A first sending and every change of the printed amounts get a document; the same content never two."""
+    printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
+    return printed_changed or invoice.pdf_status in {"none", "pending", "failed"}
+
+
+def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
+    """The derived columns of the payments whose stored values differ, and claims that hold nothing any more."""
+    rows: list[dict[str, object]] = []
+    for payment in ledger.payments:
+        if payment.invoice is None:
+            continue  # created in this very transaction
+        refunded = amount_refunded(payment, ledger.refunds)
+        lost = amount_disputed_lost(payment, ledger.payment_disputes)
+        row: dict[str, object] = {}
+        if refunded != (payment.amount_refunded or type(refunded).zero(refunded.currency)):
+            row["amount_refunded"] = refunded.to_directus()
+        if lost != (payment.amount_disputed_lost or type(lost).zero(lost.currency)):
+            row["amount_disputed_lost"] = lost.to_directus()
+        if payment.open_claim and payment.status is PaymentStatus.SUCCEEDED:
+            row["open_claim"] = None  # it is over and would keep everybody from paying
+        if row:
+            rows.append({"id": payment.id, **row})
+    return rows
+
+
+def _merged(first: Sequence[Changes], second: Sequence[Changes]) -> list[Changes]:
+    """One row per payment: Directus applies a list in order, but one write per row is easier to read in its log."""
+    merged: dict[str, dict[str, object]] = {}
+    for row in (*first, *second):
+        merged.setdefault(str(row["id"]), {}).update(row)
+    return list(merged.values())

@@ -1,0 +1,79 @@
+"""Payments without a receipt, or with one that says something else: whoever should have asked died, or cannot draw it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing.ledger.receipts_due import is_outdated, without_receipt
+from billing.reconcile.differences import GRACE, Difference, RenderReceipt, ids_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from billing.ledger.ledger import Ledger, Payment
+    from billing.reconcile.differences import ShownReceipt
+
+
+def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
+    """The payments of a sent invoice that nobody has changed for a while and that name no receipt, or an untrue one.
+
+    The one writer orders each once, when it becomes due. A payment of another client is named elsewhere and gets no
+    receipt before that is settled.
+    """
+    invoice = ledger.invoice
+    if invoice.sent_at is None:
+        return []
+    missing = set(without_receipt(ledger.payments))
+    settled = [
+        payment
+        for payment in ledger.payments
+        if payment.changed_at is not None and now - payment.changed_at >= GRACE
+    ]
+    text = (
+        f"A payment on invoice {invoice.invoice_number} succeeded more than 15 minutes ago and has no receipt yet; if it"
+        " cannot be drawn, the payment's receipt_error says why."
+    )
+    untrue = (
+        f"A payment on invoice {invoice.invoice_number} was moved there, or its amount or day was corrected, and its"
+        " receipt says something else; if another cannot be drawn, the payment's receipt_error says why."
+    )
+    unknown = (
+        f"The receipt of a payment on invoice {invoice.invoice_number} was made before it was kept what a receipt says; it"
+        " is looked at once."
+    )
+    return [
+        Difference(
+            "receipt_missing",
+            text,
+            ids_of(invoice=invoice.id, payment=payment.id),
+            RenderReceipt(payment.id),
+        )
+        for payment in settled
+        if payment.id in missing and payment.client == invoice.client
+    ] + [
+        Difference(
+            "receipt_outdated",
+            unknown if payment.receipt_says is None else untrue,
+            ids_of(invoice=invoice.id, payment=payment.id),
+            RenderReceipt(payment.id),
+        )
+        for payment in settled
+        if is_outdated(payment)
+    ]
+
+
+def compare_detached(payment: Payment, shown: Iterable[ShownReceipt]) -> list[Difference]:
+    """A payment on no invoice, or on a draft, while it names, or a client sees, a receipt of the invoice it was on.
+
+    Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so. One whose
+    next receipt could not be drawn names none, so the receipts that are `shown` are asked as well.
+    """
+    place = payment.invoice, payment.client
+    seen = any(row.payment == payment.id and (row.invoice, row.client) != place for row in shown)
+    if not seen and not is_outdated(payment):
+        return []
+    moved = "was taken off its invoice" if payment.invoice is None else "was moved to a draft"
+    left = "its client still sees" if seen else "it still names"
+    text = f"A payment of {payment.amount} {moved}, and {left} the receipt for the invoice that the payment was on."
+    return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]

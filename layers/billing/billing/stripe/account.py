@@ -1,0 +1,162 @@
+"""Stripe's own books, for reconciliation: every list of a time span, page by page, and single records by id."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from billing.errors import UnreadableRow
+from billing.stripe.gateway import created_since
+from billing.stripe.parsing import (
+    balance_transaction_from_stripe,
+    dispute_from_stripe,
+    each_readable,
+    refund_from_stripe,
+    undelivered_event_from_stripe,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from billing.errors import StripeUnreadable
+    from billing.stripe.gateway import StripeGateway
+    from billing.stripe.objects import (
+        BalanceTransaction,
+        CheckoutSession,
+        StripeDispute,
+        StripeRefund,
+        UndeliveredEvent,
+    )
+
+
+#: Stripe keeps events no longer.
+EVENT_LIFETIME = timedelta(days=30)
+
+#: What one request for events may name.
+_MOST_TYPES = 20
+
+#: Every type of event that leads to a payment (`payments.events`); a test holds this to the SDK's list of types.
+#: Stripe takes no groups (`charge.*`) here.
+APPLIED_TYPES = (
+    "charge.captured",
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "charge.expired",
+    "charge.failed",
+    "charge.pending",
+    "charge.refund.updated",
+    "charge.refunded",
+    "charge.succeeded",
+    "charge.updated",
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "payment_intent.created",
+    "payment_intent.partially_funded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.succeeded",
+    "radar.early_fraud_warning.created",
+    "radar.early_fraud_warning.updated",
+    "refund.created",
+    "refund.failed",
+    "refund.updated",
+    "review.closed",
+    "review.opened",
+)
+
+
+class StripeAccount:
+    """`StripeRecords` (`reconcile_ports`) on Stripe's API."""
+
+    def __init__(self, gateway: StripeGateway, clock: Callable[[], datetime]) -> None:
+        """`clock` says how far back events can be had."""
+        self._gateway = gateway
+        self._clock = clock
+        self._unreadable: list[UnreadableRow] = []
+
+    def unreadable(self) -> list[UnreadableRow]:
+        """What the lists have passed over since this was asked last, because it cannot be read; by Stripe's id.
+
+        `UnreadableRow.collection` is Stripe's word for the kind of object.
+        """
+        passed, self._unreadable = self._unreadable, []
+        return passed
+
+    def sessions_created_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[CheckoutSession]:
+        """Every session, with payment intent, latest charge and its fee."""
+        return self._gateway.sessions_created_since(
+            since, after=after, unreadable=self._passing("checkout.session")
+        )
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """A session with its payment intent, charge and fee."""
+        return self._gateway.retrieve_session(session)
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        """The session a payment intent belongs to, None if it belongs to none."""
+        return self._gateway.session_of_payment_intent(payment_intent)
+
+    def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
+        """Every refund, also of payments that are older."""
+        pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), created_since(since, after))
+        return self._readable("refund", pages, refund_from_stripe)
+
+    def retrieve_refund(self, refund: str) -> StripeRefund | None:
+        """A refund as it is now, None if Stripe has none."""
+        found = self._gateway.retrieve(lambda v1: v1.refunds.retrieve(refund))
+        return None if found is None else refund_from_stripe(found)
+
+    def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
+        """Every dispute, also of payments that are older."""
+        pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), created_since(since, after))
+        return self._readable("dispute", pages, dispute_from_stripe)
+
+    def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
+        """A dispute as it is now, None if Stripe has none."""
+        found = self._gateway.retrieve(lambda v1: v1.disputes.retrieve(dispute))
+        return None if found is None else dispute_from_stripe(found)
+
+    def balance_transactions_since(
+        self, since: datetime, *, after: str | None = None
+    ) -> Iterator[BalanceTransaction]:
+        """Every movement on the balance, with payment intent and metadata of its source."""
+        pages = self._gateway.pages(
+            lambda v1, asked: v1.balance_transactions.list(asked),
+            {**created_since(since, after), "expand": ["data.source"]},
+        )
+        return self._readable("balance_transaction", pages, balance_transaction_from_stripe)
+
+    def undelivered_events_since(self, since: datetime) -> Iterator[UndeliveredEvent]:
+        """Every event of `APPLIED_TYPES` that an endpoint has not accepted; newest first for each twenty types."""
+        oldest = max(since, self._clock() - EVENT_LIFETIME)
+        for types in batched(APPLIED_TYPES, _MOST_TYPES, strict=False):
+            asked = {**created_since(oldest), "delivery_success": False, "types": list(types)}
+            yield from self._readable(
+                "event",
+                self._gateway.pages(lambda v1, some: v1.events.list(some), asked),
+                undelivered_event_from_stripe,
+            )
+
+    def _readable[Value](
+        self, kind: str, pages: Iterator[dict[str, Any]], parse: Callable[[Mapping[str, Any]], Value]
+    ) -> Iterator[Value]:
+        return each_readable(pages, parse, self._passing(kind))
+
+    def _passing(self, kind: str) -> Callable[[StripeUnreadable], None]:
+        """One object of a list that cannot be read does not keep the others from being compared."""
+        return lambda error: self._unreadable.append(
+            UnreadableRow(kind, error.ids.get("object", "unknown"), error)
+        )

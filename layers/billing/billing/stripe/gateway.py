@@ -1,0 +1,323 @@
+"""Stripe through its own SDK: sessions, intents, charges; every error of the SDK mapped once.
+
+The API version is written here and equals the SDK's pin, so that an upgrade is a visible change. One call takes at
+most 26 s (three tries of 2 s to connect and 6 s between bytes, two pauses), which is nearly all that a function behind
+the API has. Whoever makes several calls passes in how much time is left: each call then gets as many tries as fit, and
+one that cannot even be made once answers `UpstreamUnavailable` instead of being killed half way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import stripe
+
+from billing.errors import (
+    BillingError,
+    CreationRefused,
+    SessionNotOpen,
+    StripeRejected,
+    StripeReplayed,
+    StripeUnreadable,
+    UpstreamUnavailable,
+)
+from billing.stripe.objects import PaymentBehind, Reversals
+from billing.stripe.parsing import (
+    dispute_from_stripe,
+    each_readable,
+    id_of,
+    refund_from_stripe,
+    session_from_stripe,
+)
+from billing.stripe.subjects import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from stripe._v1_services import V1Services
+
+    from billing.stripe.objects import CheckoutSession
+
+
+STRIPE_VERSION = "2026-10-28.endive"
+
+_TIMEOUT_SECONDS = (2, 6)
+
+#: Seconds that a call takes at most with no, one and two retries; the SDK pauses for up to 0.5 s and 1 s before them.
+_SECONDS_BY_RETRIES = (8.0, 16.5, 25.5)
+
+#: Seconds that are left for what must be done with the answer.
+_RESERVE_SECONDS = 1.5
+
+_STRIPE = "https://api.stripe.com"
+
+_EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
+
+#: Four levels, as deep as Stripe goes: a listed session tells its fee, too.
+_EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge.balance_transaction"]
+
+_EXPAND_PAYMENT = ["charge", "payment_intent"]
+
+_SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
+
+
+class ApiKey(Protocol):
+    """Stripe's API key; `refresh` reads it again after Stripe refused it (it may have been rotated)."""
+
+    def current(self) -> str:
+        """The key to use."""
+        ...
+
+    def refresh(self) -> str:
+        """Read the key again, past every cache."""
+        ...
+
+
+class StripeGateway:
+    """Stripe's Checkout sessions and what hangs on them, as `stripe.objects`."""
+
+    def __init__(
+        self, api_base: str, key: ApiKey, *, remaining_seconds: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """`api_base` is `https://api.stripe.com`; any other base is refused together with a live key.
+
+        `remaining_seconds`: how long the calls of this invocation may still take.
+        """
+        self._api_base = api_base
+        self._key = key
+        self._remaining_seconds = remaining_seconds
+        self._http = stripe.RequestsClient(timeout=_TIMEOUT_SECONDS)
+        self._clients: dict[int, stripe.StripeClient] = {}
+        self._clients_key: str | None = None
+        stripe.enable_telemetry = False
+
+    @property
+    def livemode(self) -> bool | None:
+        """Whether the key is one of live mode, as far as it tells; None if it does not."""
+        return livemode_of(self._key.current())
+
+    def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> CheckoutSession:
+        """Create a Checkout session; the same key gives the same session.
+
+        Raises `CreationRefused` when repeating cannot help, `UpstreamUnavailable` when it can, and
+        `StripeUnreadable` when Stripe has created one that cannot be read.
+        """
+        if not parameters.get("allowed_payment_method_types", True):
+            # The SDK leaves out an empty list, and Stripe would offer every method that the account has.
+            message = "A session without any payment method was asked for; Stripe is not sent that."
+            raise CreationRefused(message)
+        try:
+            created = self._call(
+                lambda client: client.v1.checkout.sessions.create(
+                    dict(parameters),  # type: ignore[arg-type]  # as stored on the attempt
+                    {"idempotency_key": idempotency_key},
+                )
+            )
+        except StripeReplayed as error:
+            raise CreationRefused(error.detail, replayed=True) from error
+        except StripeRejected as error:
+            raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
+        return session_from_stripe(created)
+
+    def retrieve_session(self, session: str) -> CheckoutSession:
+        """Fetch a session with its payment intent, charge and fee."""
+        return session_from_stripe(
+            self._call(
+                lambda client: client.v1.checkout.sessions.retrieve(session, {"expand": _EXPAND_SESSION})
+            )
+        )
+
+    def expire_session(self, session: str) -> CheckoutSession:
+        """Expire an open session; `SessionNotOpen` if it was paid or has expired meanwhile."""
+        try:
+            expired = self._call(lambda client: client.v1.checkout.sessions.expire(session))
+        except StripeRejected as error:
+            # Stripe's 400 for a session that is not open has no code, only a sentence; the session itself tells.
+            if error.stripe_code == "resource_missing" or self.retrieve_session(session).is_open:
+                raise
+            message = "The Checkout session is no longer open."
+            raise SessionNotOpen(message, checkout_session=session) from error
+        return session_from_stripe(expired)
+
+    def sessions_created_since(
+        self,
+        since: datetime,
+        *,
+        after: str | None = None,
+        unreadable: Callable[[StripeUnreadable], None] | None = None,
+    ) -> Iterator[CheckoutSession]:
+        """Every session created at or after `since`, newest first, page by page; those behind `after`, if given.
+
+        `unreadable` is told of sessions that cannot be read (`stripe_parsing.each_readable`).
+        """
+        parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
+        listed = self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters)
+        return each_readable(listed, session_from_stripe, unreadable)
+
+    def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
+        """The session a payment intent belongs to, None if it belongs to none."""
+        page = self._call(
+            lambda client: client.v1.checkout.sessions.list({"payment_intent": payment_intent, "limit": 1})
+        )
+        return self.retrieve_session(page["data"][0]["id"]) if page["data"] else None
+
+    def payment_behind(self, subject: Subject, object_id: str) -> PaymentBehind:
+        """The payment intent behind an object, and the metadata of that intent and its charge.
+
+        The object's own metadata counts only where it is the payment: who refunds may write what they like.
+        """
+        found = self._call(lambda client: _retrieve(client.v1, subject, object_id))
+        charge = found if subject is Subject.CHARGE else found.get("charge")
+        intent = found if subject is Subject.PAYMENT_INTENT else found.get("payment_intent")
+        of_charge = charge.get("payment_intent") if isinstance(charge, dict) else None
+        return PaymentBehind(
+            payment_intent=id_of(intent) or id_of(of_charge),
+            metadata={**_metadata(charge), **_metadata(intent)},
+        )
+
+    def reversals_of(self, payment_intent: str) -> Reversals:
+        """Every refund and dispute of the payment intent as it is now."""
+        of_it = {"payment_intent": payment_intent}
+        return Reversals(
+            refunds=[
+                refund_from_stripe(found) for found in self.pages(lambda v1, p: v1.refunds.list(p), of_it)
+            ],
+            disputes=[
+                dispute_from_stripe(found) for found in self.pages(lambda v1, p: v1.disputes.list(p), of_it)
+            ],
+        )
+
+    def retrieve(self, ask: Callable[[V1Services], Any]) -> dict[str, Any] | None:
+        """One object as `ask` fetches it, None if Stripe has none."""
+        try:
+            return self._call(lambda client: ask(client.v1))
+        except StripeRejected as error:
+            if error.stripe_code == "resource_missing":
+                return None
+            raise
+
+    def pages(
+        self, ask: Callable[[V1Services, Any], Any], parameters: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Every object of a list, newest first; a page is fetched when its first object is asked for."""
+        asked: dict[str, Any] = {"limit": 100, **parameters}
+        while True:
+            page = self._call(lambda client: ask(client.v1, dict(asked)))
+            yield from page["data"]
+            if not page["has_more"] or not page["data"]:
+                return
+            asked["starting_after"] = page["data"][-1]["id"]
+
+    def _call(self, ask: Callable[[stripe.StripeClient], Any]) -> dict[str, Any]:
+        try:
+            return _plain(ask(self._connected(self._key.current())))
+        except stripe.AuthenticationError:
+            # The key may have been rotated since it was read: it is read again, once.
+            try:
+                return _plain(ask(self._connected(self._key.refresh())))
+            except stripe.StripeError as error:
+                raise _translated(error) from error
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+
+    def _connected(self, key: str) -> stripe.StripeClient:
+        """The SDK's client for this key, with as many retries as there is time for."""
+        retries = self._retries()
+        if key != self._clients_key:
+            if livemode_of(key) and self._api_base != _STRIPE:
+                message = "A live Stripe key is never sent anywhere but to Stripe: check StripeApiBase."
+                raise BillingError(message, code="live_key_refused")
+            self._clients, self._clients_key = {}, key
+        if retries not in self._clients:
+            self._clients[retries] = stripe.StripeClient(
+                key,
+                stripe_version=STRIPE_VERSION,
+                base_addresses={"api": self._api_base},
+                max_network_retries=retries,
+                http_client=self._http,
+            )
+        return self._clients[retries]
+
+    def _retries(self) -> int:
+        left = self._remaining_seconds() - _RESERVE_SECONDS
+        fitting = [retries for retries, seconds in enumerate(_SECONDS_BY_RETRIES) if seconds <= left]
+        if not fitting:
+            message = "There is no time left to ask Stripe; ask again."
+            raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
+        return fitting[-1]
+
+
+def livemode_of(key: str) -> bool | None:
+    """Whether an API key (`sk_`, `rk_`, `sk_org_`, ...) is one of live mode; None if it does not tell."""
+    if "_live_" in key:
+        return True
+    return False if "_test_" in key else None
+
+
+def created_since(since: datetime, after: str | None = None) -> dict[str, object]:
+    """The parameters of a list; Stripe counts in whole seconds: the one that `since` lies in is included."""
+    window: dict[str, object] = {"created": {"gte": int(since.timestamp())}}
+    return window if after is None else {**window, "starting_after": after}
+
+
+def _translated(error: stripe.StripeError) -> BillingError:
+    """Our error for one of the SDK's; Stripe's request id leads to its dashboard log."""
+    status, code = error.http_status, _code_of(error)
+    where = f" (Stripe request {error.request_id})" if error.request_id else ""
+    if isinstance(error, stripe.APIConnectionError):
+        message = "Stripe cannot be reached."
+        return UpstreamUnavailable(message, code="stripe_unavailable")
+    if isinstance(error, stripe.RateLimitError) or code == "idempotency_key_in_use":
+        message = f"Stripe asks to slow down{where}."
+        return UpstreamUnavailable(message, code="stripe_unavailable", retry_after=5)
+    # 501 is not Stripe's but a simulator's: it will say so tomorrow as well.
+    if status is None or (status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED):
+        message = f"Stripe failed with status {status}{where}."
+        replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
+        return (StripeReplayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        # A matter for the administrator, but not the request's fault: paid sessions wait until the key is right.
+        message = f"Stripe refused the API key in Secrets Manager{where}."
+        return UpstreamUnavailable(message, code="stripe_key_refused", retry_after=300)
+    message = f"Stripe refused the request: {code or type(error).__name__}{where}."
+    return StripeRejected(message, stripe_code=code)
+
+
+def _code_of(error: stripe.StripeError) -> str | None:
+    """Stripe's code; for some errors the SDK keeps it only on the error object."""
+    if error.code:
+        return str(error.code)
+    inner = getattr(error, "error", None)
+    code = getattr(inner, "code", None)
+    return (
+        str(code) if code else ("idempotency_error" if isinstance(error, stripe.IdempotencyError) else None)
+    )
+
+
+def _retrieve(stripe_v1: V1Services, subject: Subject, object_id: str) -> Any:
+    match subject:
+        case Subject.PAYMENT_INTENT:
+            return stripe_v1.payment_intents.retrieve(object_id)
+        case Subject.CHARGE:
+            return stripe_v1.charges.retrieve(object_id, {"expand": ["payment_intent"]})
+        case Subject.REFUND:
+            return stripe_v1.refunds.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.DISPUTE:
+            return stripe_v1.disputes.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.EARLY_FRAUD_WARNING:
+            return stripe_v1.radar.early_fraud_warnings.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+        case Subject.REVIEW:
+            return stripe_v1.reviews.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
+    message = f"No payment stands behind {subject}."
+    raise AssertionError(message)
+
+
+def _metadata(found: Any) -> Mapping[str, str]:
+    return (found.get("metadata") or {}) if isinstance(found, dict) else {}
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    document: dict[str, Any] = answer.to_dict()
+    return document

@@ -1,0 +1,257 @@
+"""Stand-ins for Directus, S3, SQS and WeasyPrint that keep what they were told, and fail where a test says so."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.aws.bucket import StoredObject
+from billing.directus.rows import Row
+from billing.documents.invoice import Logo, PrintedInvoice
+from billing.documents.receipt import PrintedReceipt
+from billing.documents.rendered import RenderedPdf
+from billing.documents.text import noted
+from billing.documents.versions import UnfinishedDocument, VersionWords
+from billing.errors import DirectusRejected, RecordNotUnique
+
+
+class Crash(Exception):  # it stands for the process dying, not for an error
+    """The process dies here."""
+
+
+@dataclass
+class Effects:
+    """Every change to the outside, in order; `die_after` names the one the process does not survive.
+
+    `before` is told of each change before it happens, and may die or let another worker in.
+    """
+
+    done: list[str] = field(default_factory=list)
+    die_after: str | None = None
+    before: Callable[[str], object] = str  # told the effect's name; nothing happens by default
+
+    def begin(self, effect: str) -> None:
+        """Say that the effect is about to happen."""
+        self.before(effect)
+
+    def record(self, effect: str) -> None:
+        """Note the effect, which has happened, and perhaps die."""
+        self.done.append(effect)
+        if effect == self.die_after:
+            raise Crash(effect)
+
+
+@dataclass
+class FakeDirectus:
+    """Collections of rows by id, with Directus's manners: what is taken, what is missing, how filters match."""
+
+    collections: dict[str, dict[str, Row]]
+    firm: Row
+    effects: Effects
+    before_create: Callable[[str], object] = str  # told the collection's name; nothing happens by default
+
+    def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
+        row = self.collections.get(collection, {}).get(key)
+        return {name: copy.deepcopy(row.get(name)) for name in fields} if row is not None else None
+
+    def read_many(
+        self,
+        collection: str,
+        *,
+        filter: Mapping[str, object],  # noqa: A002  # Directus's own word
+        fields: Sequence[str],
+        sort: Sequence[str] = (),
+    ) -> list[Row]:
+        rows = [row for row in self.collections.get(collection, {}).values() if _matches(row, filter)]
+        for name in reversed(sort):
+            rows.sort(key=lambda row: row[name])
+        return [{name: copy.deepcopy(row.get(name)) for name in fields} for row in rows]
+
+    def read_singleton(self, collection: str, fields: Sequence[str]) -> Row:
+        assert collection == "firm"
+        return {name: self.firm.get(name) for name in fields}
+
+    def create(self, collection: str, payload: Mapping[str, object]) -> Row:
+        self.before_create(collection)
+        self.effects.begin(f"create {collection}")
+        rows = self.collections.setdefault(collection, {})
+        key = str(payload["id"])
+        if key in rows:
+            if collection == "directus_files":
+                message = "Directus answered 403 FORBIDDEN to POST /files."
+                raise DirectusRejected(message, directus_code="FORBIDDEN")
+            message = f"{collection}.id already holds this value."
+            raise RecordNotUnique(message, collection=collection, field="id")
+        self._has_no_other(collection, key, payload)
+        rows[key] = dict(payload)
+        if collection == "documents":
+            rows[key]["date_created"] = f"2026-10-01T15:00:{len(rows):02}Z"  # in the order of registration
+        self.effects.record(f"create {collection}")
+        return dict(payload)
+
+    def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Row:
+        self.effects.begin(f"update {collection}")
+        self._has_no_other(collection, key, payload)
+        self.collections[collection][key].update(payload)
+        self.effects.record(f"update {collection}")
+        return self.collections[collection][key]
+
+    def _has_no_other(self, collection: str, key: str, payload: Mapping[str, object]) -> None:
+        """Of the unique columns the only one that rendering writes."""
+        version_key = payload.get("version_key")
+        others = (row for other, row in self.collections[collection].items() if other != key)
+        if version_key is not None and any(row.get("version_key") == version_key for row in others):
+            message = f"{collection}.version_key already holds this value."
+            raise RecordNotUnique(message, collection=collection, field="version_key")
+
+    def update_many(self, collection: str, keys: Sequence[str], payload: Mapping[str, object]) -> None:
+        for key in keys:
+            self.collections[collection][key].update(payload)
+        self.effects.record(f"update {collection}")
+
+
+def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
+    for name, rule in condition.items():
+        if name == "_and":
+            if not all(_matches(row, part) for part in rule):
+                return False
+        elif name == "_or":
+            if not any(_matches(row, part) for part in rule):
+                return False
+        elif "_eq" in rule:
+            if row.get(name) != rule["_eq"]:
+                return False
+        elif row.get(name) not in rule["_in"]:
+            return False
+    return True
+
+
+@dataclass
+class FakeStore:
+    """The bucket."""
+
+    effects: Effects
+    objects: dict[str, bytes] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def find(self, key: str) -> StoredObject | None:
+        if key not in self.objects:
+            return None
+        return StoredObject(key, len(self.objects[key]), self.sha256.get(key, ""))
+
+    def put(self, key: str, content: bytes, sha256: str) -> StoredObject:
+        self.effects.begin("put object")
+        self.objects[key], self.sha256[key] = content, sha256
+        self.effects.record("put object")
+        return StoredObject(key, len(content), sha256)
+
+
+@dataclass
+class FakeUnfinished:
+    """What waits in the bucket, as it is stored: bytes under a key."""
+
+    effects: Effects
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def keep(self, document: UnfinishedDocument) -> None:
+        self.effects.begin("keep unfinished")
+        self.objects[f"{document.subject}/{document.planned.identity.file_id}"] = document.to_bytes()
+        self.effects.record("keep unfinished")
+
+    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
+        kept = {key: written for key, written in self.objects.items() if key.startswith(f"{subject}/")}
+        unreadable = [key for key, written in kept.items() if written == b"?"]
+        return [
+            UnfinishedDocument.from_bytes(subject, written)
+            for key, written in kept.items()
+            if key not in unreadable
+        ], unreadable
+
+    def forget(self, document: UnfinishedDocument) -> None:
+        self.effects.begin("forget unfinished")
+        self.objects.pop(f"{document.subject}/{document.planned.identity.file_id}", None)
+        self.effects.record("forget unfinished")
+
+
+@dataclass
+class FakeRenderer:
+    """Draws a line of text; `error` is raised instead, once set. `boxes` are the characters that it has no font for."""
+
+    drawn: list[PrintedInvoice] = field(default_factory=list)
+    receipts: list[PrintedReceipt] = field(default_factory=list)
+    logos: list[Logo | None] = field(default_factory=list)
+    error: Exception | None = None
+    template_version: str = "template 1"
+    layer_version: str = "layer 1"
+    ink: str = "black"
+    boxes: tuple[int, ...] = ()
+
+    def title(self, printed: PrintedInvoice) -> str:
+        return f"Invoice {printed.number}"
+
+    def version_words(self, printed: PrintedInvoice) -> VersionWords:  # noqa: ARG002  # the renderer's signature
+        return VersionWords("version", "replaced")
+
+    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
+        if self.error:
+            raise self.error
+        self.drawn.append(printed)
+        self.logos.append(logo)
+        said = f"%PDF {printed.number} {printed.total} in {self.ink}{noted(self.boxes)}"
+        return RenderedPdf(said.encode(), len(self.boxes))
+
+    @property
+    def receipt_version(self) -> str:
+        return f"receipt {self.template_version}"
+
+    def receipt_title(self, printed: PrintedReceipt) -> str:
+        return f"Receipt {printed.number}"
+
+    def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
+        if self.error:
+            raise self.error
+        self.receipts.append(printed)
+        self.logos.append(logo)
+        return RenderedPdf(f"%PDF {printed.number} {printed.payment.amount} in {self.ink}".encode())
+
+
+@dataclass
+class FakeInvoiceQueue:
+    """The FIFO queue of the one writer."""
+
+    recomputed: list[str] = field(default_factory=list)
+
+    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+        raise NotImplementedError
+
+    def recompute(self, invoices: Any, *, as_of: str | None = None, payments: Any = ()) -> None:
+        assert (as_of, payments) == (None, ()), (
+            "rendering knows no other moment than now, and changes no payment"
+        )
+        self.recomputed.extend(invoices)
+
+
+@dataclass
+class FakeQueue:
+    """A standard queue."""
+
+    effects: Effects
+    messages: list[Mapping[str, object]] = field(default_factory=list)
+
+    def send_many(self, messages: Any) -> None:
+        self.messages.extend(messages)
+        self.effects.record("queue")
+
+
+@dataclass
+class FakeFiles:
+    """Files that staff uploaded, and the documents of the bucket `store`; `refusal` is raised instead, once set."""
+
+    store: FakeStore
+    contents: dict[str, bytes] = field(default_factory=dict)
+    refusal: Exception | None = None
+
+    def read(self, file: str) -> bytes:
+        if self.refusal:
+            raise self.refusal
+        return self.contents[file] if file in self.contents else self.store.objects[f"{file}.pdf"]

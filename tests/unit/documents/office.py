@@ -1,0 +1,89 @@
+"""The rendering worker with everything around it, on fakes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from billing.documents.deliver import DocumentDelivery
+from billing.documents.files import RegisteredFiles
+from billing.documents.render import RenderDocument
+from billing.documents.render_queue import RenderQueue
+from billing.documents.render_receipt import RenderReceipt
+from billing.documents.store import DirectusDocumentRecords
+from tests.fakes.documents import (
+    FakeDirectus,
+    FakeFiles,
+    FakeInvoiceQueue,
+    FakeRenderer,
+    FakeStore,
+    FakeUnfinished,
+)
+from tests.fakes.firm_rows import INVOICE, directus
+
+
+@dataclass
+class Office:
+    """The use case with everything around it."""
+
+    directus: FakeDirectus
+    store: FakeStore
+    renderer: FakeRenderer
+    queue: FakeInvoiceQueue
+    files: FakeFiles
+    unfinished: FakeUnfinished
+    portal_url: str = ""
+
+    @property
+    def delivery(self) -> DocumentDelivery:
+        records = DirectusDocumentRecords(self.directus)
+        return DocumentDelivery(records, RegisteredFiles(records, self.store, "s3"), self.unfinished)
+
+    @property
+    def render(self) -> RenderDocument:
+        return RenderDocument(
+            records=DirectusDocumentRecords(self.directus),
+            delivery=self.delivery,
+            renderer=self.renderer,
+            files=self.files,
+            documents=self.files,
+            invoice_queue=self.queue,
+            portal_url=self.portal_url,
+        )
+
+    @property
+    def receipts(self) -> RenderReceipt:
+        return RenderReceipt(DirectusDocumentRecords(self.directus), self.delivery, self.renderer, self.files)
+
+    @property
+    def work(self) -> RenderQueue:
+        return RenderQueue(self.render, self.receipts)
+
+    @property
+    def invoice(self) -> dict[str, Any]:
+        return self.directus.collections["invoices"][INVOICE]
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        return list(self.directus.collections["documents"].values())
+
+    @property
+    def pdf_files(self) -> list[dict[str, Any]]:
+        return [
+            f for f in self.directus.collections["directus_files"].values() if f["type"] == "application/pdf"
+        ]
+
+    def state(self) -> tuple[Any, ...]:
+        status = self.invoice["pdf_status"], self.invoice["pdf_error"]
+        return status, self.documents, self.pdf_files, self.store.objects, self.unfinished.objects
+
+
+def office(**invoice: Any) -> Office:
+    rows = directus(**invoice)
+    store = FakeStore(rows.effects)
+    return Office(
+        rows,
+        store,
+        FakeRenderer(),
+        FakeInvoiceQueue(),
+        FakeFiles(store),
+        FakeUnfinished(rows.effects),
+    )

@@ -1,0 +1,257 @@
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from billing.aws.bucket import S3DocumentStore, StoredObject
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.documents.files import S3UnfinishedDocuments
+from billing.documents.invoice import MAX_LOGO_BYTES, DocumentIdentity
+from billing.documents.versions import PlannedDocument, UnfinishedDocument
+from billing.errors import (
+    AnswerTooLarge,
+    DirectusRejected,
+    Unprocessable,
+    UpstreamFailed,
+    UpstreamUnavailable,
+)
+
+KEY = {"Bucket": "documents", "Key": "a.pdf"}
+
+
+@pytest.fixture
+def s3() -> Iterator[tuple[S3DocumentStore, Stubber]]:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stubber:
+        yield S3DocumentStore(client, "documents"), stubber
+
+
+def test_an_object_is_found_with_its_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_response("head_object", {"ContentLength": 3, "Metadata": {"sha256": "abc"}}, KEY)
+    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "abc")
+
+
+def test_an_object_of_somebody_else_has_no_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_response("head_object", {"ContentLength": 3}, KEY)
+    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "")
+
+
+def test_a_missing_object_is_none(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    stubber.add_client_error("head_object", "404", http_status_code=404)
+    assert store.find("a.pdf") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(403, UpstreamFailed), (429, UpstreamUnavailable), (503, UpstreamUnavailable)]
+)
+def test_a_refusal_is_final_and_an_overload_is_not(
+    s3: tuple[S3DocumentStore, Stubber], status: int, error: type[Exception]
+) -> None:
+    store, stubber = s3
+    stubber.add_client_error("head_object", str(status), http_status_code=status)
+    stubber.add_client_error("put_object", str(status), http_status_code=status)
+    with pytest.raises(error):
+        store.find("a.pdf")
+    with pytest.raises(error):
+        store.put("a.pdf", b"pdf", "abc")
+
+
+def test_bytes_are_put_with_their_type_and_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
+    store, stubber = s3
+    expected = KEY | {"Body": b"pdf", "ContentType": "application/pdf", "Metadata": {"sha256": "abc"}}
+    stubber.add_response("put_object", {}, expected)
+    assert store.put("a.pdf", b"pdf", "abc") == StoredObject("a.pdf", 3, "abc")
+    stubber.assert_no_pending_responses()
+
+
+class Unreachable:
+    """An S3 client without a network."""
+
+    def head_object(self, **_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://s3.example")
+
+    put_object = list_objects_v2 = delete_object = head_object
+
+
+def test_an_unreachable_bucket_is_tried_again() -> None:
+    store = S3DocumentStore(Unreachable(), "documents")  # type: ignore[arg-type]  # only two calls are made
+    with pytest.raises(UpstreamUnavailable):
+        store.find("a.pdf")
+    with pytest.raises(UpstreamUnavailable):
+        store.put("a.pdf", b"", "")
+
+
+class RotatingToken:
+    """The token was rotated a moment ago."""
+
+    def current(self) -> str:
+        return "old"
+
+    def refresh(self) -> str:
+        return "new"
+
+
+class Assets:
+    """Directus's /assets: one file, for the new token."""
+
+    def __init__(self, status: int = 200, refusal: bytes = b"") -> None:
+        self.status = status
+        self.refusal = refusal
+        self.asked: list[str] = []
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
+    ) -> HttpResponse:
+        assert maximum_bytes == MAX_LOGO_BYTES, "only logos are read"
+        self.asked.append(f"{method} {url}")
+        assert body is None
+        fresh = headers["Authorization"] == "Bearer new"
+        content = b"logo" if self.status == 200 else self.refusal
+        return HttpResponse(self.status, content) if fresh else HttpResponse(401)
+
+
+def test_a_file_is_read_with_a_rotated_token() -> None:
+    transport = Assets()
+    assert (
+        DirectusAssets("https://d.example/", RotatingToken(), transport, maximum_bytes=MAX_LOGO_BYTES).read(
+            "a/../b"
+        )
+        == b"logo"
+    )
+    assert transport.asked == ["GET https://d.example/assets/a%2F..%2Fb"] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (403, b'{"errors": [{"message": "x", "extensions": {"code": "FORBIDDEN"}}]}', DirectusRejected),
+        (403, b"<html>Blocked</html>", UpstreamUnavailable),
+        (404, b"404 page not found", UpstreamUnavailable),
+        (503, b"", UpstreamUnavailable),
+    ],
+)
+def test_a_file_that_is_not_there_is_final_and_a_busy_directus_or_a_proxy_is_not(
+    status: int, body: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        DirectusAssets(
+            "https://d.example", RotatingToken(), Assets(status, body), maximum_bytes=MAX_LOGO_BYTES
+        ).read("a")
+
+
+class Huge(Assets):
+    """A file that is longer than its row says."""
+
+    def send(self, *given: Any, **options: Any) -> HttpResponse:
+        super().send(*given, **options)
+        message = "The answer is too large."
+        raise AnswerTooLarge(message)
+
+
+def test_a_file_longer_than_its_row_says_is_for_staff_to_replace() -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        DirectusAssets("https://d.example", RotatingToken(), Huge(), maximum_bytes=MAX_LOGO_BYTES).read("a")
+    assert (refusal.value.code, refusal.value.ids) == ("file_too_large", {"file": "a"})
+
+
+# ---- what waits until its rows are written -----------------------------------------------------------------
+
+WAITING = UnfinishedDocument(
+    "invoice-1",
+    PlannedDocument(
+        DocumentIdentity("hash", "file-1", "document-1"), "invoice", "client-1", "invoice-1", "Invoice 1", "1", 1, ()
+    ),
+    b"%PDF",
+    hashlib.sha256(b"%PDF").hexdigest(),
+)  # fmt: skip
+
+WAITING_KEY = {"Bucket": "documents", "Key": "unfinished/invoice-1/file-1"}
+
+
+@pytest.fixture
+def waiting() -> Iterator[tuple[S3UnfinishedDocuments, Stubber]]:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stubber:
+        yield S3UnfinishedDocuments(client, "documents"), stubber
+        stubber.assert_no_pending_responses()
+
+
+def listed(stubber: Stubber) -> None:
+    stubber.add_response(
+        "list_objects_v2",
+        {"Contents": [{"Key": WAITING_KEY["Key"]}]},
+        {"Bucket": "documents", "Prefix": "unfinished/invoice-1/"},
+    )
+
+
+def test_a_drawn_document_waits_under_its_subject_and_is_read_back_whole(
+    waiting: tuple[S3UnfinishedDocuments, Stubber],
+) -> None:
+    unfinished, stubber = waiting
+    stubber.add_response("put_object", {}, WAITING_KEY | {"Body": WAITING.to_bytes()})
+    listed(stubber)
+    body = StreamingBody(io.BytesIO(WAITING.to_bytes()), len(WAITING.to_bytes()))
+    stubber.add_response("get_object", {"Body": body}, WAITING_KEY)
+    stubber.add_response("delete_object", {}, WAITING_KEY)
+    unfinished.keep(WAITING)
+    assert unfinished.of("invoice-1") == ([WAITING], [])
+    unfinished.forget(WAITING)
+
+
+def test_what_another_worker_has_finished_since_it_was_listed_is_nothing(
+    waiting: tuple[S3UnfinishedDocuments, Stubber],
+) -> None:
+    unfinished, stubber = waiting
+    listed(stubber)
+    stubber.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    assert unfinished.of("invoice-1") == ([], [])
+
+
+def test_what_cannot_be_read_is_told_and_stays(
+    waiting: tuple[S3UnfinishedDocuments, Stubber],
+) -> None:
+    unfinished, stubber = waiting
+    listed(stubber)
+    stubber.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"?"), 1)}, WAITING_KEY)
+    assert unfinished.of("invoice-1") == ([], [WAITING_KEY["Key"]])
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, UpstreamFailed), (503, UpstreamUnavailable)])
+def test_a_refusal_of_what_waits_is_final_and_an_overload_is_not(
+    waiting: tuple[S3UnfinishedDocuments, Stubber], status: int, error: type[Exception]
+) -> None:
+    unfinished, stubber = waiting
+    for call in ("put_object", "list_objects_v2", "delete_object"):
+        stubber.add_client_error(call, str(status), http_status_code=status)
+    with pytest.raises(error):
+        unfinished.keep(WAITING)
+    with pytest.raises(error):
+        unfinished.of("invoice-1")
+    with pytest.raises(error):
+        unfinished.forget(WAITING)
+
+
+def test_an_unreachable_bucket_is_asked_again_for_what_waits() -> None:
+    unfinished = S3UnfinishedDocuments(Unreachable(), "documents")  # type: ignore[arg-type]  # only three calls are made
+    with pytest.raises(UpstreamUnavailable):
+        unfinished.keep(WAITING)
+    with pytest.raises(UpstreamUnavailable):
+        unfinished.of("invoice-1")
+    with pytest.raises(UpstreamUnavailable):
+        unfinished.forget(WAITING)

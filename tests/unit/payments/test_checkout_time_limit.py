@@ -1,0 +1,98 @@
+"""Checkout answers before Lambda kills it: it begins nothing that it could be killed in."""
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from billing.aws.deadline import TimeLimit
+from billing.aws.http_api import respond
+from billing.directus.client import DirectusClient, HttpResponse, LimitedTransport
+from billing.errors import UpstreamUnavailable
+from billing.payments.store import DirectusBillingStore
+from functions.checkout import app
+from tests.fakes.aws import AcceptedSecrets
+from tests.fakes.directus import FakeDirectus, FixedToken
+from tests.fakes.world import INVOICE, USER, World
+
+
+class Clock:
+    """Seconds since whenever."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class SlowDirectus:
+    """Every answer takes as long as it may."""
+
+    def __init__(self, directus: FakeDirectus, clock: Clock, seconds: float) -> None:
+        self.directus, self.clock, self.seconds = directus, clock, seconds
+
+    def send(self, *given: Any, **named: Any) -> HttpResponse:
+        self.clock.seconds += self.seconds
+        return self.directus.send(*given, **named)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_before_an_invocation_begins_there_is_no_limit(clock: Clock) -> None:
+    limit = TimeLimit(clock)
+    assert limit.remaining() == float("inf")
+    limit.begins(28.0)
+    clock.seconds += 20
+    assert limit.remaining() == 8.0
+    limit.begins(28.0)
+    assert limit.remaining() == 28.0
+
+
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 9.0, 10.0])
+def test_checkout_ends_in_time_however_slow_directus_is(clock: Clock, seconds: float) -> None:
+    world = World()
+    world.invoice("100.00")
+    limit = TimeLimit(clock)
+
+    pauses: list[float] = []
+    transport = LimitedTransport(SlowDirectus(world.directus, clock, seconds), limit, longest_seconds=10.0)
+    store = DirectusBillingStore(
+        DirectusClient("http://directus", FixedToken(), transport, sleep=pauses.append)
+    )
+    world.start_checkout = replace(world.start_checkout, store=store)
+    limit.begins(28.0)
+    with pytest.raises(UpstreamUnavailable) as refusal:
+        world.pay()
+    assert (refusal.value.status, refusal.value.code) == (503, "out_of_time")
+    assert pauses == [], "asking again would only lose time"
+    assert limit.remaining() > 0
+    assert len(world.payments()) <= 1
+    # The next call, at an hour when Directus is quick, completes what was begun.
+    world.start_checkout = replace(world.start_checkout, store=world.store)
+    assert world.pay().url
+    assert len(world.payments()) == len(world.stripe.sessions) == 1
+
+
+class Context:
+    """What Lambda says of an invocation; `Any` stands for the rest of its class."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 28_000
+
+
+def test_the_handler_counts_from_what_lambda_says(clock: Clock) -> None:
+    world = World()
+    world.invoice("100.00")
+    function = app.Function(AcceptedSecrets(("secret",)), world.start_checkout, TimeLimit(clock))
+    event = {
+        "headers": {"authorization": "Bearer secret"},
+        "body": json.dumps({"invoice": INVOICE, "user": USER}),
+    }
+    answer = respond(event, lambda: app.invoked(event, cast("Any", Context()), function))
+    assert answer["statusCode"] == 200
+    assert function.time.remaining() == 28.0
