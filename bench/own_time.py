@@ -1,6 +1,7 @@
 """What receiver and worker cost by themselves: processor milliseconds, upstream waits left out.
 
 In process, with everything real but the services: secrets and queues are clients in memory, Directus and Stripe answer
+import httpx
 from the memory of another process, through our own HTTP client and Stripe's package. Each figure stands beside a
 floor that nobody can undercut: the same bytes through `json.loads` and one HMAC, and a Python that imports nothing.
 """
@@ -24,6 +25,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
+import httpx
 
 from bench.tables import heading, remark, row
 from tests.unit.template.sam_template import read_template
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from billing.aws.queue_worker import MessageControl
     from billing.aws.queues import InvoiceQueue
-    from billing.directus.client import HttpResponse, Transport
 
 ROOT: Final = Path(__file__).parents[1]
 IMPORT_ROUNDS: Final = 5
@@ -256,17 +257,18 @@ def upstreams() -> Iterator[dict[str, str]]:
             process.stdin.close()
 
 
-@dataclass
-class Counting:
+class Counting(httpx.BaseTransport):
     """A transport that counts its requests."""
 
-    inner: Transport
-    requests: int = 0
+    def __init__(self) -> None:
+        """None yet."""
+        self.requests = 0
+        self._inner = httpx.HTTPTransport()
 
-    def send(self, method: str, url: str, **request: Any) -> HttpResponse:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it and count it."""
         self.requests += 1
-        return self.inner.send(method, url, **request)
+        return self._inner.handle_request(request)
 
 
 class Office:
@@ -275,7 +277,7 @@ class Office:
     def __init__(self, urls: dict[str, str]) -> None:
         """`urls` as `bench.upstreams` prints them."""
         from billing.aws.queues import SqsInvoiceQueue  # noqa: PLC0415  # same
-        from billing.directus.client import DirectusClient, Urllib3Transport  # noqa: PLC0415  # same
+        from billing.directus.client import DirectusClient, http_client  # noqa: PLC0415  # same
         from billing.payments.checkout import CheckoutTerms  # noqa: PLC0415  # same
         from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415  # same
         from billing.payments.store import DirectusBillingStore  # noqa: PLC0415  # after the cold imports
@@ -287,8 +289,9 @@ class Office:
         self.invoices: list[str] = []
         self._sqs = FakeSqs()
         self._queue = SqsInvoiceQueue(cast("Any", self._sqs), "https://queue.example")
-        self._transport = Counting(Urllib3Transport())
-        directus = DirectusClient(urls["directus"], FixedToken(), self._transport)
+        self._transport = Counting()
+        http = http_client(transport=self._transport)
+        directus = DirectusClient(urls["directus"], FixedToken(), http)
         self._store = DirectusBillingStore(directus)
         self._stripe = StripeGateway(urls["stripe"], FixedToken(urls["secret_key"]))
         terms = CheckoutTerms(DEPLOYMENT, "https://firm.example/paid", ("card",), ())

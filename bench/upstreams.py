@@ -16,6 +16,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from local.stripe_simulator.specification import obtain
 from tests.fakes.directus import FakeDirectus
 from tests.integration.stripe_simulator.support import SECRET_KEY, RunningSimulator
@@ -56,9 +58,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self.directus.put(collection, **row)
             return HTTPStatus.OK, b"{}"
-        answer = self.directus.send(self.command, self.path, headers=dict(self.headers), body=body or None)
+        request = httpx.Request(self.command, f"http://directus{self.path}", content=body)
+        answer = self.directus.answer(request)
         self.directus.requests.clear()
-        return answer.status, answer.body
+        return answer.status_code, answer.content
 
     do_GET = do_POST = do_PUT = do_PATCH = do_SEARCH = _answer  # noqa: N815  # the base class's names
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from billing.payments.start_checkout import StartCheckout
 
 
-#: Seconds to wait for Directus: shorter than elsewhere, because several calls must fit into one invocation.
-CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 8.0
+#: Seconds to wait for Directus: shorter than elsewhere, because several calls must fit into one invocation; and what
+#: is left for the answer.
+CONNECT_SECONDS, ANSWER_SECONDS, RESERVE_SECONDS = 2.0, 8.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,6 @@ class Function:
 def build() -> Function:
     """The composition root."""
     from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
-    from billing.directus.client import (  # noqa: PLC0415  # likewise
-        DirectusClient,
-        LimitedTransport,
-        Urllib3Transport,
-    )
     from billing.payments.checkout import CheckoutTerms  # noqa: PLC0415
     from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415
     from billing.payments.store import DirectusBillingStore  # noqa: PLC0415
@@ -54,14 +50,12 @@ def build() -> Function:
 
     settings = CheckoutSettings.from_environment(os.environ)
     time = TimeLimit()
-    directus = DirectusClient(
-        settings.directus.url,
-        composition.secret(settings.directus.token_secret),
-        LimitedTransport(
-            Urllib3Transport(connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS),
-            time,
-            longest_seconds=CONNECT_SECONDS + ANSWER_SECONDS,
-        ),
+    directus = composition.directus(
+        settings.directus,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        remaining_seconds=time.remaining,
+        needed_seconds=CONNECT_SECONDS + ANSWER_SECONDS + RESERVE_SECONDS,
     )
     stripe_key = composition.secret(settings.stripe.key_secret)
     stripe = StripeGateway(

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx
 import yaml
 
-from billing.directus.client import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.directus.client import http_client
 from billing.money import EXPONENTS
 from tests.fakes.steps import Steps
 
@@ -81,24 +81,22 @@ class Refusal(Exception):  # Directus's answer, not a failure of the fake
 
     def __init__(self, status: int, **extensions: str) -> None:
         super().__init__(status, extensions)
-        self.response = HttpResponse(
-            status, json.dumps({"errors": [{"message": "…", "extensions": extensions}]}).encode()
-        )
+        self.response = httpx.Response(status, json={"errors": [{"message": "…", "extensions": extensions}]})
 
 
 @dataclass
 class FakeDirectus:
-    """A `Transport` with Directus behind it. `answers` overrides the next answers, by step name."""
+    """Directus in memory; `http` is a client of it. `answers` overrides the next answers, by step name."""
 
     steps: Steps = field(default_factory=Steps)
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)
     firm: Row = field(default_factory=lambda: {"timezone": "America/New_York"})
     money_as_numbers: bool = False
-    answers: dict[str, list[Callable[[], HttpResponse]]] = field(default_factory=dict)
+    answers: dict[str, list[Callable[[], httpx.Response]]] = field(default_factory=dict)
     #: Directus's own clock, which dates new and changed rows; without one these dates stay empty.
     now: Callable[[], datetime] | None = None
     new_key: Callable[[], str] = lambda: str(uuid.uuid4())
-    requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
+    requests: list[tuple[str, str, Mapping[str, str], bytes]] = field(default_factory=list)
 
     # ---- what a test does -------------------------------------------------------------------------------
 
@@ -118,23 +116,21 @@ class FakeDirectus:
         """Everything that is stored."""
         return copy.deepcopy(self.tables)
 
-    # ---- Transport --------------------------------------------------------------------------------------
+    # ---- HTTP -------------------------------------------------------------------------------------------
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        assert maximum_bytes > 0
-        path = urlsplit(url).path
+    @property
+    def http(self) -> httpx.Client:
+        """A client that reaches nothing but this."""
+        return http_client(transport=httpx.MockTransport(self.answer))
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """What Directus answers."""
+        method, path = request.method, request.url.path
         parts = path.removeprefix("/items").strip("/").split("/")
         collection = "directus_users" if parts[0] == "users" else parts[0]
         name = f"{method} {collection}"
-        self.requests.append((method, url, dict(headers), body))
+        body = request.content
+        self.requests.append((method, str(request.url), request.headers, body))
         number = self.steps.begin(name)
         if waiting := self.answers.get(name):
             return waiting.pop(0)()
@@ -146,7 +142,7 @@ class FakeDirectus:
             self.tables = before
             return refusal.response
         self.steps.end(number)
-        return HttpResponse(200, json.dumps({"data": data}).encode())
+        return httpx.Response(200, content=json.dumps({"data": data}).encode())
 
     def _act(self, method: str, collection: str, key: list[str], body: Any) -> Any:
         if method == "GET":

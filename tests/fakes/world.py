@@ -54,7 +54,7 @@ class World:
         self.stripe = FakeStripe(self.now, self.steps)
         self.queue = FakeInvoiceQueue(self.steps)
         self.rendering = FakeWorkQueue(self.steps)
-        client = DirectusClient("http://directus", FixedToken(), self.directus, sleep=lambda _: None)
+        client = DirectusClient("http://directus", FixedToken(), self.directus.http, sleep=lambda _: None)
         self.store = DirectusBillingStore(client)
         self.start_checkout = StartCheckout(self.store, self.stripe, self.queue, TERMS, now=self.now)
         self.keep_invoice = KeepInvoice(

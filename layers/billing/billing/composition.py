@@ -10,14 +10,15 @@ import boto3
 from billing.aws.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
 from billing.aws.secrets import Secret
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient, http_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.settings import DirectusSettings
 
-#: Seconds to wait for an answer of Directus: of one invoice's rows, and of many invoices' rows.
+#: Seconds to wait for a connection to Directus, and for its answer: of one invoice's rows, and of many invoices' rows.
+CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 LONG_ANSWER_SECONDS = 60.0
 
@@ -30,12 +31,22 @@ def secret(arn: str) -> Secret:
 def directus(
     settings: DirectusSettings,
     *,
+    connect_timeout: float = CONNECT_SECONDS,
     read_timeout: float = ANSWER_SECONDS,
     remaining_seconds: Callable[[], float] = lambda: math.inf,
+    needed_seconds: float = 0.0,
 ) -> DirectusClient:
-    """Directus as the functions' service user; `read_timeout` in seconds, cut to what remains of the invocation."""
-    transport = Urllib3Transport(read_timeout=read_timeout, remaining_seconds=remaining_seconds)
-    return DirectusClient(settings.url, secret(settings.token_secret), transport)
+    """Directus as the functions' service user; timeouts in seconds, cut to what remains of the invocation.
+
+    Nothing is sent with no more than `needed_seconds` left.
+    """
+    http = http_client(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        remaining_seconds=remaining_seconds,
+        needed_seconds=needed_seconds,
+    )
+    return DirectusClient(settings.url, secret(settings.token_secret), http)
 
 
 def directus_files(
@@ -45,8 +56,8 @@ def directus_files(
     remaining_seconds: Callable[[], float] = lambda: math.inf,
 ) -> DirectusAssets:
     """The bytes of files in Directus, as the functions' service user may read them."""
-    transport = Urllib3Transport(remaining_seconds=remaining_seconds)
-    return DirectusAssets(settings.url, secret(settings.token_secret), transport, maximum_bytes=maximum_bytes)
+    http = http_client(remaining_seconds=remaining_seconds)
+    return DirectusAssets(settings.url, secret(settings.token_secret), http, maximum_bytes=maximum_bytes)
 
 
 def invoice_queue(url: str) -> SqsInvoiceQueue:

@@ -14,7 +14,7 @@ import pytest
 
 from billing.aws.bucket import StoredObject
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import RegisteredFiles
 from billing.documents.invoice import MAX_LOGO_BYTES, content_identity
@@ -24,6 +24,7 @@ from billing.documents.store import DirectusDocumentRecords
 from billing.documents.versions import PlannedDocument
 from tests.fakes.directus import FixedToken
 from tests.fakes.documents import Effects, FakeRenderer, FakeUnfinished
+from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, code_of, running
 
 WORKERS = 3
@@ -54,7 +55,7 @@ class Office:
     store: Uploads
 
     def records(self) -> DirectusDocumentRecords:
-        client = DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport())
+        client = DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), http())
         return DirectusDocumentRecords(client)
 
     def delivery(self, records: DirectusDocumentRecords) -> DocumentDelivery:
@@ -64,7 +65,7 @@ class Office:
     def render_receipt(self, payment: str) -> None:
         records = self.records()
         logos = DirectusAssets(
-            self.directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport(), maximum_bytes=MAX_LOGO_BYTES
+            self.directus.url, FixedToken(SERVICE_TOKEN), http(), maximum_bytes=MAX_LOGO_BYTES
         )
         RenderReceipt(records, self.delivery(records), FakeRenderer(), logos).render_receipt(payment)
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.errors import UpstreamUnavailable
 from billing.ledger.ledger import Ledger
 from billing.payments.store import DirectusBillingStore
@@ -13,6 +13,7 @@ from directus.doctor import Deployment, examine
 from directus.rest import Directus
 from local.seed import seed_id
 from tests.fakes.directus import FixedToken
+from tests.integration.connections import http
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus, another, running
 
 #: More rows than a Directus with this limit sends of a list unless it is asked for all. The limit lets our flows
@@ -22,7 +23,7 @@ LIMIT, MANY = 25, 27
 
 def ledger(directus: RunningDirectus, invoice: str) -> Ledger | None:
     """As the functions read it."""
-    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport())
+    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), http())
     return DirectusBillingStore(client).ledger(invoice)
 
 

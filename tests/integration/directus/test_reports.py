@@ -10,7 +10,7 @@ import urllib3
 
 from billing.aws.bucket import StoredObject
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import DocumentFiles, RegisteredFiles, UploadedFiles
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
@@ -19,6 +19,7 @@ from billing.reconcile.publish import DirectusReports
 from billing.reconcile.report import PrintableReport
 from tests.fakes.directus import FixedToken
 from tests.fakes.documents import Effects, FakeUnfinished
+from tests.integration.connections import http
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
 
 NOW = datetime.now(UTC)
@@ -44,8 +45,8 @@ class Bucket:
 
 def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusReports:
     """As the deployment parameter `DocumentDelivery` has it."""
-    transport = Urllib3Transport()
-    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), transport)
+    pooled = http()
+    client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), pooled)
     records = DirectusDocumentRecords(client)
     bucket = Bucket(directus.directory / "uploads")
     files: DocumentFiles = RegisteredFiles(records, bucket, "local", ending="html")
@@ -53,9 +54,7 @@ def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusRepor
         files = UploadedFiles(
             records,
             client,
-            DirectusAssets(
-                directus.url, FixedToken(SERVICE_TOKEN), transport, maximum_bytes=MAX_DOCUMENT_BYTES
-            ),
+            DirectusAssets(directus.url, FixedToken(SERVICE_TOKEN), pooled, maximum_bytes=MAX_DOCUMENT_BYTES),
         )
     delivery = DocumentDelivery(records, files, FakeUnfinished(Effects()))
     return DirectusReports(client, delivery, deployment="test", data_studio=directus.url)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
-from billing.directus.client import DirectusClient, HttpResponse, Transport, Urllib3Transport
+from billing.directus.client import DirectusClient, http_client
 from billing.errors import RecordNotUnique, UpstreamUnavailable
 from billing.payments.store import DirectusBillingStore
 from billing.payments.write_invoice import KeepInvoice
@@ -24,6 +25,7 @@ from billing.stripe.objects import (
 from local.seed import seed_id
 from tests.fakes.directus import FixedToken
 from tests.fakes.queues import FakeWorkQueue
+from tests.integration.connections import POOL
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -52,16 +54,15 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Interrupted:
-    """A `Transport`; something happens before every change of an invoice."""
+class Interrupted(httpx.BaseTransport):
+    """Something happens before every change of an invoice."""
 
-    inner: Transport
     happening: Callable[[], object]
 
-    def send(self, method: str, url: str, **request: Any) -> HttpResponse:
-        if method == "PATCH" and "/invoices/" in url:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH" and "/invoices/" in request.url.path:
             self.happening()
-        return self.inner.send(method, url, **request)
+        return POOL.handle_request(request)
 
 
 @dataclass
@@ -81,9 +82,9 @@ class Books:
 
     @property
     def store(self) -> DirectusBillingStore:
-        transport = Interrupted(Urllib3Transport(read_timeout=30), self.before_writing)
+        http = http_client(read_timeout=30, transport=Interrupted(self.before_writing))
         return DirectusBillingStore(
-            DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
+            DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), http, sleep=lambda _: None)
         )
 
     def keep(self) -> None:

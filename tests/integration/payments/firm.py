@@ -13,10 +13,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
+
 from billing.aws.http_api import respond
 from billing.aws.observability import metrics
 from billing.aws.queue_worker import process_batch
-from billing.directus.client import DirectusClient, HttpResponse, Transport, Urllib3Transport
+from billing.directus.client import DirectusClient, http_client
 from billing.errors import BillingError
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
@@ -38,6 +40,7 @@ from local.stripe_simulator.webhooks import signature
 from tests.fakes.directus import FixedToken
 from tests.fakes.queues import FakeWorkQueue
 from tests.fakes.steps import Happening, Steps
+from tests.integration.connections import POOL
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.integration.payments.directus_rows import OnlyOurs
 from tests.integration.payments.fifo_queue import FifoQueue, Worker
@@ -60,16 +63,15 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class SteppedTransport:
+class SteppedTransport(httpx.BaseTransport):
     """Every request to Directus is a step."""
 
-    inner: Transport
     steps: Steps
 
-    def send(self, method: str, url: str, **request: Any) -> HttpResponse:
-        collection = url.partition("?")[0].split("/items/")[-1].split("/")[0]
-        number = self.steps.begin(f"{method} {collection}")
-        answer = self.inner.send(method, url, **request)
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        collection = request.url.path.split("/items/")[-1].split("/")[0]
+        number = self.steps.begin(f"{request.method} {collection}")
+        answer = POOL.handle_request(request)
         self.steps.end(number)
         return answer
 
@@ -194,9 +196,9 @@ class Firm:
     # ---- our functions, each call as a Lambda environment of its own ------------------------------------
 
     def directus_client[Client: DirectusClient](self, kind: type[Client] = DirectusClient) -> Client:  # type: ignore[assignment]  # mypy knows no defaults of generics
-        transport = SteppedTransport(Urllib3Transport(read_timeout=self.answer_seconds), self.steps)
+        http = http_client(read_timeout=self.answer_seconds, transport=SteppedTransport(self.steps))
         url = self.directus_url or self.house.directus.url
-        return kind(url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
+        return kind(url, FixedToken(SERVICE_TOKEN), http, sleep=lambda _: None)
 
     def gateway(self) -> Any:
         gateway = StripeGateway(self.simulator.url, FixedToken(SECRET_KEY))

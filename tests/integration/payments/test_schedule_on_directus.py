@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient, http_client
 from tests.fakes.directus import FixedToken
 from tests.fakes.steps import Steps
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
@@ -29,7 +29,7 @@ def office_on(directus: RunningDirectus) -> Office:
     people = [client_and_user(directus, f"{account}{number}") for number in (1, 2)]
     mine = ours(account, [client for client, _ in people])
     steps = Steps()
-    transport = SteppedTransport(Urllib3Transport(read_timeout=60), steps)
+    transport = http_client(read_timeout=60, transport=SteppedTransport(steps))
     client, reader = (
         kind(directus.url, FixedToken(SERVICE_TOKEN), transport, sleep=lambda _: None)
         for kind in (DirectusClient, OnlyOurs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.errors import UnreadableRow
 from billing.ledger.ledger import Ledger, Payment
 from billing.reconcile.comparisons import Comparisons
@@ -18,6 +18,7 @@ from billing.reconcile.page import Scope
 from billing.reconcile.store import DirectusReconcileRows
 from tests.fakes.directus import FixedToken
 from tests.fakes.stripe import FakeStripe
+from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Firm:
 
     def __init__(self, directus: RunningDirectus) -> None:
         self.admin = directus.admin
-        client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), Urllib3Transport(read_timeout=60))
+        client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), http(read_timeout=60))
         self.rows = DirectusReconcileRows(client)
         self.client = self.create("clients", name="A client", email="client@client.example")
         self.invoice = self.create(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.errors import MailPostponed, UpstreamUnavailable
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest
 from billing.reconcile.store import DirectusReconcileRows
@@ -20,6 +20,7 @@ from billing.reminders.store import DirectusNotices, DirectusReminderCases, read
 from billing.reminders.texts import ReminderTexts
 from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.fakes.stripe import FakeStripe
+from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus
 from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
 from tests.unit.reminders.support import Outbox, Queues
@@ -44,7 +45,7 @@ class House:
 
     def __init__(self, directus: RunningDirectus) -> None:
         self.admin = directus.admin
-        client = DirectusClient(directus.url, Token(), Urllib3Transport(read_timeout=60))
+        client = DirectusClient(directus.url, Token(), http(read_timeout=60))
         self.cases, self.notices = DirectusReminderCases(client), DirectusNotices(client)
         self.rows = DirectusReconcileRows(client)
         self.outbox = Outbox()

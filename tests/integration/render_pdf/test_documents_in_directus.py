@@ -14,7 +14,7 @@ import pytest
 
 from billing.aws.bucket import StoredObject
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import RegisteredFiles
 from billing.documents.invoice import MAX_LOGO_BYTES
@@ -29,6 +29,7 @@ from local.seed import seed_id
 from tests.fakes.documents import Effects, FakeUnfinished
 from tests.fakes.queues import FakeWorkQueue
 from tests.fakes.stripe import FakeStripe
+from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
@@ -93,11 +94,11 @@ class Worker:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Worker:
     directus = running(request.param)
-    transport = Urllib3Transport()
+    pooled = http()
     store = DirectoryStore(directus.directory / "uploads", {})
-    records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), transport))
+    records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), pooled))
     delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"), FakeUnfinished(Effects()))
-    files = DirectusAssets(directus.url, ServiceToken(), transport, maximum_bytes=MAX_LOGO_BYTES)
+    files = DirectusAssets(directus.url, ServiceToken(), pooled, maximum_bytes=MAX_LOGO_BYTES)
     render = RenderDocument(records, delivery, renderer, files, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)
 
@@ -278,9 +279,7 @@ class Book:
     def kept(self) -> int:
         """Recompute, and render what is ordered for that; return how many orders there were."""
         self.orders.messages.clear()
-        store = DirectusBillingStore(
-            DirectusClient(self.worker.directus.url, ServiceToken(), Urllib3Transport())
-        )
+        store = DirectusBillingStore(DirectusClient(self.worker.directus.url, ServiceToken(), http()))
         KeepInvoice(
             store, FakeStripe(lambda: datetime.now(UTC)), self.orders, "test", lambda *_: None
         ).recompute(self.id)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, Urllib3Transport
+from billing.directus.client import DirectusClient
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import UploadedFiles
 from billing.documents.invoice import DocumentIdentity
@@ -19,6 +19,7 @@ from billing.documents.versions import PlannedDocument, UnfinishedDocument
 from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 from local.seed import seed_id
 from tests.fakes.documents import Crash, Effects, FakeUnfinished
+from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, another, running
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 300
@@ -92,9 +93,9 @@ class Drawn:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     directus = running(request.param)
-    transport = Urllib3Transport()
-    client = DirectusClient(directus.url, ServiceToken(), transport, sleep=lambda _: None)
-    assets = DirectusAssets(directus.url, ServiceToken(), transport, maximum_bytes=MAX_DOCUMENT_BYTES)
+    pooled = http()
+    client = DirectusClient(directus.url, ServiceToken(), pooled, sleep=lambda _: None)
+    assets = DirectusAssets(directus.url, ServiceToken(), pooled, maximum_bytes=MAX_DOCUMENT_BYTES)
     invoice = directus.admin.call(
         "GET", "/items/invoices?filter[sent_at][_nnull]=true&filter[status][_neq]=void&limit=1&sort=id"
     )[0]
@@ -230,7 +231,7 @@ def test_a_directus_that_takes_no_file_so_long_says_so_and_nothing_waits_for_it(
     """As a new file, and in the place of one that is there, which stays as it was."""
     short = b"%PDF short"
     with another(cloud.directus, {"FILES_MAX_UPLOAD_SIZE": "10kb"}) as small:
-        client = DirectusClient(small.url, ServiceToken(), Urllib3Transport(), sleep=lambda _: None)
+        client = DirectusClient(small.url, ServiceToken(), http(), sleep=lambda _: None)
         narrow = replace(cloud, files=replace(cloud.files, uploads=client))
         for _ in range(2):
             with pytest.raises(Unprocessable) as refusal:
@@ -253,7 +254,7 @@ def test_a_directus_that_takes_no_file_so_long_says_so_and_nothing_waits_for_it(
 def test_another_file_in_its_place_that_is_too_long_to_be_read_gives_way(cloud: Cloud) -> None:
     cloud.deliver()
     cloud.stored[0].write_bytes(bytes(2 * len(PDF)))
-    most = DirectusAssets(cloud.directus.url, ServiceToken(), Urllib3Transport(), maximum_bytes=len(PDF))
+    most = DirectusAssets(cloud.directus.url, ServiceToken(), http(), maximum_bytes=len(PDF))
     narrow = replace(cloud, files=replace(cloud.files, assets=most))
     assert narrow.files.find(cloud.file) is None
     narrow.deliver()

@@ -1,68 +1,63 @@
 """The traps of Directus's REST, one by one."""
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from billing.aws.queue_worker import Retry, disposition
-from billing.directus.client import MAXIMUM_ANSWER_BYTES, DirectusClient, HttpResponse
-from billing.errors import ConnectionFailed, DirectusRejected, RecordNotUnique, UpstreamUnavailable
+from billing.directus.client import DirectusClient, http_client
+from billing.errors import DirectusRejected, RecordNotUnique, UpstreamUnavailable
 from tests.fakes.directus import FixedToken
 from tests.fakes.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
 class Script:
     """Answers in order; an exception is raised instead."""
 
-    answers: list[HttpResponse | Exception]
-    requests: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
+    answers: list[httpx.Response | Exception]
+    requests: list[httpx.Request] = field(default_factory=list)
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        assert maximum_bytes > 0
-        self.requests.append((method, url, headers, body))
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-def data(value: Any, status: int = 200) -> HttpResponse:
-    return HttpResponse(status, json.dumps({"data": value}).encode())
+def data(value: Any, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, content=json.dumps({"data": value}))
 
 
-def error(status: int, **extensions: str) -> HttpResponse:
+def error(status: int, **extensions: str) -> httpx.Response:
     body = {"errors": [{"message": 'Value "secret@example.com" is taken', "extensions": extensions}]}
-    return HttpResponse(status, json.dumps(body).encode())
+    return httpx.Response(status, json=body)
 
 
-def client(*answers: HttpResponse | Exception) -> tuple[DirectusClient, Script, FixedToken]:
+def client(*answers: httpx.Response | Exception) -> tuple[DirectusClient, Script, FixedToken]:
     script, token = Script(list(answers)), FixedToken()
-    return DirectusClient("http://directus/", token, script, sleep=lambda _: None), script, token
+    http = http_client(transport=httpx.MockTransport(script.answer))
+    return DirectusClient("http://directus/", token, http, sleep=lambda _: None), script, token
 
 
-def refused() -> ConnectionFailed:
-    return ConnectionFailed("No connection.", maybe_sent=False)
+def refused() -> httpx.ConnectError:
+    return httpx.ConnectError("No connection.")
 
 
-def lost() -> ConnectionFailed:
-    return ConnectionFailed("No answer.", maybe_sent=True)
+def lost() -> httpx.ReadError:
+    return httpx.ReadError("No answer.")
 
 
 def test_numbers_are_decimals_not_floats() -> None:
-    directus, _, _ = client(HttpResponse(200, b'{"data":[{"amount":1234.10}]}'))
+    directus, _, _ = client(httpx.Response(200, content=b'{"data":[{"amount":1234.10}]}'))
     (row,) = directus.read_many("payments", filter={}, fields=("amount",))
     assert row["amount"] == Decimal("1234.10")
 
@@ -70,10 +65,10 @@ def test_numbers_are_decimals_not_floats() -> None:
 def test_every_list_is_asked_for_whole() -> None:
     directus, script, _ = client(data([]))
     directus.read_many("payments", filter={"invoice": {"_eq": "x"}}, fields=("id",))
-    method, url, headers, body = script.requests[0]
-    assert (method, url) == ("SEARCH", "http://directus/items/payments")
-    assert headers["Authorization"] == "Bearer service-token"
-    assert json.loads(body or b"")["query"]["limit"] == -1
+    (request,) = script.requests
+    assert (request.method, str(request.url)) == ("SEARCH", "http://directus/items/payments")
+    assert request.headers["Authorization"] == "Bearer service-token"
+    assert json.loads(request.content)["query"]["limit"] == -1
 
 
 def test_a_missing_row_is_none() -> None:
@@ -83,19 +78,19 @@ def test_a_missing_row_is_none() -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 def test_a_read_is_repeated_while_directus_is_unavailable(status: int) -> None:
-    directus, script, _ = client(HttpResponse(status), lost(), data([{"id": "x"}]))
+    directus, script, _ = client(httpx.Response(status), lost(), data([{"id": "x"}]))
     assert directus.read_one("invoices", "x", ("id",)) == {"id": "x"}
     assert len(script.requests) == 3
 
 
-@pytest.mark.parametrize("answer", [HttpResponse(429), HttpResponse(503), refused()])
+@pytest.mark.parametrize("answer", [httpx.Response(429), httpx.Response(503), refused()])
 def test_a_write_is_repeated_when_it_surely_did_nothing(answer: Any) -> None:
     directus, script, _ = client(answer, data({"id": "x"}))
     directus.create("payments", {"id": "x"})
     assert len(script.requests) == 2
 
 
-@pytest.mark.parametrize("answer", [HttpResponse(500), HttpResponse(502), HttpResponse(504), lost()])
+@pytest.mark.parametrize("answer", [httpx.Response(500), httpx.Response(502), httpx.Response(504), lost()])
 def test_a_write_whose_fate_is_unknown_is_not_repeated(answer: Any) -> None:
     directus, script, _ = client(answer)
     with pytest.raises(UpstreamUnavailable):
@@ -104,7 +99,7 @@ def test_a_write_whose_fate_is_unknown_is_not_repeated(answer: Any) -> None:
 
 
 def test_in_the_end_it_says_unavailable_with_the_time_directus_asked_for() -> None:
-    answer = HttpResponse(503, b"", {"retry-after": "7"})
+    answer = httpx.Response(503, headers={"retry-after": "7"})
     directus, _, _ = client(answer, answer, answer)
     with pytest.raises(UpstreamUnavailable) as failure:
         directus.read_many("payments", filter={}, fields=("id",))
@@ -112,19 +107,19 @@ def test_in_the_end_it_says_unavailable_with_the_time_directus_asked_for() -> No
 
 
 def test_a_rotated_token_is_read_again() -> None:
-    directus, _, token = client(HttpResponse(401), data([]))
+    directus, _, token = client(httpx.Response(401), data([]))
     directus.read_many("payments", filter={}, fields=("id",))
     assert token.refreshed == 1
 
 
 def test_a_rotated_token_is_read_again_after_a_hiccup_too() -> None:
-    directus, _, token = client(HttpResponse(503), HttpResponse(401), data([]))
+    directus, _, token = client(httpx.Response(503), httpx.Response(401), data([]))
     directus.read_many("payments", filter={}, fields=("id",))
     assert token.refreshed == 1
 
 
 def test_a_wrong_token_makes_work_wait_instead_of_failing_it() -> None:
-    directus, _, _ = client(HttpResponse(401), HttpResponse(401), HttpResponse(401))
+    directus, _, _ = client(httpx.Response(401), httpx.Response(401), httpx.Response(401))
     with pytest.raises(UpstreamUnavailable) as failure:
         directus.create("payments", {})
     assert failure.value.code == "directus_unauthenticated"
@@ -177,7 +172,7 @@ def test_what_directus_did_not_refuse_is_tried_again(status: int, body: bytes) -
         lambda d: d.update("invoices", "x", {}),
     )
     for ask in asks:
-        directus, script, _ = client(HttpResponse(status, body, {"retry-after": "7"}))
+        directus, script, _ = client(httpx.Response(status, content=body, headers={"retry-after": "7"}))
         with pytest.raises(UpstreamUnavailable) as failure:
             ask(directus)
         assert isinstance(disposition(failure.value, 39), Retry)
@@ -197,18 +192,18 @@ def test_a_page_of_somebody_else_is_neither_a_row_nor_a_written_one(body: bytes)
         lambda d: d.read_singleton("firm", ("id",)),
     )
     for ask in asks:
-        directus, _, _ = client(HttpResponse(200, body))
+        directus, _, _ = client(httpx.Response(200, content=body))
         with pytest.raises(UpstreamUnavailable):
             ask(directus)
 
 
 def test_an_update_may_answer_without_a_body() -> None:
-    directus, _, _ = client(HttpResponse(204))
+    directus, _, _ = client(httpx.Response(204))
     assert directus.update("payments", "x", {"note": "y"}) == {}
 
 
 def test_a_read_never_answers_without_a_body() -> None:
-    directus, _, _ = client(HttpResponse(204))
+    directus, _, _ = client(httpx.Response(204))
     with pytest.raises(UpstreamUnavailable):
         directus.read_many("payments", filter={}, fields=("id",))
 
@@ -216,7 +211,7 @@ def test_a_read_never_answers_without_a_body() -> None:
 def test_a_key_cannot_leave_its_place_in_the_path() -> None:
     directus, script, _ = client(data({"id": "x"}))
     directus.update("payments", "../invoices/1?x=", {})
-    assert script.requests[0][1] == "http://directus/items/payments/..%2Finvoices%2F1%3Fx%3D?fields=id"
+    assert str(script.requests[0].url) == "http://directus/items/payments/..%2Finvoices%2F1%3Fx%3D?fields=id"
 
 
 def test_an_update_of_no_rows_is_not_sent() -> None:

@@ -1,14 +1,16 @@
-"""urllib3 over loopback: what came back, and whether a request that got no answer may have arrived."""
+"""httpx over loopback: what came back, and whether a request that got no answer may have arrived."""
 
 import gzip
-import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import httpx
 import pytest
 
-from billing.directus.client import Urllib3Transport
+from billing.directus.client import Answer, http_client, send
 from billing.errors import AnswerTooLarge, ConnectionFailed
 
 PACKED = gzip.compress(bytes(5000))
@@ -24,7 +26,7 @@ BODIES: dict[str, tuple[dict[str, str], bytes]] = {
 }
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # which keeps connections open
     seen: list[tuple[str, str, bytes]]
     connections: set[tuple[str, int]]
@@ -66,7 +68,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     _Handler.seen = []
     _Handler.connections = set()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -75,29 +77,41 @@ def url() -> Iterator[str]:
     thread.join()
 
 
-def test_any_status_comes_back_with_its_bytes_and_is_not_repeated(url: str) -> None:
-    answer = Urllib3Transport().send("SEARCH", f"{url}/items", headers={}, body=b"\x00\xff")
-    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"\xff\x00", "7")
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    with http_client(read_timeout=5) as client:
+        yield client
+
+
+def asked(
+    http: httpx.Client, method: str, url: str, *, maximum_bytes: int = 10_000, **request: Any
+) -> Answer:
+    return send(http, http.build_request(method, url, **request), maximum_bytes=maximum_bytes)
+
+
+def test_any_status_comes_back_with_its_bytes_and_is_not_repeated(http: httpx.Client, url: str) -> None:
+    answer = asked(http, "SEARCH", f"{url}/items", content=b"\x00\xff")
+    assert (answer.status, answer.body, answer.retry_after) == (503, b"\xff\x00", 7)
     assert _Handler.seen == [("SEARCH", "/items", b"\x00\xff")]
 
 
-def test_a_redirect_is_not_followed_with_the_token(url: str) -> None:
-    assert Urllib3Transport().send("GET", f"{url}/moved", headers={"Authorization": "Bearer x"}).status == 302
+def test_a_redirect_is_not_followed_with_the_token(http: httpx.Client, url: str) -> None:
+    assert asked(http, "GET", f"{url}/moved", headers={"Authorization": "Bearer x"}).status == 302
     assert [path for _, path, _ in _Handler.seen] == ["/moved"]
 
 
-def test_a_connection_cut_after_the_request_may_have_done_its_work(url: str) -> None:
+def test_a_connection_cut_after_the_request_may_have_done_its_work(http: httpx.Client, url: str) -> None:
     with pytest.raises(ConnectionFailed) as failure:
-        Urllib3Transport().send("PATCH", f"{url}/cut", headers={}, body=b"{}")
+        asked(http, "PATCH", f"{url}/cut", content=b"{}")
     assert failure.value.maybe_sent
     assert len(_Handler.seen) == 1
 
 
-def test_a_refused_connection_surely_did_nothing() -> None:
+def test_a_refused_connection_surely_did_nothing(http: httpx.Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(ConnectionFailed) as failure:
-        Urllib3Transport().send("PATCH", f"http://127.0.0.1:{port}/items?secret=x", headers={}, body=b"{}")
+        asked(http, "PATCH", f"http://127.0.0.1:{port}/items?secret=x", content=b"{}")
     assert not failure.value.maybe_sent
     assert "secret" not in failure.value.detail
 
@@ -105,38 +119,38 @@ def test_a_refused_connection_surely_did_nothing() -> None:
 def test_an_answer_that_takes_too_long_may_have_done_its_work() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(ConnectionFailed) as failure:
-            Urllib3Transport(read_timeout=0.05).send("PATCH", url, headers={}, body=b"{}")
+        with http_client(read_timeout=0.05) as http, pytest.raises(ConnectionFailed) as failure:
+            asked(http, "PATCH", url, content=b"{}")
     assert failure.value.maybe_sent
 
 
-def test_an_answer_of_exactly_the_maximum_is_whole_and_its_connection_used_again(url: str) -> None:
-    transport = Urllib3Transport()
+def test_an_answer_of_exactly_the_maximum_is_whole_and_its_connection_used_again(
+    http: httpx.Client, url: str
+) -> None:
     for path in ("/ten", "/chunked", "/empty", "/ten"):
-        body = transport.send("GET", url + path, headers={}, maximum_bytes=10).body
+        body = asked(http, "GET", url + path, maximum_bytes=10).body
         assert body == (b"" if path == "/empty" else b"0123456789")
     assert len(_Handler.connections) == 1
 
 
 @pytest.mark.parametrize("path", ["/ten", "/chunked", "/endless"])
 def test_an_answer_beyond_the_maximum_is_not_kept_and_the_next_request_is_answered(
-    url: str, path: str
+    http: httpx.Client, url: str, path: str
 ) -> None:
-    transport = Urllib3Transport(read_timeout=5)
     with pytest.raises(AnswerTooLarge) as failure:
-        transport.send("GET", url + path, headers={}, maximum_bytes=9)
+        asked(http, "GET", url + path, maximum_bytes=9)
     assert (failure.value.retryable, failure.value.status) == (False, 502)
-    assert transport.send("GET", f"{url}/ten", headers={}).body == b"0123456789"
+    assert asked(http, "GET", f"{url}/ten").body == b"0123456789"
 
 
-def test_what_counts_is_the_unpacked_answer(url: str) -> None:
+def test_what_counts_is_the_unpacked_answer(http: httpx.Client, url: str) -> None:
     assert len(PACKED) < 100
-    assert len(Urllib3Transport().send("GET", f"{url}/packed", headers={}).body) == 5000
+    assert len(asked(http, "GET", f"{url}/packed").body) == 5000
     with pytest.raises(AnswerTooLarge):
-        Urllib3Transport().send("GET", f"{url}/packed", headers={}, maximum_bytes=4999)
+        asked(http, "GET", f"{url}/packed", maximum_bytes=4999)
 
 
-def test_an_answer_that_breaks_off_is_no_answer(url: str) -> None:
+def test_an_answer_that_breaks_off_is_no_answer(http: httpx.Client, url: str) -> None:
     with pytest.raises(ConnectionFailed) as failure:
-        Urllib3Transport().send("GET", f"{url}/short", headers={})
+        asked(http, "GET", f"{url}/short")
     assert failure.value.maybe_sent

@@ -1,9 +1,10 @@
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.response import StreamingBody
@@ -11,12 +12,11 @@ from botocore.stub import Stubber
 
 from billing.aws.bucket import S3DocumentStore, StoredObject
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.directus.client import http_client
 from billing.documents.files import S3UnfinishedDocuments
-from billing.documents.invoice import MAX_LOGO_BYTES, DocumentIdentity
+from billing.documents.invoice import DocumentIdentity
 from billing.documents.versions import PlannedDocument, UnfinishedDocument
 from billing.errors import (
-    AnswerTooLarge,
     DirectusRejected,
     Unprocessable,
     UpstreamFailed,
@@ -104,37 +104,25 @@ class RotatingToken:
 class Assets:
     """Directus's /assets: one file, for the new token."""
 
-    def __init__(self, status: int = 200, refusal: bytes = b"") -> None:
+    def __init__(self, status: int = 200, content: bytes = b"logo") -> None:
         self.status = status
-        self.refusal = refusal
+        self.content = content
         self.asked: list[str] = []
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        assert maximum_bytes == MAX_LOGO_BYTES, "only logos are read"
-        self.asked.append(f"{method} {url}")
-        assert body is None
-        fresh = headers["Authorization"] == "Bearer new"
-        content = b"logo" if self.status == 200 else self.refusal
-        return HttpResponse(self.status, content) if fresh else HttpResponse(401)
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url}")
+        fresh = request.headers["Authorization"] == "Bearer new"
+        return httpx.Response(self.status, content=self.content) if fresh else httpx.Response(401)
+
+    def read(self, file: str) -> bytes:
+        http = http_client(transport=httpx.MockTransport(self.answer))
+        return DirectusAssets("https://d.example/", RotatingToken(), http, maximum_bytes=100).read(file)
 
 
 def test_a_file_is_read_with_a_rotated_token() -> None:
-    transport = Assets()
-    assert (
-        DirectusAssets("https://d.example/", RotatingToken(), transport, maximum_bytes=MAX_LOGO_BYTES).read(
-            "a/../b"
-        )
-        == b"logo"
-    )
-    assert transport.asked == ["GET https://d.example/assets/a%2F..%2Fb"] * 2
+    assets = Assets()
+    assert assets.read("a/../b") == b"logo"
+    assert assets.asked == ["GET https://d.example/assets/a%2F..%2Fb"] * 2
 
 
 @pytest.mark.parametrize(
@@ -150,23 +138,12 @@ def test_a_file_that_is_not_there_is_final_and_a_busy_directus_or_a_proxy_is_not
     status: int, body: bytes, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        DirectusAssets(
-            "https://d.example", RotatingToken(), Assets(status, body), maximum_bytes=MAX_LOGO_BYTES
-        ).read("a")
-
-
-class Huge(Assets):
-    """A file that is longer than its row says."""
-
-    def send(self, *given: Any, **options: Any) -> HttpResponse:
-        super().send(*given, **options)
-        message = "The answer is too large."
-        raise AnswerTooLarge(message)
+        Assets(status, body).read("a")
 
 
 def test_a_file_longer_than_its_row_says_is_for_staff_to_replace() -> None:
     with pytest.raises(Unprocessable) as refusal:
-        DirectusAssets("https://d.example", RotatingToken(), Huge(), maximum_bytes=MAX_LOGO_BYTES).read("a")
+        Assets(content=bytes(101)).read("a")
     assert (refusal.value.code, refusal.value.ids) == ("file_too_large", {"file": "a"})
 
 

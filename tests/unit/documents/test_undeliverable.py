@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 
 from billing.directus.assets import DirectusAssets
-from billing.directus.client import MAXIMUM_ANSWER_BYTES, HttpResponse
+from billing.directus.client import http_client
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import UploadedFiles
 from billing.documents.render import RenderDocument
 from billing.documents.store import DirectusDocumentRecords
-from billing.errors import AnswerTooLarge, DirectusRejected
+from billing.errors import DirectusRejected
 from tests.fakes.documents import Crash, FakeDirectus
 from tests.fakes.firm_rows import INVOICE, line
 from tests.unit.documents.office import Office, office
@@ -61,29 +62,19 @@ class Disk:
             raise DirectusRejected(message, directus_code="CONTENT_TOO_LARGE")
         rows[key], self.contents[key] = row, content
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        assert (method, body, headers["Authorization"]) == ("GET", None, "Bearer token")
-        content = self.contents.get(url.rpartition("/")[2])
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.headers["Authorization"]) == ("GET", "Bearer token")
+        content = self.contents.get(request.url.path.rpartition("/")[2])
         if content is None:
-            return HttpResponse(403, b'{"errors": [{"extensions": {"code": "FORBIDDEN"}}]}')
-        if len(content) > maximum_bytes:
-            message = "The answer is too large."
-            raise AnswerTooLarge(message)
-        return HttpResponse(200, content)
+            return httpx.Response(403, json={"errors": [{"extensions": {"code": "FORBIDDEN"}}]})
+        return httpx.Response(200, content=content)
 
 
 def uploading(firm: Office, disk: Disk) -> RenderDocument:
     """The office's renderer where the bucket is not shared with Directus."""
     records = DirectusDocumentRecords(firm.directus)
-    assets = DirectusAssets("https://d.example", Token(), disk, maximum_bytes=MOST)
+    http = http_client(transport=httpx.MockTransport(disk.answer))
+    assets = DirectusAssets("https://d.example", Token(), http, maximum_bytes=MOST)
     delivery = DocumentDelivery(records, UploadedFiles(records, disk, assets), firm.unfinished)
     return RenderDocument(records, delivery, firm.renderer, firm.files, firm.files, firm.queue)
 

@@ -211,7 +211,7 @@ def changed(
     world: World, body: Any, secret: str | None = "flow-secret"
 ) -> tuple[int, dict[str, Any], FakeInvoiceQueue]:
     queue, given = FakeInvoiceQueue(), flow_event(body, secret)
-    client = DirectusClient("http://directus", FixedToken(), world.directus)
+    client = DirectusClient("http://directus", FixedToken(), world.directus.http)
     function = billing_changed.Function(SECRETS, FindInvoices(client), queue, world.rendering)
     answer = respond(given, lambda: billing_changed.changed(given, function))
     return answer["statusCode"], json.loads(answer["body"]), queue
@@ -361,7 +361,7 @@ def checkout_without_stripes_key(world: World) -> checkout.Function:
 
 
 def checkout_without_directus(world: World) -> checkout.Function:
-    store = DirectusBillingStore(DirectusClient("http://directus", empty_secret(), world.directus))
+    store = DirectusBillingStore(DirectusClient("http://directus", empty_secret(), world.directus.http))
     return checkout.Function(SECRETS, dataclasses.replace(world.start_checkout, store=store))
 
 

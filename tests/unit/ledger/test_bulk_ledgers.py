@@ -33,7 +33,7 @@ class ShortSighted(FakeDirectus):
 
 
 def _client(directus: FakeDirectus) -> DirectusClient:
-    return DirectusClient("http://directus", FixedToken(), directus, sleep=lambda _: None)
+    return DirectusClient("http://directus", FixedToken(), directus.http, sleep=lambda _: None)
 
 
 def _short_sighted(short: int) -> tuple[World, ShortSighted]:

@@ -60,7 +60,7 @@ def office_in_memory() -> Office:
     """A firm on the fakes."""
     steps = Steps()
     directus = FakeDirectus(steps, new_key=keys("row"))
-    client = DirectusClient("http://directus", FixedToken(), directus, sleep=lambda _: None)
+    client = DirectusClient("http://directus", FixedToken(), directus.http, sleep=lambda _: None)
     office = Office(Tables(directus), client, steps, new_id=keys("attempt"), terms=1)
     directus.firm = {**directus.firm, "payment_terms_days": office.terms}
     directus.now = office.now

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from billing.aws.deadline import TimeLimit
 from billing.aws.http_api import respond
-from billing.directus.client import DirectusClient, HttpResponse, LimitedTransport
+from billing.directus.client import DirectusClient, http_client
 from billing.errors import UpstreamUnavailable
 from billing.payments.store import DirectusBillingStore
 from functions.checkout import app
@@ -33,9 +34,9 @@ class SlowDirectus:
     def __init__(self, directus: FakeDirectus, clock: Clock, seconds: float) -> None:
         self.directus, self.clock, self.seconds = directus, clock, seconds
 
-    def send(self, *given: Any, **named: Any) -> HttpResponse:
+    def answer(self, request: httpx.Request) -> httpx.Response:
         self.clock.seconds += self.seconds
-        return self.directus.send(*given, **named)
+        return self.directus.answer(request)
 
 
 @pytest.fixture
@@ -60,10 +61,9 @@ def test_checkout_ends_in_time_however_slow_directus_is(clock: Clock, seconds: f
     limit = TimeLimit(clock)
 
     pauses: list[float] = []
-    transport = LimitedTransport(SlowDirectus(world.directus, clock, seconds), limit, longest_seconds=10.0)
-    store = DirectusBillingStore(
-        DirectusClient("http://directus", FixedToken(), transport, sleep=pauses.append)
-    )
+    slow = httpx.MockTransport(SlowDirectus(world.directus, clock, seconds).answer)
+    http = http_client(transport=slow, remaining_seconds=limit.remaining, needed_seconds=11.0)
+    store = DirectusBillingStore(DirectusClient("http://directus", FixedToken(), http, sleep=pauses.append))
     world.start_checkout = replace(world.start_checkout, store=store)
     limit.begins(28.0)
     with pytest.raises(UpstreamUnavailable) as refusal:

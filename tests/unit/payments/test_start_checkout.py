@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 
-from billing.directus.client import HttpResponse
 from billing.errors import BillingError, CreationRefused, StripeRejected, UpstreamUnavailable
 from tests.fakes.world import INVOICE, OTHER_USER, STAFF, USER, World
 
@@ -250,7 +250,7 @@ def test_after_opening_the_one_writer_is_asked_to_look_once_more(world: World) -
 
 def test_somebody_who_is_always_faster_is_a_503_not_a_loop(world: World) -> None:
     body = b'{"errors":[{"extensions":{"code":"RECORD_NOT_UNIQUE","collection":"payments","field":"open_claim"}}]}'
-    world.directus.answers["POST payments"] = [lambda: HttpResponse(400, body)] * 5
+    world.directus.answers["POST payments"] = [lambda: httpx.Response(400, content=body)] * 5
     with pytest.raises(UpstreamUnavailable) as refusal:
         world.pay()
     assert refusal.value.code == "checkout_contended"

@@ -43,7 +43,7 @@ class House(World):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.directus.now = self.now
-        client = DirectusClient("http://directus", FixedToken(), self.directus, sleep=lambda _: None)
+        client = DirectusClient("http://directus", FixedToken(), self.directus.http, sleep=lambda _: None)
         self.reconcile = Reconcile(
             rows=DirectusReconcileRows(client),
             stripe=self.records or self.stripe,

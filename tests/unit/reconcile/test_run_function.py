@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing.aws.deadline import TimeLimit
-from billing.directus.client import Urllib3Transport
+from billing.directus.client import http_client, send
 from billing.errors import ConnectionFailed, UpstreamUnavailable
 from billing.reconcile.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
 from functions.reconcile import app
@@ -54,13 +54,13 @@ def silent() -> Iterator[str]:
 
 def test_a_request_lasts_no_longer_than_what_remains(silent: str) -> None:
     left = [0.3]
-    transport = Urllib3Transport(read_timeout=60, remaining_seconds=lambda: left[0])
-    with pytest.raises(ConnectionFailed) as failure:
-        transport.send("GET", silent, headers={})
-    assert failure.value.maybe_sent
-    left[0] = 0.0
-    with pytest.raises(UpstreamUnavailable) as refused:
-        transport.send("GET", silent, headers={})
+    with http_client(read_timeout=60, remaining_seconds=lambda: left[0]) as http:
+        with pytest.raises(ConnectionFailed) as failure:
+            send(http, http.build_request("GET", silent))
+        assert failure.value.maybe_sent
+        left[0] = 0.0
+        with pytest.raises(UpstreamUnavailable) as refused:
+            send(http, http.build_request("GET", silent))
     assert (refused.value.code, type(refused.value)) == ("out_of_time", UpstreamUnavailable), (
         "it is not retried"
     )

@@ -102,7 +102,7 @@ def test_more_rows_than_one_request_may_name_are_all_read() -> None:
     for key in keys:
         house.invoice("100.00", id=key, invoice_number=key)
         house.payment("1.00", id=key, invoice=key, transaction_id=f"pi_{key}", method="card")
-    client = DirectusClient("http://directus", FixedToken(), house.directus, sleep=lambda _: None)
+    client = DirectusClient("http://directus", FixedToken(), house.directus.http, sleep=lambda _: None)
     rows = DirectusReconcileRows(client)
     assert len(rows.ledgers(keys)) == len(keys)
     assert len(rows.payments(keys)) == len(keys)

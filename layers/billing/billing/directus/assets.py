@@ -3,7 +3,9 @@
 from typing import Protocol
 from urllib.parse import quote
 
-from billing.directus.client import HttpResponse, Token, Transport, is_refusal
+import httpx
+
+from billing.directus.client import Answer, Token, is_refusal, send
 from billing.errors import AnswerTooLarge, DirectusRejected, Unprocessable, UpstreamUnavailable
 
 
@@ -18,11 +20,11 @@ class FileBytes(Protocol):
 class DirectusAssets:
     """`FileBytes` on Directus's `/assets`, with the service user's token."""
 
-    def __init__(self, base_url: str, token: Token, transport: Transport, *, maximum_bytes: int) -> None:
+    def __init__(self, base_url: str, token: Token, http: httpx.Client, *, maximum_bytes: int) -> None:
         """`base_url` of Directus. `maximum_bytes`: a longer file is not read, whatever its row in Directus says."""
         self._base_url = base_url.rstrip("/")
         self._token = token
-        self._transport = transport
+        self._http = http
         self._maximum_bytes = maximum_bytes
 
     def read(self, file: str) -> bytes:
@@ -39,11 +41,11 @@ class DirectusAssets:
         message = f"Directus answered {answer.status} when asked for a file; look at the service user's permissions."
         raise DirectusRejected(message, file=file)
 
-    def _get(self, file: str, token: str) -> HttpResponse:
+    def _get(self, file: str, token: str) -> Answer:
         url = f"{self._base_url}/assets/{quote(file, safe='')}"
-        headers = {"Authorization": f"Bearer {token}"}
+        request = self._http.build_request("GET", url, headers={"Authorization": f"Bearer {token}"})
         try:
-            return self._transport.send("GET", url, headers=headers, maximum_bytes=self._maximum_bytes)
+            return send(self._http, request, maximum_bytes=self._maximum_bytes)
         except AnswerTooLarge:
             message = (
                 f"The file has more than {self._maximum_bytes} bytes, whatever its row in Directus says."

@@ -15,14 +15,13 @@ from __future__ import annotations
 import json
 import math
 import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import urllib3
+import httpx
 
 from billing.errors import (
     AnswerTooLarge,
@@ -35,155 +34,84 @@ from billing.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from billing.aws.deadline import TimeLimit
     from billing.directus.rows import Row
 
 
 #: The lines of 200 long invoices are a tenth of this, a function's memory more than ten times as much.
 MAXIMUM_ANSWER_BYTES = 32 * 1024 * 1024
 
+#: What httpx raises before a byte of the request has left.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
 
 @dataclass(frozen=True)
-class HttpResponse:
-    """What came back: any status; header names in lower case; the body's raw bytes."""
+class Answer:
+    """What came back: any status; the whole body, unpacked; seconds from `Retry-After`, None without one."""
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after: int | None = None
 
 
-class Transport(Protocol):
-    """Sends one request and returns the answer, whatever its status."""
+def http_client(
+    *,
+    connect_timeout: float = 3.0,
+    read_timeout: float = 10.0,
+    remaining_seconds: Callable[[], float] = lambda: math.inf,
+    needed_seconds: float = 0.0,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
+    """Keeps connections open between invocations; never retries, follows no redirect, reads no proxy or netrc.
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        """Raise `ConnectionFailed` when no answer came; `maybe_sent` tells whether it may have arrived.
-
-        `AnswerTooLarge` if the answer's body, unpacked, has more than `maximum_bytes`.
-        """
-        ...
-
-
-class Urllib3Transport:
-    """Keeps a pool per process; never retries and never follows redirects by itself."""
-
-    def __init__(
-        self,
-        *,
-        connect_timeout: float = 3.0,
-        read_timeout: float = 10.0,
-        remaining_seconds: Callable[[], float] = lambda: math.inf,
-    ) -> None:
-        """Timeouts in seconds; none is longer than what remains, and with nothing left nothing is sent."""
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._remaining_seconds = remaining_seconds
-        self._pool = urllib3.PoolManager(maxsize=4, retries=False)
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        """Send one request; `UpstreamUnavailable` (`out_of_time`) if there is no time for it."""
-        left = self._remaining_seconds()
-        if left <= 0:
-            message = f"There is no time left to ask {_origin(url)}; ask again."
-            raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
-        timeout = urllib3.Timeout(
-            connect=min(self._connect_timeout, left), read=min(self._read_timeout, left)
-        )
-        try:
-            answer = self._pool.request(
-                method,
-                url,
-                headers=dict(headers),
-                body=body,
-                redirect=False,
-                preload_content=False,
-                timeout=timeout,
-            )
-            content = _read(answer, maximum_bytes)
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            message = f"No connection to {_origin(url)}."
-            raise ConnectionFailed(message, maybe_sent=False) from error
-        except urllib3.exceptions.HTTPError as error:
-            message = f"No answer from {_origin(url)} to {method}."
-            raise ConnectionFailed(message, maybe_sent=True) from error
-        if content is None:
-            message = f"The answer from {_origin(url)} to {method} has more than {maximum_bytes} bytes."
-            raise AnswerTooLarge(message)
-        return HttpResponse(
-            answer.status, content, {name.lower(): value for name, value in answer.headers.items()}
-        )
-
-
-def _read(answer: urllib3.BaseHTTPResponse, maximum_bytes: int) -> bytes | None:
-    """The whole body, None if it is longer; the connection is kept only after a whole one."""
-    whole = False
-    try:
-        content: bytes = answer.read(maximum_bytes + 1, decode_content=True)
-        whole = len(content) <= maximum_bytes
-    finally:
-        if whole:
-            answer.release_conn()
-        else:
-            answer.close()
-    return content if whole else None
-
-
-def _origin(url: str) -> str:
-    """Scheme and host only: a query may hold what no log should."""
-    parsed = urllib3.util.parse_url(url)
-    return f"{parsed.scheme}://{parsed.netloc}"
-
-
-#: Seconds that are left for the answer.
-RESERVE_SECONDS = 1.0
-
-
-class LimitedTransport:
-    """A `Transport` that refuses a request for whose answer there is no time to wait.
-
-    The refusal is `UpstreamUnavailable` `out_of_time`, as everywhere; asking once more would only lose time.
+    Timeouts in seconds; none is longer than what remains. Nothing is sent with no more than `needed_seconds` left:
+    that is `UpstreamUnavailable` `out_of_time`. Tests pass an `httpx.MockTransport`.
     """
 
-    def __init__(self, transport: Transport, limit: TimeLimit, *, longest_seconds: float) -> None:
-        """`longest_seconds`: how long the transport waits at most, for connection and answer."""
-        self._transport = transport
-        self._limit = limit
-        self._longest_seconds = longest_seconds
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        maximum_bytes: int = MAXIMUM_ANSWER_BYTES,
-    ) -> HttpResponse:
-        """Send one request, if there is time for it."""
-        if self._limit.remaining() < self._longest_seconds + RESERVE_SECONDS:
-            message = f"There was no time left for the {method} that came next; ask again."
+    def limit(request: httpx.Request) -> None:
+        left = remaining_seconds()
+        if left <= needed_seconds:
+            message = f"There was no time left for the {request.method} that came next; ask again."
             raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
-        return self._transport.send(method, url, headers=headers, body=body, maximum_bytes=maximum_bytes)
+        connect, read = min(connect_timeout, left), min(read_timeout, left)
+        request.extensions["timeout"] = {"connect": connect, "read": read, "write": read, "pool": connect}
+
+    return httpx.Client(
+        event_hooks={"request": [limit]}, follow_redirects=False, trust_env=False, transport=transport
+    )
+
+
+def send(http: httpx.Client, request: httpx.Request, *, maximum_bytes: int = MAXIMUM_ANSWER_BYTES) -> Answer:
+    """Send one request and return the answer, whatever its status.
+
+    Raises `ConnectionFailed` when no whole answer came (`maybe_sent` says whether the request may have arrived) and
+    `AnswerTooLarge` when the body, unpacked, has more than `maximum_bytes`; it is read no further.
+    """
+    origin = f"{request.url.scheme}://{request.url.netloc.decode()}"  # a query may hold what no log should
+    try:
+        with closing(http.send(request, stream=True)) as response:
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > maximum_bytes:
+                    message = (
+                        f"The answer from {origin} to {request.method} has more than {maximum_bytes} bytes."
+                    )
+                    raise AnswerTooLarge(message)
+    except _NOT_SENT as error:
+        message = f"No connection to {origin}."
+        raise ConnectionFailed(message, maybe_sent=False) from error
+    except httpx.RequestError as error:
+        message = f"No answer from {origin} to {request.method}."
+        raise ConnectionFailed(message, maybe_sent=True) from error
+    retry_after = response.headers.get("retry-after", "")
+    return Answer(response.status_code, bytes(body), int(retry_after) if retry_after.isdigit() else None)
 
 
 _ATTEMPTS = 3
 
 _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
+#: Seconds, where the answer names none.
+_RETRY_AFTER = 30
 
 
 class Token(Protocol):
@@ -205,14 +133,14 @@ class DirectusClient:
         self,
         base_url: str,
         token: Token,
-        transport: Transport,
+        http: httpx.Client,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`sleep` takes seconds; tests pass one that only records."""
+        """`http` from `http_client`. `sleep` takes seconds; tests pass one that only records."""
         self._base_url = base_url.rstrip("/")
         self._token = token
-        self._transport = transport
+        self._http = http
         self._sleep = sleep
 
     # ---- rows -------------------------------------------------------------------------------------------
@@ -291,8 +219,9 @@ class DirectusClient:
         be reached, is overloaded, or something else answers in its place; `RecordNotUnique` and
         `DirectusRejected` when it refuses.
         """
-        payload = None if body is None else json.dumps(body, default=str).encode()
-        return self._request(method, path, query, payload, "application/json", repeatable=repeatable)
+        content = None if body is None else json.dumps(body, default=str).encode()
+        kind = {"Content-Type": "application/json"}
+        return self._request(method, path, repeatable=repeatable, params=query, content=content, headers=kind)
 
     def upload(
         self, method: str, path: str, *, fields: Mapping[str, str], content: bytes, content_type: str
@@ -301,25 +230,19 @@ class DirectusClient:
 
         Repeated and refused as `request` does with what must not be sent twice.
         """
-        kind, payload = _form(fields, content, content_type)
-        return self._request(method, path, _fields(("id",)), payload, kind, repeatable=False)
+        file = {"file": ("file", content, content_type)}
+        return self._request(
+            method, path, repeatable=False, params=_fields(("id",)), data=dict(fields), files=file
+        )
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        payload: bytes | None,
-        content_type: str,
-        *,
-        repeatable: bool,
-    ) -> Any:
-        url = f"{self._base_url}{path}" + (f"?{urlencode(query)}" if query else "")
+    def _request(self, method: str, path: str, *, repeatable: bool, **request: Any) -> Any:
+        """`request` as httpx takes it; it is built anew for each attempt."""
         token = self._token.current()
+        headers = request.pop("headers", {})
         for attempt in range(1, _ATTEMPTS + 1):
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
-            last = attempt == _ATTEMPTS
-            answer = self._send(method, url, payload, headers, last=last, repeatable=repeatable)
+            authorized = {**headers, "Authorization": f"Bearer {token}"}
+            built = self._http.build_request(method, f"{self._base_url}{path}", headers=authorized, **request)
+            answer = self._send(built, last=attempt == _ATTEMPTS, repeatable=repeatable)
             if answer is None:
                 self._sleep(0.2 * 2**attempt)
             elif answer.status == 401 and attempt < _ATTEMPTS:  # noqa: PLR2004  # HTTP's own number
@@ -329,19 +252,10 @@ class DirectusClient:
         message = "unreachable: the last attempt returns or raises"
         raise AssertionError(message)
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        payload: bytes | None,
-        headers: Mapping[str, str],
-        *,
-        last: bool,
-        repeatable: bool,
-    ) -> HttpResponse | None:
+    def _send(self, request: httpx.Request, *, last: bool, repeatable: bool) -> Answer | None:
         """None means: try again."""
         try:
-            answer = self._transport.send(method, url, headers=headers, body=payload)
+            answer = send(self._http, request)
         except ConnectionFailed as error:
             if last or (error.maybe_sent and not repeatable):
                 raise
@@ -363,23 +277,7 @@ def _fields(fields: Sequence[str]) -> dict[str, str]:
     return {"fields": ",".join(fields)}
 
 
-def _form(fields: Mapping[str, str], content: bytes, content_type: str) -> tuple[str, bytes]:
-    """A `multipart/form-data` body and its content type; the file comes last."""
-    boundary = uuid.uuid4().hex
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    ]
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
-    parts += [
-        f"{head}Content-Type: {content_type}\r\n\r\n".encode(),
-        content,
-        f"\r\n--{boundary}--\r\n".encode(),
-    ]
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts)
-
-
-def _data(answer: HttpResponse, method: str, path: str) -> Any:
+def _data(answer: Answer, method: str, path: str) -> Any:
     document = _parse(answer.body)
     if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own numbers
         if isinstance(document, dict) and "data" in document:
@@ -395,12 +293,12 @@ def _data(answer: HttpResponse, method: str, path: str) -> Any:
         raise UpstreamUnavailable(message, code="directus_unauthenticated", retry_after=300)
     if answer.status in _UNAVAILABLE or answer.status >= 500:  # noqa: PLR2004  # HTTP's own numbers
         message = f"Directus answered {answer.status} to {method} {path}."
-        raise UpstreamUnavailable(message, retry_after=_retry_after(answer))
+        raise UpstreamUnavailable(message, retry_after=answer.retry_after or _RETRY_AFTER)
     extensions = _extensions(document)
     if extensions is None:
         # A proxy's 404 while Directus restarts, its 403, its way to a login page: Directus refused nothing.
         message = f"Something that is not Directus answered {answer.status} to {method} {path}."
-        raise UpstreamUnavailable(message, retry_after=_retry_after(answer))
+        raise UpstreamUnavailable(message, retry_after=answer.retry_after or _RETRY_AFTER)
     raise _refusal(extensions, answer.status, method, path)
 
 
@@ -428,11 +326,6 @@ def _refusal(extensions: Mapping[str, Any], status: int, method: str, path: str)
     reason = f" {extensions['reason']}" if code == "FORBIDDEN" and extensions.get("reason") else ""
     message = f"Directus answered {status} {code} to {method} {path}{where}.{reason}"
     return DirectusRejected(message, directus_code=code)
-
-
-def _retry_after(answer: HttpResponse) -> int:
-    value = answer.headers.get("retry-after", "")
-    return int(value) if value.isdigit() else 30
 
 
 def _parse(body: bytes) -> Any:
