@@ -1,12 +1,15 @@
 """A small REST client for the installer: an administrator's or nobody's requests to one Directus."""
 
 import json
+import ssl
+import weakref
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, Self
 from urllib.parse import urlencode
 
-import urllib3
+import httpx
 
 
 class InstallerError(Exception):
@@ -22,6 +25,11 @@ class DirectusRefused(InstallerError):
         self.status = status
         self.code = code
         self.message = message
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 class Directus:
@@ -41,11 +49,10 @@ class Directus:
             raise InstallerError(message)
         self.url = url.rstrip("/")
         self._headers = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
-
-    def close(self) -> None:
+        # The machine's certificates, and not httpx's own list: a firm may have its own authority.
+        self._http = httpx.Client(timeout=timeout, trust_env=False, verify=_certificates())
+        self.close = weakref.finalize(self, self._http.close)
         """Close the connections."""
-        self._pool.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -56,47 +63,48 @@ class Directus:
     def answer(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed JSON (or text, or `None`) of one request; numbers with a point as `Decimal`."""
         if body is None:
-            return self._parsed(method, path, None, {})
-        return self._parsed(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            return self._parsed(method, path)
+        return self.send(method, path, json.dumps(body).encode(), "application/json")
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The `data` of the answer; `DirectusRefused` for every status that is not 2xx."""
         return _data(method, path, *self.answer(method, path, body))
 
-    def upload(self, path: str, body: bytes, content_type: str) -> Any:
-        """POST a multipart body; the `data` of the answer."""
-        return _data("POST", path, *self.send("POST", path, body, content_type))
+    def upload(self, path: str, file: tuple[str, bytes, str], **fields: str) -> Any:
+        """POST a form; the `data` of the answer."""
+        return _data("POST", path, *self.form("POST", path, file, **fields))
+
+    def form(self, method: str, path: str, file: tuple[str, bytes, str], **fields: str) -> tuple[int, Any]:
+        """Status and parsed answer of a form: a file (name, bytes, media type) and its columns before it."""
+        return self._parsed(method, path, files={"file": file}, data=fields)
 
     def send(self, method: str, path: str, body: bytes, content_type: str) -> tuple[int, Any]:
         """Status and parsed answer of a request with a body of any type."""
-        return self._parsed(method, path, body, {"Content-Type": content_type})
+        return self._parsed(method, path, content=body, headers={"Content-Type": content_type})
 
     def raw(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Status and bytes of an answer that is not JSON, for example a file."""
-        data = None if body is None else json.dumps(body).encode()
-        return self._bytes(method, path, data, {"Content-Type": "application/json"} if data else {})
+        return self._bytes(method, path, **({} if body is None else {"json": body}))
 
-    def _parsed(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
-        status, content = self._bytes(method, path, data, headers)
+    def _parsed(self, method: str, path: str, **request: Any) -> tuple[int, Any]:
+        status, content = self._bytes(method, path, **request)
         text = content.decode("utf-8", "replace")
         try:
             return status, json.loads(text, parse_float=Decimal) if text else None
         except json.JSONDecodeError:
             return status, text
 
-    def _bytes(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
-        headers = {**self._headers, **headers}
+    def _bytes(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+        headers = {**self._headers, **request.pop("headers", {})}
         try:
-            response = self._pool.request(method, self.url + path, body=data, headers=headers, redirect=False)
-        except urllib3.exceptions.LocationValueError:
+            response = self._http.request(method, self.url + path, headers=headers, **request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             message = f"{self.url!r} is not an address; write it like https://directus.example.com."
             raise InstallerError(message) from None
-        except urllib3.exceptions.HTTPError as error:
+        except httpx.RequestError as error:
             message = f"Directus does not answer at {self.url} ({type(error).__name__}). Is it running?"
             raise InstallerError(message) from None
-        return response.status, response.data
+        return response.status_code, response.content
 
     def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All rows of a list; `query` as Directus names it, objects as JSON."""

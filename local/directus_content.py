@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-import urllib3
+import httpx
 
 from directus.flows import flow_ids
 from directus.installer import apply
@@ -105,9 +105,11 @@ def wait_until_drawn(
 
 def _answer(method: str, url: str, token: str, body: object, *, expected: HTTPStatus) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
-    answer = urllib3.request(method, url, json=body, headers=headers, retries=False, timeout=60.0)
-    if answer.status != expected:
-        raise Problem(f"The documents of the seed data could not be ordered: {answer.status} from {url}.")
+    answer = httpx.request(method, url, json=body, headers=headers, timeout=60.0, trust_env=False)
+    if answer.status_code != expected:
+        raise Problem(
+            f"The documents of the seed data could not be ordered: {answer.status_code} from {url}."
+        )
     document: dict[str, Any] = answer.json()
     return document
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import urllib3
+import httpx
 
 from local.credentials import Credentials
 from local.ministack_start import KEPT_FOR_QUEUE_WORKERS
@@ -23,8 +23,8 @@ the queues' workers find theirs kept (ministack_start.py)."""
 def answers(url: str) -> bool:
     """Return whether a GET answers 200 within two seconds."""
     try:
-        return urllib3.request("GET", url, retries=False, timeout=2.0).status == 200  # noqa: PLR2004 - OK
-    except urllib3.exceptions.HTTPError:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200  # noqa: PLR2004 - OK
+    except httpx.RequestError:
         return False
 
 

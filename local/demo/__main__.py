@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
+from httpx import HTTPError
 
 from local.demo import steps
 from local.demo.people import pay_on_the_page

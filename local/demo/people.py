@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlencode
 
-import urllib3
+import httpx
 
-_pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=60), maxsize=20)
+_http = httpx.Client(timeout=httpx.Timeout(60, connect=5), trust_env=False)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def send(
     """Send one request, JSON unless `raw` is given; redirects are not followed."""
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     content = raw if raw is not None else (None if body is None else json.dumps(body, default=str).encode())
-    answer = _pool.request(method, url, body=content, headers=all_headers, redirect=False)
-    return Answer(answer.status, answer.data, {name.lower(): value for name, value in answer.headers.items()})
+    answer = _http.request(method, url, content=content, headers=all_headers)
+    return Answer(answer.status_code, answer.content, dict(answer.headers))
 
 
 @dataclass

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from urllib3.filepost import encode_multipart_formdata
 
 from directus.access import role_id
 from directus.flows import flow_ids
@@ -162,15 +161,8 @@ def _write_firm(directus: Directus, firm: Row) -> None:
 
 
 def _upload(directus: Directus, key: str, path: Path, media_type: str, *, title: str) -> None:
-    file: tuple[str, bytes, str] = (path.name, path.read_bytes(), media_type)
-    fields: dict[str, str | bytes | tuple[str, str | bytes] | tuple[str, str | bytes, str]] = {
-        "id": key,
-        "title": title,
-        "type": media_type,
-        "file": file,
-    }
-    body, content_type = encode_multipart_formdata(fields)
-    directus.upload("/files", body, content_type)
+    file = (path.name, path.read_bytes(), media_type)
+    directus.upload("/files", file, id=key, title=title, type=media_type)
 
 
 # -- invoices ---------------------------------------------------------------------------------------------------------

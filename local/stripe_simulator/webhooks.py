@@ -10,12 +10,13 @@ import hmac
 import json
 import logging
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import urllib3
+import httpx
 
 from local.stripe_simulator.errors import DishonestAnswer
 from local.stripe_simulator.jobs import run_due_jobs
@@ -35,6 +36,7 @@ GATHERING_SECONDS = 0.5
 #: With `reorder`, among how many of the oldest events the next one is chosen.
 _REORDER_WINDOW = 200
 _TIMEOUT = 20.0
+_CERTIFICATES = ssl.create_default_context()
 _LONGEST_NAP = 1.0
 
 #: Sends a body with headers to a URL and gives the HTTP status, 0 when there was no answer.
@@ -51,13 +53,11 @@ def signature(body: bytes, secrets: Sequence[str], timestamp: int) -> str:
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
     """The real `Send`."""
     try:
-        with (
-            urllib3.PoolManager() as pool
-        ):  # a kept connection may be stale, and a stale one looks like a refusal
-            return pool.request(
-                "POST", url, body=body, headers=headers, timeout=_TIMEOUT, retries=False
-            ).status
-    except (urllib3.exceptions.HTTPError, OSError):
+        # On a connection of its own: a kept one may be stale, and a stale one looks like a refusal.
+        return httpx.post(
+            url, content=body, headers=headers, timeout=_TIMEOUT, trust_env=False, verify=_CERTIFICATES
+        ).status_code
+    except (httpx.HTTPError, OSError):
         return 0
 
 

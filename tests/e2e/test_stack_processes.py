@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import urllib3
+import httpx
 
 from local.adapter.sandbox import Mode, available_mode
 from local.setup.paths import ROOT
@@ -21,10 +21,10 @@ from local.waiting import wait_for
 NAMES = {"directus", "mail_catcher", "ministack", "stripe_simulator"}
 
 
-def answer(stack: Stack, path: str, *, token: str = "") -> urllib3.BaseHTTPResponse:
+def answer(stack: Stack, path: str, *, token: str = "") -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     url = f"{stack.description()['directus']['url']}{path}"
-    return urllib3.request("GET", url, headers=headers, retries=False, timeout=10.0)
+    return httpx.get(url, headers=headers, timeout=10.0, trust_env=False)
 
 
 def pid_of(stack: Stack, name: str) -> int:
@@ -44,7 +44,7 @@ def test_directus_is_healthy_with_its_bucket_and_its_mail(stack: Stack) -> None:
 
 def messages(stack: Stack, subject_or_recipient: str) -> list[dict[str, Any]]:
     url = f"{stack.description()['mail']['url']}/messages"
-    caught: list[dict[str, Any]] = urllib3.request("GET", url, retries=False, timeout=10.0).json()
+    caught: list[dict[str, Any]] = httpx.get(url, timeout=10.0, trust_env=False).json()
     return [mail for mail in caught if subject_or_recipient in (mail["subject"], *mail["to"])]
 
 
@@ -73,14 +73,9 @@ def test_mail_from_ses_is_caught(stack: Stack) -> None:
 def test_mail_from_directus_is_caught(stack: Stack) -> None:
     directus = stack.description()["directus"]
     person = directus["staff"][0]["email"]
-    asked = urllib3.request(
-        "POST",
-        f"{directus['url']}/auth/password/request",
-        json={"email": person},
-        retries=False,
-        timeout=10.0,
-    )
-    assert asked.status == 204
+    path = f"{directus['url']}/auth/password/request"
+    asked = httpx.post(path, json={"email": person}, timeout=10.0, trust_env=False)
+    assert asked.status_code == 204
     assert person in wait_for_message(stack, person)["to"]
 
 

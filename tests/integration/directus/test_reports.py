@@ -5,8 +5,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
-import urllib3
 
 from billing.aws.bucket import StoredObject
 from billing.directus.assets import DirectusAssets
@@ -70,10 +70,10 @@ def report() -> PrintableReport:
     return PrintableReport(NOW, NOW - timedelta(days=3), {"sessions": 1}, [], [difference])
 
 
-def opened(directus: RunningDirectus, file: str, person: str) -> urllib3.BaseHTTPResponse:
+def opened(directus: RunningDirectus, file: str, person: str) -> httpx.Response:
     tokens = {"administrator": ADMIN_TOKEN, "service": SERVICE_TOKEN, **directus.tokens}
     headers = {"Authorization": f"Bearer {tokens[person]}"} if person in tokens else {}
-    return urllib3.request("GET", f"{directus.url}/assets/{file}", headers=headers, retries=False)
+    return httpx.get(f"{directus.url}/assets/{file}", headers=headers, trust_env=False)
 
 
 @pytest.mark.parametrize("upload", [False, True])
@@ -121,9 +121,9 @@ def test_who_sees_the_whole_firm_opens_a_report(directus: RunningDirectus, perso
     assert document in directus.ids(person, "/items/documents")
     file = directus.admin.call("GET", f"/items/documents/{document}")["file"]
     answer = opened(directus, file, person)
-    assert answer.status == 200
+    assert answer.status_code == 200
     page = (directus.directory / "uploads" / f"{file}.html").read_bytes()
-    assert answer.data == page
+    assert answer.content == page
     assert "Jürgen &lt;b&gt;".encode() in page
     assert answer.headers["Content-Type"] == "text/html"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'", "why the page needs no style"
@@ -135,8 +135,8 @@ def test_who_sees_the_whole_firm_opens_a_report(directus: RunningDirectus, perso
 def test_nobody_else_sees_a_report(directus: RunningDirectus, person: str) -> None:
     document = reports(directus).publish(report())
     file = directus.admin.call("GET", f"/items/documents/{document}")["file"]
-    assert opened(directus, file, person).status == 403
-    assert opened(directus, file, "ingrid").status == 200, "the file is there"
+    assert opened(directus, file, person).status_code == 403
+    assert opened(directus, file, "ingrid").status_code == 200, "the file is there"
     for path in (f"/items/documents/{document}", f"/files/{file}"):
         assert directus.as_(person).answer("GET", path)[0] == 403
     if person != "nobody":

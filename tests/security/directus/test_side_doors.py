@@ -3,15 +3,13 @@
 from typing import Any
 
 import pytest
-from urllib3.filepost import encode_multipart_formdata
 
 from tests.security.directus.world import World, new, upload
 
 
 def _import(world: World, person: str, collection: str, rows: str) -> int:
     file = ("rows.json", rows.encode(), "application/json")
-    body, content_type = encode_multipart_formdata({"file": file})
-    return world.as_(person).send("POST", f"/utils/import/{collection}", body, content_type)[0]
+    return world.as_(person).form("POST", f"/utils/import/{collection}", file)[0]
 
 
 @pytest.mark.parametrize("person", ["nobody", "maria", "sofia"])

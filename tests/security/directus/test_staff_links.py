@@ -174,13 +174,9 @@ def test_only_the_functions_say_where_a_file_lies(world: World, field: dict[str,
 
 
 def test_a_file_is_not_replaced(world: World) -> None:
-    from urllib3.filepost import encode_multipart_formdata
-
-    body, content_type = encode_multipart_formdata(
-        {"file": ("x.pdf", b"%PDF-1.4 replaced", "application/pdf")}
-    )
+    file = ("x.pdf", b"%PDF-1.4 replaced", "application/pdf")
     for person in ("sofia", "maria", "james", "nobody", "service"):
-        answer = world.as_(person).send("PATCH", f"/files/{world.one.visible_file}", body, content_type)
+        answer = world.as_(person).form("PATCH", f"/files/{world.one.visible_file}", file)
         assert answer[0] == 403, person
     assert b"replaced" not in world.admin.raw("GET", f"/assets/{world.one.visible_file}")[1]
 

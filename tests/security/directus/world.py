@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from urllib3.filepost import encode_multipart_formdata
-
 from directus.rest import Directus
 from local.seed import seed_id
 from tests.integration.directus.server import RunningDirectus, code_of, running
@@ -75,9 +73,7 @@ def new(directus: RunningDirectus, path: str, row: dict[str, Any]) -> str:
 
 def upload(person: Directus, name: str = "a.pdf", **fields: str) -> tuple[int, Any]:
     """Upload a PDF as that person; status and answer."""
-    form: dict[str, str | bytes | tuple[str, str | bytes] | tuple[str, str | bytes, str]] = dict(fields)
-    body, content_type = encode_multipart_formdata(form | {"file": (name, PDF, "application/pdf")})
-    return person.send("POST", "/files", body, content_type)
+    return person.form("POST", "/files", (name, PDF, "application/pdf"), **fields)
 
 
 def invoice(client: str, **fields: Any) -> dict[str, Any]:

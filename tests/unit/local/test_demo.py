@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from urllib3.exceptions import MaxRetryError
-from urllib3.poolmanager import PoolManager
+from httpx import ConnectError
 
 from local.demo.__main__ import EXPECTED, Demo, reason
 from local.demo.people import Answer, Person
@@ -90,7 +89,7 @@ def test_a_failing_step_is_named(tmp_path: Path) -> None:
         (Problem("The PDF failed."), "The PDF failed."),
         (KeyError("url"), "an answer has no 'url'."),
         (
-            MaxRetryError(PoolManager().connection_from_url("http://127.0.0.1:1"), "/items", None),
+            ConnectError("No connection."),
             "Max retries exceeded",
         ),
     ],

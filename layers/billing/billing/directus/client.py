@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import ssl
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ def http_client(
         connect, read = min(connect_timeout, left), min(read_timeout, left)
         request.extensions["timeout"] = {"connect": connect, "read": read, "write": read, "pool": connect}
 
+    # The machine's certificates, as everywhere else, and not httpx's own list: a firm may have its own authority.
+    transport = transport or httpx.HTTPTransport(verify=ssl.create_default_context())
     return httpx.Client(
         event_hooks={"request": [limit]}, follow_redirects=False, trust_env=False, transport=transport
     )
