@@ -217,3 +217,27 @@ def test_the_other_doors_tell_nothing_about_an_address(
         answer = _alike(strangers, method, path, body, token=_token(strangers, person))
         assert answer.status in {200, 401, 403}, person
     assert strangers.mailed_since(before) == []
+
+
+#: Directus would compare it for seconds; PostgreSQL has no such text.
+NO_ADDRESSES = {"too long": "a" + "\u0301\u0316" * 25_000 + "@example.com", "with a NUL": "a\0b@example.com"}
+
+
+@pytest.mark.parametrize("kind", NO_ADDRESSES)
+def test_what_is_no_address_is_refused_before_anything_compares_it(strangers: Strangers, kind: str) -> None:
+    email = NO_ADDRESSES[kind]
+    token = strangers.log_in(strangers.account(), PASSWORD).data["data"]["access_token"]
+    for method, path, body in (
+        ("POST", "/auth/login", {"email": email, "password": "x"}),
+        ("POST", "/auth//LOGIN/", {"email": email, "password": "x"}),
+        ("POST", "/auth/login/ldap", {"identifier": email, "password": "x"}),
+        ("POST", "/auth/password/request", {"email": email}),
+        ("POST", "/users", {"email": email}),
+        ("POST", "/users", [{"email": "a@example.com"}, {"email": email}]),
+        ("POST", "/users/invite", {"email": ["a@example.com", email], "role": None}),
+        ("PATCH", "/users/me", {"email": email}),
+        ("PATCH", "/users", {"keys": [], "data": {"email": email}}),
+    ):
+        answer = strangers.ask(method, path, body, token=token)
+        assert (answer.status, code_of(answer.data)) == (400, "INVALID_PAYLOAD"), (method, path)
+        assert "must be a valid email" in answer.body

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.integration.directus.server import code_of
+from tests.security.directus.strangers import Strangers
 from tests.security.directus.world import World, new
 
 #: What Directus keeps as it came inside a level of `deep`, and what GraphQL makes of an alias.
@@ -83,3 +84,12 @@ def test_a_deep_that_cannot_be_read_does_not_end_directus(
         world.as_(person).answer("GET", path)
     status, answer = world.directus.nobody.answer("GET", "/server/ping")
     assert (status, code_of(answer)) == (200, None)
+
+
+@pytest.mark.parametrize("key", ["_version", "_alias", "_filter"])
+def test_a_deep_that_is_nested_without_end_does_not_end_directus(strangers: Strangers, key: str) -> None:
+    level = f'{{"{key}":{"[" * 3000}{"]" * 3000}}}'
+    deep = f'{{"a":{level}}}'.replace('"', "%22").replace("{", "%7B").replace("}", "%7D")
+    for path in (f"/users?deep={deep}", f"/items/invoices?deep={deep}"):
+        assert strangers.ask("GET", path).status < 500
+    assert strangers.ask("GET", "/server/ping").body == "pong"

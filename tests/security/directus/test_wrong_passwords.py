@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from directus.probe import EXTENSION
 from local.setup.node import node_environment
 from local.waiting import wait_for
 from tests.integration.directus.server import code_of
@@ -348,6 +349,11 @@ def test_the_password_of_a_share_is_not_guessed(strangers: Strangers, world: Wor
             assert _statuses([open_share(key, "wrong", thief) for _ in range(FREE)]) == [401] * FREE
             assert _is_refused(open_share(key, PASSWORD, thief))
         assert open_share(share, PASSWORD, new_address()).status == 200
+        # PostgreSQL takes an id in all of these.
+        thief = new_address()
+        for spelling in (share, share.upper(), share.title(), share.replace("-", ""), f"{{{share}}}"):
+            assert open_share(spelling, "wrong", thief).status in {400, 401}, spelling
+        assert _is_refused(open_share(share, PASSWORD, thief))
     finally:
         strangers.server.admin.call("DELETE", f"/shares/{share}")
 
@@ -418,3 +424,28 @@ def test_a_caller_who_does_not_wait_for_the_answer_is_counted(slow: Strangers) -
         with pytest.raises(TimeoutError):
             slow.ask("POST", "/auth/login", body, address=address, timeout=0.05)
     assert _is_refused(slow.log_in(email, PASSWORD, address=address))
+
+
+#: Ten callers are gone before the guard sees them; then one comes who waits.
+GONE = """
+import { throttleLogins } from '%s';
+let handler;
+let passed = 0;
+throttleLogins({ use: (given) => { handler = given; } }, { env: {} });
+const request = { method: 'POST', path: '/shares/auth', body: { share: '0' }, ip: '10.0.0.1' };
+const response = { once() {}, json() {}, set() { return this; }, status() { passed -= 1; return this; } };
+for (let n = 0; n < 10; n += 1) handler(request, { ...response, destroyed: true }, () => { passed += 100; });
+setTimeout(() => {
+  handler(request, { ...response, destroyed: false }, () => { passed += 1; });
+  setTimeout(() => console.log(passed), 50);
+}, 50);
+"""
+
+
+def test_callers_that_were_gone_before_they_were_counted_keep_nobody_out() -> None:
+    program = GONE % (EXTENSION / "dist/login.js").as_uri()
+    command = ["node", "--input-type=module", "--eval", program]
+    done = subprocess.run(
+        command, env=node_environment(), capture_output=True, check=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "1"

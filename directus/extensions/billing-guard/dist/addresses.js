@@ -7,6 +7,9 @@
  * GraphQL the same doors are closed, and those that take a password or a code as well: a document can ask one of them a
  * hundred times, and `login.js` counts requests. What stays open (`POST /auth/login`, `POST /auth/password/request`)
  * answers everybody alike.
+ *
+ * What is too long for an address is refused before anything compares it: the time that takes grows with the square of
+ * its length, and Directus compares before it asks for a right.
  */
 const CLOSED = ['users/invite', 'users/register'];
 
@@ -22,10 +25,23 @@ const ONLY_OVER_REST = mentions(
 	'users_me_tfa_disable',
 );
 
+const WITH_ADDRESSES = ['auth', 'users'];
+const LONGEST_ADDRESS = 254;
+
+/** PostgreSQL has no text with a NUL in it. */
+const isNoAddress = (value) => typeof value === 'string' && (value.length > LONGEST_ADDRESS || value.includes('\0'));
+
+/** In a row, in several, or in the `data` for several. */
+function hasNoAddress(body) {
+	const rows = [body, body?.data].flat();
+	return rows.some((row) => [row?.email, row?.identifier].flat().some(isNoAddress));
+}
+
 /** `mayInvite` says of a request's accountability whether it is an administrator's or the functions'. */
 export function closeAddressDoors(app, mayInvite) {
 	app.use((request, response, next) => {
 		const [first] = segmentsOf(request);
+		if (WITH_ADDRESSES.includes(first) && hasNoAddress(request.body)) return refuseAddress(response);
 		const asked = first === 'graphql' ? documentOf(request) : '';
 		if (ONLY_OVER_REST.test(asked)) {
 			return refuse(response, 'Addresses, passwords and codes are not taken over GraphQL. Use the REST API.');
@@ -51,6 +67,12 @@ function mentions(...names) {
 
 function documentOf({ body, query }) {
 	return [body?.query, query?.query].filter((text) => typeof text === 'string').join('\n');
+}
+
+/** In Directus's own words. */
+function refuseAddress(response) {
+	const message = 'Invalid payload. "email" must be a valid email.';
+	return response.status(400).json({ errors: [{ message, extensions: { reason: '"email" must be a valid email', code: 'INVALID_PAYLOAD' } }] });
 }
 
 function refuse(response, message = "You don't have permission to access this.") {

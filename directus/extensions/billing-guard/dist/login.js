@@ -38,6 +38,8 @@ export async function refuseUncounted(payload, { accountability }, { LOGIN_STALL
 async function pass(request, response, next, attempts, directus) {
 	const door = doorOf(request, directus.env);
 	if (door === null) return next();
+	// Gone already: its end has been told, and a try that began now would be under way for ever.
+	if (response.destroyed) return undefined;
 	const attempt = attempts.begin(keyOf(door.account), keyOf(networkOf(addressOf(request))), performance.now());
 	if (attempt.wait > 0) return refuse(response, attempt.wait);
 	let hashed = null;
@@ -54,7 +56,7 @@ function doorOf(request, env) {
 	const { body, accountability } = request;
 	if (first === 'auth' && rest[0] === 'login' && rest.length <= 2) return loginOf(rest[1] ?? DEFAULT_PROVIDER, body, env);
 	const path = [first, ...rest].join('/');
-	if (path === 'shares/auth') return named(['share', body?.share]);
+	if (path === 'shares/auth') return named(['share', shareOf(body?.share)]);
 	if (path === 'users/me/tfa/generate' || path === 'users/me/tfa/disable') return named(['user', accountability?.user]);
 	return null;
 }
@@ -66,6 +68,9 @@ function loginOf(provider, body, env) {
 	// An LDAP server takes its own time.
 	return door === null ? null : { ...door, email, provider: ldap ? null : provider };
 }
+
+/** A database takes an id in capitals, without hyphens, or with braces. */
+const shareOf = (share) => (typeof share === 'string' ? share.toLowerCase().replace(/[^0-9a-f]/g, '') : undefined);
 
 function named(parts) {
 	return parts.every((part) => typeof part === 'string') ? { account: parts.join('\0'), provider: null } : null;

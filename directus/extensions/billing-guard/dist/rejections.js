@@ -1,5 +1,6 @@
 /**
- * One request without a login ends Directus 11.17.4: `GET /users?deep={"a":{"_filter":"x"}}`.
+ * One request without a login ends Directus 11.17.4: `GET /users?deep={"a":{"_filter":"x"}}`, or a `deep` with a list in
+ * a list, three thousand times.
  *
  * It does not wait for the levels of `deep` that it reads, so what is wrong with one of them is a rejection that nothing
  * handles, and Node ends the process. What comes from reading a query is logged here instead; the query goes on without
@@ -12,5 +13,8 @@ export function surviveBadQueries(logger) {
 	});
 }
 
-/** Thrown while Directus read the parameters of a request (`utils/sanitize-query.js`). */
-const isOfAQuery = (reason) => reason instanceof Error && /[\\/]sanitize-query\.js:/.test(reason.stack ?? '');
+/** Thrown while Directus read the parameters of a request (`utils/sanitize-query.js`), or so deep below that no frame of it is left. */
+const isOfAQuery = (reason) =>
+	reason instanceof Error && (/[\\/]sanitize-query\.js:/.test(reason.stack ?? '') || isTooDeep(reason));
+
+const isTooDeep = (reason) => reason instanceof RangeError && reason.message.includes('call stack');
