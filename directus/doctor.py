@@ -287,7 +287,7 @@ def _flow_call(directus: Directus) -> Iterator[Finding]:
             "wrong",
             "A secret of the functions has no value yet, or they may not read it: the log of CheckoutFunction names it "
             "(field secret). Put Stripe's key and the service user's token into the secrets that the outputs "
-            "StripeSecretArn and DirectusTokenSecretArn name (README, step 3). A minute later they are used; then run "
+            "StripeSecretArn and DirectusTokenSecretArn name (docs/deploy.md, step 3). A minute later they are used; then run "
             "make doctor again.",
         )
     elif status == _FORBIDDEN:
@@ -332,7 +332,7 @@ def _webhook(deployment: Deployment) -> Iterator[Finding]:
         yield Finding(
             "wrong",
             "The webhook's signing secret has no value yet, or the function may not read it: put Stripe's signing secret "
-            "into the secret that the output WebhookSecretArn names (README, step 3).",
+            "into the secret that the output WebhookSecretArn names (docs/deploy.md, step 3).",
         )
     elif unknown != (400, "signature_rejected", unknown[2]):
         yield Finding(

@@ -157,7 +157,7 @@ class TooManyAttempts(BillingError):
 
 
 class NotImplementedYet(BillingError):
-    """A name of the contract that is planned and not built; the README lists them."""
+    """A name of the contract that is planned and not built; the README names them under "Known limitations"."""
 
     status = 501
     title = "Not implemented yet"

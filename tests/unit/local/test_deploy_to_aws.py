@@ -41,7 +41,9 @@ def test_both_forms_of_saved_parameters_are_read() -> None:
 
 
 def test_the_readmes_command_starts_the_schedules_and_changes_nothing_else(tmp_path: Path) -> None:
-    (command,) = re.findall(r"^ +(sed .* samconfig\.toml)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (command,) = re.findall(
+        r"^ +(sed .* samconfig\.toml)$", (ROOT / "docs/deploy.md").read_text(), re.MULTILINE
+    )
     saved = AS_SAM_SAVES.replace(" Architecture", ' ScheduleState=\\"DISABLED\\" Architecture')
     (tmp_path / "samconfig.toml").write_text(saved)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
