@@ -89,6 +89,8 @@ for part in $parts; do
     properties)
         run "state machines and properties (Hypothesis)" "2000 examples each" \
             "$python" -m pytest -q -n 2 -m hypothesis tests/unit tests/integration
+        run "every order of a payment's events" "720 orders each" \
+            "$python" -m pytest -q -n 2 tests/unit/payments/test_reversals_in_any_order.py
         ;;
     concurrency)
         run "concurrency and crash points, both databases" "50 at once" \

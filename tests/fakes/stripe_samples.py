@@ -1,16 +1,18 @@
 """One object of each kind that we read, as Stripe hands it over, and who reads it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from billing.errors import StripeUnreadable
-from billing.stripe.parsing import (
-    balance_transaction_from_stripe,
-    dispute_from_stripe,
-    refund_from_stripe,
-    session_from_stripe,
-    undelivered_event_from_stripe,
+from billing.stripe.objects import (
+    BalanceTransaction,
+    CheckoutSession,
+    StripeDispute,
+    StripeRefund,
+    UndeliveredEvent,
 )
+from billing.stripe.parsing import read
 
 type Parse = Callable[[Mapping[str, Any]], object]
 
@@ -79,12 +81,12 @@ EVENT: dict[str, Any] = {
 
 #: Each object with Stripe's schema for it and our way to read it.
 READ: dict[str, tuple[str, dict[str, Any], Parse]] = {
-    "a card's session": ("checkout.session", SESSION, session_from_stripe),
-    "a debit's session": ("checkout.session", DEBITED, session_from_stripe),
-    "a refund": ("refund", REFUND, refund_from_stripe),
-    "a dispute": ("dispute", DISPUTE, dispute_from_stripe),
-    "a movement": ("balance_transaction", MOVEMENT, balance_transaction_from_stripe),
-    "an event": ("event", EVENT, undelivered_event_from_stripe),
+    "a card's session": ("checkout.session", SESSION, partial(read, CheckoutSession)),
+    "a debit's session": ("checkout.session", DEBITED, partial(read, CheckoutSession)),
+    "a refund": ("refund", REFUND, partial(read, StripeRefund)),
+    "a dispute": ("dispute", DISPUTE, partial(read, StripeDispute)),
+    "a movement": ("balance_transaction", MOVEMENT, partial(read, BalanceTransaction)),
+    "an event": ("event", EVENT, partial(read, UndeliveredEvent)),
 }
 
 #: Nulls of Stripe's without which a session of ours cannot be judged.

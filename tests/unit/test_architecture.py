@@ -67,6 +67,7 @@ PURE = (
     "stripe.objects",
     "stripe.subjects",
 )
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME": "tests", "POWERTOOLS_METRICS_NAMESPACE": "Tests"}
 LIBRARIES_OF_EDGES = ("boto3", "botocore", "httpx", "jinja2", "stripe", "urllib3", "weasyprint")
 
 
@@ -145,17 +146,19 @@ def test_no_file_imports_another_in_a_circle() -> None:
     assert circles(GRAPH) == []
 
 
-def loaded_by(modules: tuple[str, ...]) -> dict[str, list[str]]:
-    """Which libraries of the edges a fresh interpreter has loaded after importing each module."""
+def loaded_by(
+    modules: tuple[str, ...], libraries: tuple[str, ...] = LIBRARIES_OF_EDGES
+) -> dict[str, list[str]]:
+    """Which of the libraries a fresh interpreter has loaded after importing each module."""
     program = (
         "import importlib, json, sys\n"
         "print(json.dumps({name: (importlib.import_module('billing.' + name),"
-        f" [library for library in {LIBRARIES_OF_EDGES!r} if library in sys.modules])[1]"
+        f" [library for library in {libraries!r} if library in sys.modules])[1]"
         " for name in sys.argv[1:]}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *modules],
-        env={"PYTHONPATH": str(LAYER), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": str(LAYER), "PATH": os.environ["PATH"], **POWERTOOLS},
         capture_output=True,
         text=True,
         check=True,
@@ -166,6 +169,17 @@ def loaded_by(modules: tuple[str, ...]) -> dict[str, list[str]]:
 
 def test_a_pure_file_loads_no_library_that_does_io() -> None:
     assert loaded_by(PURE) == {module: [] for module in PURE}
+
+
+def test_the_receiver_of_webhooks_loads_no_client_and_no_models() -> None:
+    """Its cold start is what Stripe waits for: pydantic alone would take longer than all the rest of it."""
+    used = ("aws.http_api", "aws.queues", "composition", "payments.events", "settings")
+    loaded = {
+        library
+        for libraries in loaded_by(used, ("httpx", "pydantic", "stripe")).values()
+        for library in libraries
+    }
+    assert loaded == set()
 
 
 def test_an_edge_would_be_noticed() -> None:

@@ -9,12 +9,12 @@ import boto3
 
 from billing.aws.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
 from billing.aws.secrets import Secret
-from billing.directus.assets import DirectusAssets
-from billing.directus.client import DirectusClient, http_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing.directus.assets import DirectusAssets
+    from billing.directus.client import DirectusClient
     from billing.settings import DirectusSettings
 
 #: Seconds to wait for a connection to Directus, and for its answer: of one invoice's rows, and of many invoices' rows.
@@ -40,6 +40,8 @@ def directus(
 
     Nothing is sent with no more than `needed_seconds` left.
     """
+    from billing.directus.client import DirectusClient, http_client  # noqa: PLC0415  # the receiver needs no httpx
+
     http = http_client(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
@@ -56,6 +58,9 @@ def directus_files(
     remaining_seconds: Callable[[], float] = lambda: math.inf,
 ) -> DirectusAssets:
     """The bytes of files in Directus, as the functions' service user may read them."""
+    from billing.directus.assets import DirectusAssets  # noqa: PLC0415  # likewise
+    from billing.directus.client import http_client  # noqa: PLC0415
+
     http = http_client(remaining_seconds=remaining_seconds)
     return DirectusAssets(settings.url, secret(settings.token_secret), http, maximum_bytes=maximum_bytes)
 

@@ -90,7 +90,7 @@ def test_a_failing_step_is_named(tmp_path: Path) -> None:
         (KeyError("url"), "an answer has no 'url'."),
         (
             ConnectError("No connection."),
-            "Max retries exceeded",
+            "No connection.",
         ),
     ],
 )

@@ -409,7 +409,7 @@ def metadata_of(deployment: str | None) -> dict[str, str]:
 
 def charge(deployment: str | None) -> Charge:
     created = datetime(2026, 11, 20, tzinfo=UTC)
-    return Charge("ch_foreign", "succeeded", created, metadata=metadata_of(deployment))
+    return Charge("ch_foreign", "succeeded", created, "USD", metadata=metadata_of(deployment))
 
 
 @pytest.mark.parametrize(

@@ -522,7 +522,7 @@ def test_an_undelivered_event_is_looked_into_if_it_is_ours_or_may_be(
 
 
 def test_an_undelivered_event_of_a_connected_account_is_left_alone() -> None:
-    event = replace(undelivered("charge.dispute.closed", OURS), of_another_account=True)
+    event = replace(undelivered("charge.dispute.closed", OURS), account="acct_1")
     assert not is_worth_applying(event, "main")
 
 

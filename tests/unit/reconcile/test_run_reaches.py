@@ -13,7 +13,8 @@ from billing.payments.reversals import REFUND_STATUSES
 from billing.reconcile.phases import PAGE
 from billing.reconcile.reconcile import RESERVE_SECONDS
 from billing.reconcile.store import DirectusReconcileRows
-from billing.stripe.parsing import refund_from_stripe
+from billing.stripe.objects import StripeRefund
+from billing.stripe.parsing import read
 from tests.fakes.directus import FixedToken
 from tests.unit.reconcile.house import House, kinds
 from tests.unit.reconcile.payments import balance_of, paid
@@ -63,7 +64,7 @@ def test_an_invoice_that_somebody_set_back_to_draft_is_looked_at(mark: str) -> N
 def test_a_refund_without_a_status_is_on_its_way_and_asked_about_again() -> None:
     """Stripe's own document: null on refunds that have none, of a few old methods."""
     sample = {"id": "re_1", "status": None, "amount": 100, "currency": "usd", "created": 1795339423}
-    assert refund_from_stripe(sample).status == "pending"
+    assert read(StripeRefund, sample).status == "pending"
     assert "pending" in REFUND_STATUSES
 
 

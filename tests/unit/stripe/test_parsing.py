@@ -9,21 +9,15 @@ import pytest
 
 from billing.errors import StripeUnreadable
 from billing.payments.booking import is_ours
-from billing.stripe.parsing import (
-    dispute_from_stripe,
-    each_readable,
-    id_of,
-    refund_from_stripe,
-    session_from_stripe,
-    undelivered_event_from_stripe,
-)
+from billing.stripe.objects import CheckoutSession, StripeDispute, StripeRefund, UndeliveredEvent, id_of
+from billing.stripe.parsing import each_readable, read
 from tests.fakes.stripe_samples import DISPUTE, EVENT, NEEDED_OF_OURS, OURS, READ, REFUND, SESSION, refusal_of
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED_OF_OURS))
 def test_a_session_that_may_be_ours_needs_status_amount_and_currency(name: str) -> None:
     with pytest.raises(StripeUnreadable) as refusal:
-        session_from_stripe({**SESSION, name: None})
+        read(CheckoutSession, {**SESSION, name: None})
     assert refusal.value.ids == {"object": "cs_test_1"}
     assert name in refusal.value.detail
 
@@ -35,14 +29,14 @@ def test_a_session_that_takes_no_payment_is_never_ours(mode: str, metadata: dict
         **SESSION, "mode": mode, "payment_status": "no_payment_required", "payment_intent": None,
         "amount_total": None, "currency": None, "status": None, "metadata": metadata,
     }  # fmt: skip
-    found = session_from_stripe(bare)
+    found = read(CheckoutSession, bare)
     assert not is_ours(found.metadata, "test")
     assert (found.invoice, found.attempt, found.is_open) == (None, None, False)
 
 
 def test_another_applications_payment_is_read_whatever_is_missing() -> None:
-    found = session_from_stripe(
-        {**SESSION, "metadata": {"order": "7"}, "amount_total": None, "currency": None}
+    found = read(
+        CheckoutSession, {**SESSION, "metadata": {"order": "7"}, "amount_total": None, "currency": None}
     )
     assert (found.id, found.metadata) == ("cs_test_1", {"order": "7"})
 
@@ -54,13 +48,13 @@ def test_another_applications_payment_is_read_whatever_is_missing() -> None:
 def test_an_undelivered_event_says_whether_it_is_of_another_account(
     named: dict[str, str | None], *, elsewhere: bool
 ) -> None:
-    assert undelivered_event_from_stripe({**EVENT, **named}).of_another_account is elsewhere
+    assert read(UndeliveredEvent, {**EVENT, **named}).of_another_account is elsewhere
 
 
 def test_a_dispute_that_takes_no_evidence_has_no_last_day() -> None:
     """Stripe writes 0 where the bank takes no answer."""
-    assert dispute_from_stripe({**DISPUTE, "evidence_details": {"due_by": 0}}).evidence_due_by is None
-    assert dispute_from_stripe(DISPUTE).evidence_due_by == datetime.fromtimestamp(1795944224, UTC)
+    assert read(StripeDispute, {**DISPUTE, "evidence_details": {"due_by": 0}}).evidence_due_by is None
+    assert read(StripeDispute, DISPUTE).evidence_due_by == datetime.fromtimestamp(1795944224, UTC)
 
 
 @pytest.mark.parametrize("what", READ)
@@ -95,13 +89,13 @@ BROKEN = {**REFUND, "id": "re_broken", "amount": None}
 def test_one_object_that_cannot_be_read_does_not_stop_the_list() -> None:
     told: list[StripeUnreadable] = []
     listed = [REFUND, BROKEN, {**REFUND, "id": "re_2"}]
-    found = list(each_readable(listed, refund_from_stripe, told.append))
+    found = list(each_readable(listed, StripeRefund, told.append))
     assert [refund.id for refund in found] == ["re_1", "re_2"]
     assert [error.ids for error in told] == [{"object": "re_broken"}]
 
 
 def test_whoever_asks_for_everything_learns_at_the_end_that_something_was_passed_over() -> None:
-    listed = each_readable([BROKEN, REFUND], refund_from_stripe)
+    listed = each_readable([BROKEN, REFUND], StripeRefund)
     assert next(listed).id == "re_1"
     with pytest.raises(StripeUnreadable, match="re_broken"):
         next(listed)

@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING
 
 from billing.errors import UnreadableRow
 from billing.stripe.gateway import created_since
-from billing.stripe.parsing import (
-    balance_transaction_from_stripe,
-    dispute_from_stripe,
-    each_readable,
-    refund_from_stripe,
-    undelivered_event_from_stripe,
-)
+from billing.stripe.objects import BalanceTransaction, StripeDispute, StripeRefund, UndeliveredEvent
+from billing.stripe.parsing import each_readable, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from typing import Any
 
     from billing.errors import StripeUnreadable
     from billing.stripe.gateway import StripeGateway
-    from billing.stripe.objects import (
-        BalanceTransaction,
-        CheckoutSession,
-        StripeDispute,
-        StripeRefund,
-        UndeliveredEvent,
-    )
+    from billing.stripe.objects import CheckoutSession
 
 
 #: Stripe keeps events no longer.
@@ -112,22 +101,22 @@ class StripeAccount:
     def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
         """Every refund, also of payments that are older."""
         pages = self._gateway.pages(lambda v1, asked: v1.refunds.list(asked), created_since(since, after))
-        return self._readable("refund", pages, refund_from_stripe)
+        return self._readable("refund", pages, StripeRefund)
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
         """A refund as it is now, None if Stripe has none."""
         found = self._gateway.retrieve(lambda v1: v1.refunds.retrieve(refund))
-        return None if found is None else refund_from_stripe(found)
+        return None if found is None else read(StripeRefund, found)
 
     def disputes_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeDispute]:
         """Every dispute, also of payments that are older."""
         pages = self._gateway.pages(lambda v1, asked: v1.disputes.list(asked), created_since(since, after))
-        return self._readable("dispute", pages, dispute_from_stripe)
+        return self._readable("dispute", pages, StripeDispute)
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
         """A dispute as it is now, None if Stripe has none."""
         found = self._gateway.retrieve(lambda v1: v1.disputes.retrieve(dispute))
-        return None if found is None else dispute_from_stripe(found)
+        return None if found is None else read(StripeDispute, found)
 
     def balance_transactions_since(
         self, since: datetime, *, after: str | None = None
@@ -137,7 +126,7 @@ class StripeAccount:
             lambda v1, asked: v1.balance_transactions.list(asked),
             {**created_since(since, after), "expand": ["data.source"]},
         )
-        return self._readable("balance_transaction", pages, balance_transaction_from_stripe)
+        return self._readable("balance_transaction", pages, BalanceTransaction)
 
     def undelivered_events_since(self, since: datetime) -> Iterator[UndeliveredEvent]:
         """Every event of `APPLIED_TYPES` that an endpoint has not accepted; newest first for each twenty types."""
@@ -147,13 +136,13 @@ class StripeAccount:
             yield from self._readable(
                 "event",
                 self._gateway.pages(lambda v1, some: v1.events.list(some), asked),
-                undelivered_event_from_stripe,
+                UndeliveredEvent,
             )
 
     def _readable[Value](
-        self, kind: str, pages: Iterator[dict[str, Any]], parse: Callable[[Mapping[str, Any]], Value]
+        self, kind: str, pages: Iterator[dict[str, Any]], model: type[Value]
     ) -> Iterator[Value]:
-        return each_readable(pages, parse, self._passing(kind))
+        return each_readable(pages, model, self._passing(kind))
 
     def _passing(self, kind: str) -> Callable[[StripeUnreadable], None]:
         """One object of a list that cannot be read does not keep the others from being compared."""

@@ -22,14 +22,15 @@ from billing.errors import (
     StripeUnreadable,
     UpstreamUnavailable,
 )
-from billing.stripe.objects import PaymentBehind, Reversals
-from billing.stripe.parsing import (
-    dispute_from_stripe,
-    each_readable,
+from billing.stripe.objects import (
+    CheckoutSession,
+    PaymentBehind,
+    Reversals,
+    StripeDispute,
+    StripeRefund,
     id_of,
-    refund_from_stripe,
-    session_from_stripe,
 )
+from billing.stripe.parsing import each_readable, read
 from billing.stripe.subjects import Subject
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from stripe._v1_services import V1Services
-
-    from billing.stripe.objects import CheckoutSession
 
 
 STRIPE_VERSION = "2026-10-28.endive"
@@ -119,14 +118,15 @@ class StripeGateway:
             raise CreationRefused(error.detail, replayed=True) from error
         except StripeRejected as error:
             raise CreationRefused(error.detail, stripe_code=error.stripe_code) from error
-        return session_from_stripe(created)
+        return read(CheckoutSession, created)
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """Fetch a session with its payment intent, charge and fee."""
-        return session_from_stripe(
+        return read(
+            CheckoutSession,
             self._call(
                 lambda client: client.v1.checkout.sessions.retrieve(session, {"expand": _EXPAND_SESSION})
-            )
+            ),
         )
 
     def expire_session(self, session: str) -> CheckoutSession:
@@ -139,7 +139,7 @@ class StripeGateway:
                 raise
             message = "The Checkout session is no longer open."
             raise SessionNotOpen(message, checkout_session=session) from error
-        return session_from_stripe(expired)
+        return read(CheckoutSession, expired)
 
     def sessions_created_since(
         self,
@@ -154,7 +154,7 @@ class StripeGateway:
         """
         parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
         listed = self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters)
-        return each_readable(listed, session_from_stripe, unreadable)
+        return each_readable(listed, CheckoutSession, unreadable)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
         """The session a payment intent belongs to, None if it belongs to none."""
@@ -182,10 +182,10 @@ class StripeGateway:
         of_it = {"payment_intent": payment_intent}
         return Reversals(
             refunds=[
-                refund_from_stripe(found) for found in self.pages(lambda v1, p: v1.refunds.list(p), of_it)
+                read(StripeRefund, found) for found in self.pages(lambda v1, p: v1.refunds.list(p), of_it)
             ],
             disputes=[
-                dispute_from_stripe(found) for found in self.pages(lambda v1, p: v1.disputes.list(p), of_it)
+                read(StripeDispute, found) for found in self.pages(lambda v1, p: v1.disputes.list(p), of_it)
             ],
         )
 

@@ -1,68 +1,162 @@
-"""What this project reads of Stripe's objects, as frozen values. Amounts are Stripe's integers, in minor units."""
+"""What this project reads of Stripe's objects, validated. Amounts are Stripe's integers, in minor units.
+
+Whatever Stripe's OpenAPI document lets be null or absent has a default; what must be there and is not is refused
+(`parsing.read` names the object). A field is found where its alias says, or under its own name.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AliasPath,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
+from pydantic import model_validator as validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
 from billing.ids import record_id
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+#: The only mode of a session that takes one payment; `setup` and `subscription` are never ours.
+PAYMENT_MODE = "payment"
+
+_CONFIG = ConfigDict(
+    validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True, arbitrary_types_allowed=False
+)
 
 
-@dataclass(frozen=True)
+def id_of(value: Any) -> str | None:
+    """The id of what may be expanded or not; None for neither."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+def _moment(value: Any) -> Any:
+    """Seconds since 1970; a `datetime` stays as it is. What no clock can show is a `ValueError`."""
+    if isinstance(value, datetime | None):
+        return value
+    if not isinstance(value, int) or isinstance(value, bool):
+        message = "not a number of seconds"
+        raise ValueError(message)  # noqa: TRY004  # pydantic turns only a ValueError into a ValidationError
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError) as error:
+        message = "not a moment"
+        raise ValueError(message) from error
+
+
+def _texts(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _zero_if_null(value: Any) -> Any:
+    return 0 if value is None else value
+
+
+type Text = StrictStr
+type Currency = Annotated[StrictStr, AfterValidator(str.upper)]
+type Minor = StrictInt
+type MinorOrZero = Annotated[StrictInt, BeforeValidator(_zero_if_null)]
+type Moment = Annotated[datetime, BeforeValidator(_moment)]
+type Id = Annotated[str | None, BeforeValidator(id_of)]
+type Metadata = Annotated[Mapping[str, str], BeforeValidator(_texts)]
+
+
+def _fields_of(found: Any) -> dict[str, Any] | None:
+    """Stripe's object before it is validated; None where our own code makes a value."""
+    return None if isinstance(found, ArgsKwargs) or not isinstance(found, Mapping) else dict(found)
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class Charge:
     """The charge behind a payment intent; card and bank details are the only ones ever stored."""
 
-    id: str
-    status: str
-    created: datetime
-    currency: str | None = None
-    payment_intent: str | None = None
-    method: str | None = None
-    brand: str | None = None
-    bank_name: str | None = None
-    account_type: str | None = None
-    last4: str | None = None
-    fee: int | None = None
-    fee_currency: str | None = None
-    amount_refunded: int = 0
-    disputed: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    id: Text
+    status: Text
+    created: Moment
+    currency: Currency
+    payment_intent: Id = None
+    method: Annotated[Text | None, Field(validation_alias=AliasPath("payment_method_details", "type"))] = None
+    brand: Text | None = None
+    bank_name: Text | None = None
+    account_type: Text | None = None
+    last4: Text | None = None
+    fee: Annotated[Minor | None, Field(validation_alias=AliasPath("balance_transaction", "fee"))] = None
+    fee_currency: Annotated[
+        Currency | None, Field(validation_alias=AliasPath("balance_transaction", "currency"))
+    ] = None
+    amount_refunded: MinorOrZero = 0
+    disputed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
+    metadata: Metadata = field(default_factory=dict)
+
+    @validator(mode="before")
+    @classmethod
+    def _details_of_the_method(cls, found: Any) -> Any:
+        """Card and bank details are below the method's own name."""
+        fields = _fields_of(found)
+        if fields is None:
+            return found
+        details = fields.get("payment_method_details")
+        specific = details.get(details.get("type")) if isinstance(details, dict) else None
+        if isinstance(specific, dict):
+            known = ("brand", "bank_name", "account_type", "last4")
+            fields |= {name: specific[name] for name in known if name in specific}
+        return fields
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class StripeRefund:
     """A refund of a charge. `amount` in minor units of `currency`; `status` is Stripe's word for it."""
 
-    id: str
-    status: str
-    amount: int
-    currency: str
-    created: datetime
-    payment_intent: str | None = None
-    charge: str | None = None
-    reason: str | None = None
+    id: Text
+    status: Annotated[StrictStr, BeforeValidator(lambda value: "pending" if value is None else value)]
+    amount: Minor
+    currency: Currency
+    created: Moment
+    payment_intent: Id = None
+    charge: Id = None
+    reason: Text | None = None
+
+    @validator(mode="before")
+    @classmethod
+    def _pending(cls, found: Any) -> Any:
+        """Stripe may leave the status out."""
+        fields = _fields_of(found)
+        return found if fields is None else {"status": None, **fields}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class StripeDispute:
     """A cardholder's or bank's dispute of a charge. `amount` in minor units of `currency`."""
 
-    id: str
-    status: str
-    amount: int
-    currency: str
-    created: datetime
-    payment_intent: str | None = None
-    charge: str | None = None
-    reason: str | None = None
-    evidence_due_by: datetime | None = None
+    id: Text
+    status: Text
+    amount: Minor
+    currency: Currency
+    created: Moment
+    payment_intent: Id = None
+    charge: Id = None
+    reason: Text | None = None
+    #: Stripe says 0 where the bank takes no answer.
+    evidence_due_by: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: None if value == 0 and value is not False else _moment(value)),
+        Field(validation_alias=AliasPath("evidence_details", "due_by")),
+    ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class Reversals:
     """Everything that Stripe knows to have gone, or to be going, back on one payment intent."""
 
@@ -74,80 +168,111 @@ class Reversals:
         return {found.id for found in self.refunds} | {found.id for found in self.disputes}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class PaymentBehind:
     """The payment that an object of Stripe's hangs on, and the metadata of its intent and charge."""
 
     payment_intent: str | None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class BalanceTransaction:
     """A movement on the account's balance, with the charge, refund or dispute it stems from.
 
     `amount` and `fee` in minor units of `currency`, `amount` signed. `type` is Stripe's word (`charge`, `payment`,
-    `refund`, `adjustment`, ...). `payment_intent` and `metadata` are those of the source where it names one.
+    `refund`, `adjustment`, ...). `payment_intent` and `metadata` are those of the source where it names one: a payout or
+    a fee of Stripe's has no source, or none of a payment.
     """
 
-    id: str
-    type: str
-    amount: int
-    fee: int
-    currency: str
-    created: datetime
-    source: str | None = None
-    payment_intent: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    id: Text
+    type: Text
+    amount: Minor
+    fee: Minor
+    currency: Currency
+    created: Moment
+    source: Id = None
+    payment_intent: Annotated[Id, Field(validation_alias=AliasPath("source", "payment_intent"))] = None
+    metadata: Annotated[Metadata, Field(validation_alias=AliasPath("source", "metadata"))] = field(
+        default_factory=dict
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class UndeliveredEvent:
     """An event of Stripe's that some endpoint has not accepted; what it is about, by id.
 
     `of_another_account` as in `webhook.StripeEvent`.
     """
 
-    id: str
-    type: str
-    object_id: str
-    object_type: str
-    livemode: bool
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    of_another_account: bool = False
+    id: Text
+    type: Text
+    object_id: Annotated[Text, Field(validation_alias=AliasPath("data", "object", "id"))]
+    object_type: Annotated[Text, Field(validation_alias=AliasPath("data", "object", "object"))]
+    livemode: StrictBool
+    metadata: Annotated[Metadata, Field(validation_alias=AliasPath("data", "object", "metadata"))] = field(
+        default_factory=dict
+    )
+    account: Text | None = None
+    context: Text | None = None
+
+    @property
+    def of_another_account(self) -> bool:
+        """Whether it names an account: Stripe leaves both out of events of the endpoint's own account."""
+        return bool(self.account or self.context)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class PaymentIntent:
-    """A payment intent with its latest charge."""
+    """A payment intent with its latest charge, as far as that was expanded."""
 
-    id: str
-    status: str
-    amount_received: int
-    currency: str
-    latest_charge: Charge | None = None
-    failure_message: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    id: Text
+    status: Text
+    amount_received: Minor
+    currency: Currency
+    latest_charge: Annotated[
+        Charge | None, BeforeValidator(lambda value: value if isinstance(value, dict | Charge) else None)
+    ] = None
+    failure_message: Annotated[
+        Text | None, Field(validation_alias=AliasPath("last_payment_error", "message"))
+    ] = None
+    metadata: Metadata = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class CheckoutSession:
     """A Checkout session with its payment intent, which is None until the client confirms.
 
     `status` is `open`, `complete` or `expired`; `payment_status` is `paid`, `unpaid` or `no_payment_required`.
-    `url` is None once the session is no longer open. Sessions of other applications may have no status, amount or
-    currency: these are empty and 0 then. A session that takes no payment has no metadata (`stripe_parsing`).
+    `url` is None once the session is no longer open. A session that takes no payment (setup, subscription) has no
+    metadata here, whatever it says: it is never ours. Nor is one whose metadata names no deployment; Stripe may give
+    both without amount, currency and status: these are empty and 0 then.
     """
 
-    id: str
-    status: str
-    payment_status: str
-    amount_total: int
-    currency: str
-    expires_at: datetime
-    url: str | None = None
-    payment_intent: PaymentIntent | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    id: Text
+    status: Text
+    payment_status: Text
+    amount_total: Minor
+    currency: Currency
+    expires_at: Moment
+    url: Text | None = None
+    payment_intent: Annotated[
+        PaymentIntent | None,
+        BeforeValidator(lambda value: value if isinstance(value, dict | PaymentIntent) else None),
+    ] = None
+    metadata: Metadata = field(default_factory=dict)
+
+    @validator(mode="before")
+    @classmethod
+    def _of_another_application(cls, found: Any) -> Any:
+        fields = _fields_of(found)
+        if fields is None:
+            return found
+        metadata = _texts(fields.get("metadata")) if fields.get("mode") == PAYMENT_MODE else {}
+        if "deployment" not in metadata:
+            empty = {"status": "", "amount_total": 0, "currency": ""}
+            fields |= {name: value for name, value in empty.items() if fields.get(name) is None}
+        return fields | {"metadata": metadata}
 
     @property
     def is_open(self) -> bool:
