@@ -202,7 +202,7 @@ def beside(name: str, ours: Times, floor: Times | None = None) -> None:
     row(name, f"{ours.median:.2f} ms", f"{ours.p95:.2f} ms", f"{ours.requests} requests", *cells)
 
 
-def timed[Given](work: Callable[[Given], object], given: list[Given], *, warm_up: int = WARM_UP) -> Times:
+def timed[Given](work: Callable[[Given], object], given: list[Given], *, render_once: int = WARM_UP) -> Times:
     """Processor milliseconds of each run but the first ones; what is logged goes to nobody."""
     taken = []
     with _nobody_reading():
@@ -210,7 +210,7 @@ def timed[Given](work: Callable[[Given], object], given: list[Given], *, warm_up
             began = time.process_time()
             work(one)
             taken.append((time.process_time() - began) * 1000)
-    return Times(taken[warm_up:])
+    return Times(taken[render_once:])
 
 
 @contextmanager
@@ -314,7 +314,7 @@ class Office:
         """Time each run, and count what the last one asks of Directus."""
         before = timed(work, given[:-1])
         asked = self._transport.requests
-        work_last = timed(work, given[-1:], warm_up=0)
+        work_last = timed(work, given[-1:], render_once=0)
         return Times(before.milliseconds + work_last.milliseconds, self._transport.requests - asked)
 
     # ---- before the functions ---------------------------------------------------------------------------
@@ -382,11 +382,11 @@ class Office:
         from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
         from billing.aws.queue_worker import process_batch  # noqa: PLC0415  # same
         from billing.payments.apply_event import ApplyStripeEvent  # noqa: PLC0415  # after the cold imports
-        from billing.payments.write_invoice import KeepInvoice  # noqa: PLC0415  # same
+        from billing.payments.write_invoice import InvoiceWriter  # noqa: PLC0415  # same
         from functions.stripe_webhook import worker  # noqa: PLC0415  # same
         from tests.fakes.queues import FakeWorkQueue  # noqa: PLC0415  # same
 
-        keep = KeepInvoice(self._store, self._stripe, FakeWorkQueue(), DEPLOYMENT, worker.flagged)
+        keep = InvoiceWriter(self._store, self._stripe, FakeWorkQueue(), DEPLOYMENT, worker.flagged)
         apply = ApplyStripeEvent(self._store, self._stripe, keep, self._queue, DEPLOYMENT, worker.parked)
         # No message is postponed or given up here: a failure ends the benchmark.
         function = worker.Function(keep, apply, cast("MessageControl", None))

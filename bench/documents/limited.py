@@ -14,10 +14,10 @@ class Limited(Ours):
     def prepare(self) -> None:
         """As the render worker's init: everything imported, one document drawn that nobody sees."""
         from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in  # noqa: PLC0415  # after the import that is timed
-        from billing.documents.pdf.warm_start import draw_once  # noqa: PLC0415  # same
+        from billing.documents.pdf.warm_start import render_once  # noqa: PLC0415  # same
 
         super().prepare()
-        draw_once(self.renderer)
+        render_once(self.renderer)
         self.renderer = LimitedRenderer(self.renderer, limits_in(os.environ))
         self.renderer.begins(seconds=900, attempt=1)
 

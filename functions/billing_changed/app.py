@@ -70,9 +70,9 @@ def changed(event: HttpEvent, function: Function) -> HttpAnswer:
         raise BadRequest(message, code="nothing_to_do")
     invoices = function.find_invoices(keys)
     function.queue.recompute(invoices, payments=invoices)
-    if taken_off := function.find_invoices.taken_off(keys["payments"]):
+    if unassigned := function.find_invoices.unassigned_payments(keys["payments"]):
         function.render_queue.send_many(
-            [{"type": "receipt", "payment": payment, "force": False} for payment in taken_off]
+            [{"type": "receipt", "payment": payment, "force": False} for payment in unassigned]
         )
     count("RecomputeQueued", len(invoices))
     logger.info("Queued a recompute of each invoice.", invoices=len(invoices))

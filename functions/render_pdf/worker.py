@@ -19,7 +19,7 @@ from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.pdf.warm_start import draw_once, is_init, reseed_after_restore
+from billing.documents.pdf.warm_start import is_init, render_once, reseed_after_restore
 from billing.documents.render import RenderDocument
 from billing.documents.render_queue import RenderQueue
 from billing.documents.render_receipt import RenderReceipt
@@ -44,7 +44,7 @@ def limited_renderer() -> LimitedRenderer:
     """Warm: every document is drawn by a copy of this process, which starts from what has been read here."""
     settings = RenderWorkerSettings.from_environment(os.environ)
     own = WeasyPrintRenderer(DocumentTemplate())
-    draw_once(own)
+    render_once(own)
     if not settings.template_prefix:
         return LimitedRenderer(own, limits_in(os.environ))
     source = template_source(boto3.client("s3"), settings.documents_bucket, settings.template_prefix)

@@ -13,7 +13,7 @@ from billing.aws.queue_worker import MessageControl, process_batch
 from billing.errors import BillingError
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.events import StripeEvent
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Function:
     """What the handler calls."""
 
-    keep_invoice: KeepInvoice
+    invoice_writer: InvoiceWriter
     apply_event: ApplyStripeEvent
     control: MessageControl
 
@@ -42,10 +42,12 @@ def build() -> Function:
     store = DirectusBillingStore(composition.directus(settings.directus))
     stripe = StripeGateway(settings.stripe.api_base, composition.secret(settings.stripe.key_secret))
     deployment = settings.stripe.deployment
-    keep = KeepInvoice(store, stripe, composition.work_queue(settings.render_queue_url), deployment, flagged)
+    keep = InvoiceWriter(
+        store, stripe, composition.work_queue(settings.render_queue_url), deployment, flagged
+    )
     queue = composition.invoice_queue(settings.invoice_queue_url)
     return Function(
-        keep_invoice=keep,
+        invoice_writer=keep,
         apply_event=ApplyStripeEvent(store, stripe, keep, queue, deployment, parked),
         control=composition.message_control(settings.invoice_queue_url, settings.invoice_dlq_url),
     )
@@ -78,10 +80,10 @@ def work(message: dict[str, Any], function: Function) -> None:
         case "stripe_event":
             function.apply_event(StripeEvent.from_message(message))
         case "sync_session":
-            function.keep_invoice.sync_session(str(message["checkout_session"]))
+            function.invoice_writer.sync_session(str(message["checkout_session"]))
         case "recompute":
             as_of = message.get("as_of")
-            function.keep_invoice.recompute(
+            function.invoice_writer.recompute(
                 str(message["invoice"]),
                 None if as_of is None else datetime.fromisoformat(str(as_of)),
                 payments=message.get("payments", ()),

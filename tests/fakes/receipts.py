@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from billing.errors import Unprocessable
-from billing.ledger.receipts_due import receipt_statement
+from billing.ledger.receipts_due import receipt_fingerprint
 from billing.money import Money
 
 
@@ -18,7 +18,7 @@ def receipt_columns(payment: Mapping[str, Any]) -> dict[str, Any]:
 def _statement(payment: Mapping[str, Any]) -> str | None:
     day = payment.get("payment_date")
     try:
-        return receipt_statement(
+        return receipt_fingerprint(
             invoice=payment["invoice"],
             client=payment["client"],
             amount=Money.from_directus(payment["amount"], payment["currency"]),

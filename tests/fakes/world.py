@@ -14,7 +14,7 @@ from billing.payments.checkout import CheckoutTerms
 from billing.payments.events import StripeEvent
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.payments.store import DirectusBillingStore
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 from tests.fakes.directus import FakeDirectus, FixedToken, Row
 from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.fakes.steps import Steps
@@ -57,7 +57,7 @@ class World:
         client = DirectusClient("http://directus", FixedToken(), self.directus.http, sleep=lambda _: None)
         self.store = DirectusBillingStore(client)
         self.start_checkout = StartCheckout(self.store, self.stripe, self.queue, TERMS, now=self.now)
-        self.keep_invoice = KeepInvoice(
+        self.invoice_writer = InvoiceWriter(
             self.store,
             self.stripe,
             self.rendering,
@@ -66,7 +66,7 @@ class World:
             now=self.now,
         )
         self.apply_event = ApplyStripeEvent(
-            self.store, self.stripe, self.keep_invoice, self.queue, "test", self.parked.append, now=self.now
+            self.store, self.stripe, self.invoice_writer, self.queue, "test", self.parked.append, now=self.now
         )
         self.directus.put("clients", id=CLIENT, name="Client One", timezone="America/New_York")
         self.directus.put("clients", id=OTHER_CLIENT, name="Client Two")
@@ -151,7 +151,7 @@ class World:
 
     def recompute(self, invoice: str = INVOICE, *, payments: Sequence[str] = ()) -> None:
         """`payments` are those that staff have entered or changed."""
-        self.keep_invoice.recompute(invoice, payments=payments)
+        self.invoice_writer.recompute(invoice, payments=payments)
 
     def deliver(self, events: Iterable[StripeEvent] | None = None) -> None:
         """Every event goes through the worker, then the queue is emptied."""
@@ -167,7 +167,7 @@ class World:
                 case "recompute":
                     self.recompute(message["invoice"], payments=message.get("payments", ()))
                 case "sync_session":
-                    self.keep_invoice.sync_session(message["checkout_session"])
+                    self.invoice_writer.sync_session(message["checkout_session"])
                 case _:
                     self.apply_event(StripeEvent.from_message(message))
 

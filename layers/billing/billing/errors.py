@@ -8,7 +8,7 @@
     ├── Conflict                        409  the record's state forbids it (`already_paid`, ...)
     ├── PayloadTooLarge                 413  the body is larger than the route accepts
     ├── Unprocessable                   422  understood, but not acceptable (`invalid_amount`, ...)
-    │   └── NotDrawn                    422  the document could not be drawn, or not completely
+    │   └── RenderFailed                    422  the document could not be drawn, or not completely
     ├── TooManyAttempts                 429  asked for too often; `retry_after` says when it may be asked for again
     ├── NotImplementedYet               501  a name of the contract that is planned, not built
     ├── UpstreamFailed                  502  another service refused what we asked; repeating will not help
@@ -125,7 +125,7 @@ class Unprocessable(BillingError):
     default_code = "unprocessable"
 
 
-class NotDrawn(Unprocessable):
+class RenderFailed(Unprocessable):
     """The document could not be drawn, or not completely.
 
     `detail` is a fixed sentence that may be logged; `for_staff` adds what the drawing software

@@ -13,7 +13,7 @@ import pytest
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import RecordNotUnique, UpstreamUnavailable
 from billing.payments.store import DirectusBillingStore
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 from billing.stripe.objects import (
     Charge,
     CheckoutSession,
@@ -89,7 +89,7 @@ class Books:
 
     def keep(self) -> None:
         """The one writer books what Stripe says now."""
-        keep = KeepInvoice(
+        keep = InvoiceWriter(
             self.store, self.stripe, FakeWorkQueue(), "proof", lambda sentence, _: self.flags.append(sentence),
             now=lambda: NOW,
         )  # fmt: skip

@@ -20,8 +20,8 @@ class Cashier(World):
         self.key = FixedToken(SECRET_KEY)
         self.gateway = StripeGateway(simulator.url, self.key)
         self.start_checkout = replace(self.start_checkout, stripe=self.gateway)
-        self.keep_invoice = replace(self.keep_invoice, stripe=self.gateway)
-        self.apply_event = replace(self.apply_event, stripe=self.gateway, booker=self.keep_invoice)
+        self.invoice_writer = replace(self.invoice_writer, stripe=self.gateway)
+        self.apply_event = replace(self.apply_event, stripe=self.gateway, booker=self.invoice_writer)
 
     def client_pays(self, session: str, **how: Any) -> Any:
         """A client pays on the hosted page."""

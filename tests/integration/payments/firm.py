@@ -25,7 +25,7 @@ from billing.payments.checkout import CheckoutTerms
 from billing.payments.find_invoices import FindInvoices
 from billing.payments.start_checkout import StartCheckout
 from billing.payments.store import DirectusBillingStore
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
 from billing.reconcile.store import DirectusReconcileRows
 from billing.stripe.account import StripeAccount
@@ -206,7 +206,7 @@ class Firm:
 
     def worker_function(self) -> worker.Function:
         store, stripe = DirectusBillingStore(self.directus_client()), self.gateway()
-        keep = KeepInvoice(
+        keep = InvoiceWriter(
             store=store,
             stripe=stripe,
             render_queue=self.rendering,

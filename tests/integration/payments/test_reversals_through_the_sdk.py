@@ -195,7 +195,7 @@ def test_without_a_single_event_one_look_at_the_session_books_everything(simulat
     simulator.control(f"charges/{charge}/refund", amount=25000)
     simulator.control(f"charges/{charge}/dispute", outcome="lost", amount=50000)
     for _ in range(2):
-        assert till.keep_invoice.sync_session(session)
+        assert till.invoice_writer.sync_session(session)
     assert till.books() == ("partially_paid", "500.00", "750.00")
     assert (len(till.below("refunds")), len(till.below("payment_disputes"))) == (1, 1)
 

@@ -9,7 +9,7 @@ from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.pdf.limited_child import Limits
 from billing.documents.pdf.limited_renderer import LimitedRenderer
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.pdf.warm_start import draw_once
+from billing.documents.pdf.warm_start import render_once
 from billing.documents.rendered import MAX_DOCUMENT_BYTES, RenderedPdf
 from billing.documents.template import DocumentTemplate
 from billing.errors import BillingError
@@ -22,7 +22,7 @@ MEGABYTE = 1024 * 1024
 def warm() -> WeasyPrintRenderer:
     """It has drawn nobody's invoice, as in Lambda's init."""
     renderer = WeasyPrintRenderer(DocumentTemplate())
-    draw_once(renderer)
+    render_once(renderer)
     return renderer
 
 
@@ -44,7 +44,7 @@ def draw_unlimited(printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
 
 def left_behind(hopeless: list[tuple[PrintedInvoice, Logo, int, int]]) -> tuple[int, list[str]]:
     """How many drawings failed, and the files that were not there before any was drawn."""
-    draw_once(limited())  # fontconfig may write its cache now
+    render_once(limited())  # fontconfig may write its cache now
     folders = {Path(tempfile.gettempdir()), Path.cwd(), Path(os.environ.get("HOME", "/"))}
     before = {path for folder in folders for path in folder.iterdir()}
     failed = 0

@@ -24,7 +24,7 @@ from billing.documents.render_receipt import RenderReceipt
 from billing.documents.store import DirectusDocumentRecords
 from billing.errors import DirectusRejected
 from billing.payments.store import DirectusBillingStore
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 from local.seed import seed_id
 from tests.fakes.documents import Effects, FakeUnfinished
 from tests.fakes.queues import FakeWorkQueue
@@ -280,7 +280,7 @@ class Book:
         """Recompute, and render what is ordered for that; return how many orders there were."""
         self.orders.messages.clear()
         store = DirectusBillingStore(DirectusClient(self.worker.directus.url, ServiceToken(), http()))
-        KeepInvoice(
+        InvoiceWriter(
             store, FakeStripe(lambda: datetime.now(UTC)), self.orders, "test", lambda *_: None
         ).recompute(self.id)
         orders = [order for order in self.orders.messages if order["type"] == "invoice"]

@@ -14,7 +14,7 @@ from PIL import Image
 from billing.documents.invoice import MAX_LOGO_BYTES, Logo
 from billing.documents.pdf.renderer import WeasyPrintRenderer
 from billing.documents.template import DocumentTemplate
-from billing.errors import NotDrawn, Unprocessable
+from billing.errors import RenderFailed, Unprocessable
 from tests.integration.render_pdf import archival_pdf
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 
@@ -58,7 +58,7 @@ OUTSIDE = ["http://127.0.0.1:9/x.png", "https://evil.example/x", "file:///etc/pa
 def test_a_logo_that_refers_outside_fetches_nothing_and_is_said(
     renderer: WeasyPrintRenderer, inside: str, address: str
 ) -> None:
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         renderer.render_invoice(ordinary(), svg(inside.format(address)))
     assert caught.value.code == "rendering_failed"
     assert caught.value.detail == "The document refers to something outside itself."
@@ -109,7 +109,7 @@ def test_anything_else_inside_the_logo_is_refused(renderer: WeasyPrintRenderer, 
 def test_a_font_inside_the_logo_never_reaches_the_invoice(forgetful_renderer: WeasyPrintRenderer) -> None:
     clean = forgetful_renderer.render_invoice(ordinary(), LOGO).content
     style = "<style>@font-face {font-family: Inter; src: url(data:font/ttf;base64,AAEAAA==)}</style>"
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         forgetful_renderer.render_invoice(ordinary(), svg(style))
     assert caught.value.detail == "The document refers to something outside itself."
     assert forgetful_renderer.render_invoice(ordinary(), LOGO).content == clean

@@ -11,9 +11,9 @@ from typing import Any
 from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.pdf.limited_child import Limits
 from billing.documents.pdf.limited_renderer import LimitedRenderer
-from billing.documents.pdf.warm_start import nobodys_invoice
+from billing.documents.pdf.warm_start import warm_up_invoice
 from billing.documents.rendered import RenderedPdf
-from billing.errors import NotDrawn, Unprocessable
+from billing.errors import RenderFailed, Unprocessable
 from tests.fakes.documents import FakeRenderer
 
 _MEGABYTE = 1024 * 1024
@@ -39,7 +39,7 @@ def draw(how: Callable[[], RenderedPdf], *, seconds: float = 60, attempt: int = 
     renderer = LimitedRenderer(inner, LIMITS)
     renderer.begins(seconds=seconds + 20, attempt=attempt)
     try:
-        return renderer.render_invoice(nobodys_invoice(), None)
+        return renderer.render_invoice(warm_up_invoice(), None)
     finally:
         assert not inner.drawn, "it was drawn in the parent"
         _no_child_is_left()
@@ -78,7 +78,7 @@ def asks_for_too_much_at_once() -> RenderedPdf:
 def is_refused_memory_inside_weasyprint() -> RenderedPdf:
     def how() -> RenderedPdf:
         message = "The document could not be drawn (MemoryError)."
-        raise NotDrawn(message, invoice="i")
+        raise RenderFailed(message, invoice="i")
 
     return draw(how)
 
@@ -135,11 +135,11 @@ def is_not_drawn() -> str:
 
     def how() -> RenderedPdf:
         message = "The document refers to something outside itself."
-        raise NotDrawn(message, quote="file:///x \ud800", invoice="i")
+        raise RenderFailed(message, quote="file:///x \ud800", invoice="i")
 
     try:
         draw(how)
-    except NotDrawn as error:
+    except RenderFailed as error:
         return f"{error.detail} | {error.for_staff} | {error.ids}"
     raise AssertionError
 
@@ -230,7 +230,7 @@ def threads_and_files_after(times: int) -> tuple[int, int]:
 def dies_quietly() -> None:
     try:
         dies(signal.SIGSEGV)
-    except NotDrawn:
+    except RenderFailed:
         return
     raise AssertionError
 

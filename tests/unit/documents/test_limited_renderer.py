@@ -72,7 +72,7 @@ def test_without_time_left_nothing_is_drawn(process: OwnProcess) -> None:
 
 def test_a_drawing_that_crashes_fails_alone(process: OwnProcess) -> None:
     raised = process.call(case.dies, signal.SIGSEGV)
-    assert refusal(raised) == ("NotDrawn", "rendering_failed")
+    assert refusal(raised) == ("RenderFailed", "rendering_failed")
     assert raised.text == "The drawing software broke down over this document (SIGSEGV)."
 
 
@@ -81,7 +81,7 @@ def test_a_drawing_that_the_kernel_kills_took_too_much_memory(process: OwnProces
 
 
 def test_a_drawing_that_answers_nothing_is_a_defect(process: OwnProcess) -> None:
-    assert refusal(process.call(case.leaves)) == ("DrawingBroke", "")
+    assert refusal(process.call(case.leaves)) == ("RendererCrashed", "")
 
 
 def test_refusals_keep_their_code_sentence_and_ids(process: OwnProcess) -> None:
@@ -96,7 +96,7 @@ def test_refusals_keep_their_code_sentence_and_ids(process: OwnProcess) -> None:
 
 def test_a_defect_is_told_by_type_and_place_without_the_documents_words(process: OwnProcess) -> None:
     raised = process.call(case.has_a_defect)
-    assert raised.name == "DrawingBroke"
+    assert raised.name == "RendererCrashed"
     assert raised.text.startswith("KeyError at limited_cases.py:")
     assert "how" in raised.text
     assert "Müller" not in raised.text

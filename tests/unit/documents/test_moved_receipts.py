@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from billing.documents.render_receipt import RenderReceipt
-from billing.errors import NotDrawn, UpstreamUnavailable
+from billing.errors import RenderFailed, UpstreamUnavailable
 from billing.ledger import receipts_due
 from billing.ledger.store import payment_from_row
 from tests.fakes.documents import Crash
@@ -162,7 +162,7 @@ def test_a_payment_that_was_canceled_keeps_its_receipt_on_its_invoice_and_nowher
 def test_an_untrue_receipt_is_not_named_while_another_cannot_be_drawn(mended: dict[str, str]) -> None:
     firm = receipted()
     row(firm).update(mended)
-    firm.renderer.error = NotDrawn("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
     render(firm)
     assert (row(firm)["receipt"], row(firm)["receipt_says"]) == (None, None)
     assert row(firm)["receipt_error"]
@@ -174,7 +174,7 @@ def test_an_untrue_receipt_is_not_named_while_another_cannot_be_drawn(mended: di
 def test_a_true_one_is_named_though_force_cannot_draw_it_again() -> None:
     firm = receipted()
     before = row(firm)["receipt"]
-    firm.renderer.error = NotDrawn("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
     render(firm, force=True)
     assert (row(firm)["receipt"], bool(row(firm)["receipt_error"])) == (before, True)
 

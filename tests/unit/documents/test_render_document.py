@@ -13,8 +13,8 @@ from billing.errors import (
     BadRequest,
     Conflict,
     DirectusRejected,
-    NotDrawn,
     NotFound,
+    RenderFailed,
     Unprocessable,
     UpstreamUnavailable,
 )
@@ -323,7 +323,7 @@ class Log(logging.Handler):
 
 def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() -> None:
     firm = office()
-    firm.renderer.error = NotDrawn(
+    firm.renderer.error = RenderFailed(
         "The document could not be drawn completely.", quote="No such thing: Zoë's secret", invoice=INVOICE
     )
     log = Log()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from billing.documents.receipt import PrintedReceipt
-from billing.errors import NotDrawn, NotFound, UpstreamUnavailable
+from billing.errors import NotFound, RenderFailed, UpstreamUnavailable
 from tests.fakes.documents import Crash
 from tests.fakes.firm_rows import CLIENT, INVOICE
 from tests.unit.documents.office import Office
@@ -189,7 +189,7 @@ def test_a_payment_of_another_client_than_its_invoices_is_said_on_it() -> None:
 
 def test_what_cannot_be_drawn_is_said_on_the_payment() -> None:
     firm = paid()
-    firm.renderer.error = NotDrawn("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
     firm.receipts.render_receipt(PAYMENT)
     assert (row(firm)["receipt"], row(firm)["receipt_error"]) == (
         None,

@@ -8,7 +8,7 @@ from billing.documents.invoice import LANGUAGES
 from billing.documents.template import TEMPLATES, DocumentTemplate
 from billing.documents.template_override import FirmTemplate
 from billing.documents.template_samples import template_samples
-from billing.errors import NotDrawn, Unprocessable
+from billing.errors import RenderFailed, Unprocessable
 from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile, ordinary
 
 HTML = (TEMPLATES / "invoice.html").read_text("utf-8")
@@ -156,7 +156,7 @@ def test_what_would_turn_text_into_markup_is_refused(markup: str) -> None:
 )  # fmt: skip
 def test_a_template_reaches_nothing_but_the_invoice(markup: str) -> None:
     firms = template({"invoice.html": markup})
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         firms.invoice_html(ordinary())
     assert "line 1" in caught.value.detail or "TemplateNotFound" in caught.value.detail
 
@@ -183,7 +183,7 @@ TRICKS = [
 def test_text_stays_text_whatever_is_done_with_it(markup: str) -> None:
     try:
         html = template({"invoice.html": markup}).invoice_html(hostile()).lower()
-    except NotDrawn:
+    except RenderFailed:
         return  # refused is as good
     for tag in ("<script", "<img", "<style", "<svg", "<b>", "tpircs<", ">tpircs"):
         assert tag not in html
@@ -229,18 +229,18 @@ def test_a_template_that_leaves_out_what_an_invoice_must_say_is_refused(without:
 def test_a_template_that_breaks_on_one_invoice_says_so_without_telling_the_log() -> None:
     firms = template({"invoice.html": "\n{{ 1 // (invoice.client.name | length - 35) }}"})
     assert firms.invoice_html(replace(ordinary(), client=replace(ordinary().client, name="short")))
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         firms.invoice_html(ordinary())
     where = "ZeroDivisionError, invoice.html, line 2"
     assert caught.value.detail == f"The firm's own template cannot be filled in ({where})."
     quoting = template({"invoice.html": "{{ invoice.nothing[invoice.client.name] }}"})
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         quoting.invoice_html(ordinary())
     assert "Zoë" not in caught.value.detail
 
 
 def test_what_breaks_in_an_included_file_is_looked_for_there() -> None:
     firms = template({"invoice.html": "{% include 'foot.html' %}", "foot.html": "\n\n{{ invoice.nothing }}"})
-    with pytest.raises(NotDrawn) as caught:
+    with pytest.raises(RenderFailed) as caught:
         firms.invoice_html(ordinary())
     assert "(UndefinedError, foot.html, line 3)" in caught.value.detail

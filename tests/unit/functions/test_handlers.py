@@ -305,7 +305,7 @@ def test_a_change_without_the_flow_secret_is_refused() -> None:
 
 def work(world: World, *messages: dict[str, Any], receives: int = 1) -> tuple[list[str], Control]:
     control = Control()
-    function = worker.Function(world.keep_invoice, world.apply_event, control)
+    function = worker.Function(world.invoice_writer, world.apply_event, control)
     records = [
         {"messageId": f"m{number}", "receiptHandle": f"h{number}", "body": json.dumps(message),
          "attributes": {"ApproximateReceiveCount": str(receives)}}

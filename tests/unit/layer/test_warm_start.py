@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing.documents.invoice import LANGUAGES
-from billing.documents.pdf.warm_start import draw_once, is_init, nobodys_invoice, reseed_after_restore
+from billing.documents.pdf.warm_start import is_init, render_once, reseed_after_restore, warm_up_invoice
 from billing.documents.rendered import RenderedPdf
-from billing.errors import NotDrawn
+from billing.errors import RenderFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +34,14 @@ class Renderer:
         self.drawn.append(printed)
         if self._refuses:
             message = "The document could not be drawn (ValueError)."
-            raise NotDrawn(message, quote="", invoice=printed.id)
+            raise RenderFailed(message, quote="", invoice=printed.id)
         return RenderedPdf(b"")
 
 
 def test_one_document_is_drawn_and_its_failure_is_left_to_the_documents_that_follow() -> None:
     for refuses in (False, True):
         renderer = Renderer(refuses=refuses)
-        draw_once(renderer)
+        render_once(renderer)
         assert [printed.number for printed in renderer.drawn] == ["0"]
 
 
@@ -51,17 +51,17 @@ def test_the_first_document_of_no_language_reads_a_file_or_compiles_a_template()
         "import sys\n"
         "from dataclasses import replace\n"
         "from billing.documents.template import DocumentTemplate\n"
-        "from billing.documents.pdf.warm_start import draw_once, nobodys_invoice\n"
+        "from billing.documents.pdf.warm_start import render_once, warm_up_invoice\n"
         "from billing.documents.invoice import LANGUAGES\n"
         "class Renderer:\n"
         "    def render_invoice(self, printed, logo): template.invoice_html(printed)\n"
         "template, costs = DocumentTemplate(), []\n"
-        "if sys.argv[1:]: draw_once(Renderer())\n"
-        "else: template.invoice_html(nobodys_invoice())\n"
+        "if sys.argv[1:]: render_once(Renderer())\n"
+        "else: template.invoice_html(warm_up_invoice())\n"
         "sys.addaudithook(lambda event, _: costs.append(event) if event in {'open', 'compile'} else None)\n"
         "for language in LANGUAGES:\n"
         "    before = len(costs)\n"
-        "    template.invoice_html(replace(nobodys_invoice(), language=language))\n"
+        "    template.invoice_html(replace(warm_up_invoice(), language=language))\n"
         "    print(language, len(costs) > before)\n"
     )
 
@@ -78,7 +78,7 @@ def test_the_first_document_of_no_language_reads_a_file_or_compiles_a_template()
 
 
 def test_nobodys_invoice_has_the_parts_of_every_invoice() -> None:
-    printed = nobodys_invoice()
+    printed = warm_up_invoice()
     (group,) = printed.groups
     assert (group.has_dates, group.has_hours, printed.due_date is not None) == (True, True, True)
     assert printed.tax.minor == 10

@@ -18,7 +18,7 @@ from billing.payments.checkout import CheckoutTerms
 from billing.payments.events import StripeEvent
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.payments.store import DirectusBillingStore
-from billing.payments.write_invoice import KeepInvoice
+from billing.payments.write_invoice import InvoiceWriter
 from billing.reconcile.differences import Redriven
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
 from billing.reconcile.store import DirectusReconcileRows
@@ -144,7 +144,7 @@ class Office:
         self.start_checkout = StartCheckout(
             store, self.stripe, self.queue, TERMS, now=self.now, new_id=self.new_id
         )
-        self.keep_invoice = KeepInvoice(
+        self.invoice_writer = InvoiceWriter(
             store,
             self.stripe,
             self.rendering,
@@ -153,7 +153,7 @@ class Office:
             now=self.now,
         )
         self.apply_event = ApplyStripeEvent(
-            store, self.stripe, self.keep_invoice, self.queue, DEPLOYMENT, self.parked.append, now=self.now
+            store, self.stripe, self.invoice_writer, self.queue, DEPLOYMENT, self.parked.append, now=self.now
         )
 
         self.reports = FakeReports()
@@ -279,9 +279,9 @@ class Office:
     def _handle(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "recompute":
-                self.keep_invoice.recompute(message["invoice"], payments=message.get("payments", ()))
+                self.invoice_writer.recompute(message["invoice"], payments=message.get("payments", ()))
             case "sync_session":
-                self.keep_invoice.sync_session(message["checkout_session"])
+                self.invoice_writer.sync_session(message["checkout_session"])
             case _:
                 self.apply_event(StripeEvent.from_message(message))
 

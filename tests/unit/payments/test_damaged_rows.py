@@ -22,7 +22,7 @@ def test_money_that_says_our_deployment_and_nothing_else_is_not_dropped() -> Non
     found = world.stripe.sessions[session]
     world.stripe.sessions[session] = replace(found, metadata={"deployment": "test"})
     world.directus.table("payments").clear()
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     (row,) = world.payments()
     assert (row["invoice"], row["amount"], row["status"]) == (None, "100.00", "succeeded")
 
@@ -87,7 +87,7 @@ def test_learning_its_session_does_not_undo_a_cancellation() -> None:
     world.steps.before_next["PATCH invoices"] = lambda: world.directus.table("payments").update(
         {row["id"]: {**row, "status": "canceled", "open_claim": None}}
     )
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     (after,) = world.payments()
     assert (after["status"], after["open_claim"], after["checkout_session"]) == ("canceled", None, session)
 
@@ -123,7 +123,7 @@ def test_a_session_that_is_neither_expired_nor_over_is_asked_again_later() -> No
     world, session = opened()
     world.payments()[0].update(open_claim=None, status="canceled")
     stripe = NeverOver(world.now, world.steps, sessions=world.stripe.sessions)
-    keep = replace(world.keep_invoice, stripe=stripe)
+    keep = replace(world.invoice_writer, stripe=stripe)
     world.steps.reset()
     with pytest.raises(UpstreamUnavailable, match="asked again"):
         keep.sync_session(session)
@@ -150,7 +150,7 @@ def test_refunds_go_with_the_money_when_an_administrator_tore_them_from_it() -> 
     world.deliver()
     (row,) = world.payments()
     row |= {"transaction_id": None, "checkout_session": "cs_invented"}
-    assert world.keep_invoice.sync_session(session)
+    assert world.invoice_writer.sync_session(session)
     (new,) = world.payments(checkout_session=session)
     assert (new["status"], new["amount"]) == ("succeeded", "100.00")
     assert len(world.directus.table("refunds")) == 1
@@ -194,7 +194,7 @@ def test_a_booked_payment_that_lost_its_transaction_gets_it_back_wherever_it_is(
         world.stripe.sessions[session] = replace(found, metadata=unknown)
     else:
         world.stored()["currency"] = "EUR"
-    assert world.keep_invoice.sync_session(session)
+    assert world.invoice_writer.sync_session(session)
     assert booked(world)["transaction_id"] == transaction
 
 

@@ -179,7 +179,7 @@ def test_a_look_at_the_session_between_any_two_steps_of_an_event_changes_nothing
         (session,) = world.stripe.sessions
 
         def look(world: World = world, session: str = session) -> None:
-            world.keep_invoice.sync_session(session)
+            world.invoice_writer.sync_session(session)
 
         world.steps.reset()
         (world.steps.before if when == "before" else world.steps.after)[number] = look
@@ -195,7 +195,7 @@ def test_without_a_single_event_a_look_at_the_session_gives_the_same_books() -> 
     (session,) = world.stripe.sessions
     world.passes(days=3)
     for _ in range(2):
-        assert world.keep_invoice.sync_session(session)
+        assert world.invoice_writer.sync_session(session)
     assert books(world) == PAID
     assert events(world) == {}
     world.deliver()

@@ -184,9 +184,9 @@ def test_a_look_at_a_session_that_died_is_repeated_and_orders(step: str) -> None
     world.stripe.pays(session)
     world.steps.after_next[step] = crash
     with pytest.raises(Crash):
-        world.keep_invoice.sync_session(session)
+        world.invoice_writer.sync_session(session)
     asked(world)
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert asked(world) == [world.payments()[0]["id"]]
 
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.ledger.ledger import LOST_DISPUTE, Payment, PaymentDispute, PaymentStatus, Refund, amount_kept
+from billing.ledger.ledger import LOST_DISPUTE, Payment, PaymentDispute, PaymentStatus, Refund, net_amount
 from billing.money import Money
 from billing.payments.reversals import (
     DISPUTE_STATUSES,
@@ -273,7 +273,7 @@ def test_looking_again_writes_nothing_and_order_does_not_matter(
     refunds: list[StripeRefund], disputes: list[StripeDispute], order: Any
 ) -> None:
     first = rows_for(*refunds, *disputes)
-    kept = amount_kept(PAYMENT, first.refunds, first.disputes)
+    kept = net_amount(PAYMENT, first.refunds, first.disputes)
     assert usd(0) <= kept <= PAYMENT.amount
     columns = first.columns(PAYMENT)
     payment = replace(
@@ -286,7 +286,7 @@ def test_looking_again_writes_nothing_and_order_does_not_matter(
     order.shuffle(disputes)
     again = rows_for(*refunds, *disputes, refunds=known_refunds, disputes=known_disputes, payment=payment)
     assert again.columns(payment) == {}
-    assert amount_kept(payment, again.refunds, again.disputes) == kept
+    assert net_amount(payment, again.refunds, again.disputes) == kept
 
 
 def test_a_new_date_for_evidence_follows_by_itself_and_ends_nothing() -> None:

@@ -158,7 +158,7 @@ def test_a_payment_nothing_went_back_on_costs_stripe_no_further_question() -> No
 def test_reconciliation_and_checkout_ask_stripe_for_everything() -> None:
     world, session = paid()
     world.steps.reset()
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert world.steps.names.count("list reversals") == 1
 
 
@@ -345,7 +345,7 @@ def test_a_dispute_that_is_lost_reopens_the_invoice_and_one_that_is_won_does_not
     (row,) = world.directus.table("payment_disputes").values()
     assert (row["status"], row["closed_at"]) == (outcome, world.now().isoformat())
     world.passes(days=1)
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     (again,) = world.directus.table("payment_disputes").values()
     assert again == row, "the day it was closed stays"
 

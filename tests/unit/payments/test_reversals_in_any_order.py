@@ -107,7 +107,7 @@ def test_any_events_doubled_lost_and_shuffled_give_the_same_rows_after_one_sync(
     some = data.draw(st.lists(st.sampled_from(world.stripe.events), max_size=14))
     world.deliver(some)
     (session,) = world.stripe.sessions
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert summary(world) == expected(two_refunds_and_a_lost_dispute)
 
 

@@ -110,7 +110,7 @@ def test_what_was_refunded_before_it_was_booked_is_no_surplus() -> None:
 def test_an_open_session_that_nothing_claims_is_expired() -> None:
     world, session = opened()
     world.payments()[0].update(open_claim=None, status="canceled")
-    assert world.keep_invoice.sync_session(session)
+    assert world.invoice_writer.sync_session(session)
     assert world.stripe.sessions[session].status == "expired"
     assert len(world.flags) == 1
 
@@ -118,7 +118,7 @@ def test_an_open_session_that_nothing_claims_is_expired() -> None:
 def test_an_open_session_whose_row_is_gone_is_expired() -> None:
     world, session = opened()
     world.directus.table("payments").clear()
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert world.stripe.sessions[session].status == "expired"
 
 
@@ -126,20 +126,20 @@ def test_an_unclaimed_session_that_is_paid_before_it_can_be_expired_is_booked() 
     world, session = opened()
     world.payments()[0].update(open_claim=None, status="canceled")
     world.steps.reset()
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     expire = world.steps.names.index("expire session")
 
     world, session = opened()
     world.payments()[0].update(open_claim=None, status="canceled")
     world.steps.reset()
     world.steps.before[expire] = lambda: world.stripe.pays(session)
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert totals(world) == ("paid", "100.00", "0.00")
 
 
 def test_an_open_session_that_is_claimed_stays_open() -> None:
     world, session = opened()
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert world.stripe.sessions[session].is_open
     assert world.payments()[0]["open_claim"] == INVOICE
 
@@ -147,7 +147,7 @@ def test_an_open_session_that_is_claimed_stays_open() -> None:
 def test_a_claim_whose_maker_died_gets_its_session() -> None:
     world, session = opened()
     world.payments()[0]["checkout_session"] = None
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     row = world.payments()[0]
     assert (row["checkout_session"], row["open_claim"], row["status"]) == (session, INVOICE, "pending")
     assert world.stripe.sessions[session].is_open
@@ -166,7 +166,7 @@ def test_a_session_found_for_a_claim_that_no_longer_fits_is_expired_at_once(chan
             world.payments()[0]["status"] = "canceled"
         case _:
             world.payment("50.00")
-    world.keep_invoice.sync_session(session)
+    world.invoice_writer.sync_session(session)
     assert world.stripe.sessions[session].status == "expired"
     (attempt,) = world.payments(checkout_session=session)
     assert (attempt["open_claim"], attempt["status"]) == (None, "canceled")

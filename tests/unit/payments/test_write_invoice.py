@@ -430,9 +430,9 @@ def test_a_payment_in_a_currency_no_invoice_has_is_booked_unapplied(
 def test_as_of_marks_an_invoice_overdue_ahead_of_the_clock_and_never_behind_it() -> None:
     world = World()
     world.invoice("100.00", due_date="2026-11-25")
-    world.keep_invoice.recompute(INVOICE, world.now() - timedelta(days=30))
+    world.invoice_writer.recompute(INVOICE, world.now() - timedelta(days=30))
     assert world.stored()["status"] == "sent"
-    world.keep_invoice.recompute(INVOICE, world.now() + timedelta(days=30))
+    world.invoice_writer.recompute(INVOICE, world.now() + timedelta(days=30))
     assert world.stored()["status"] == "overdue"
     world.recompute()
     assert world.stored()["status"] == "sent"
@@ -544,7 +544,7 @@ def test_a_booked_amount_without_its_transaction_is_not_written_over_with_anothe
     world.deliver()
     (row,) = world.payments()
     row |= {"transaction_id": None, "amount": "60.00"}
-    assert not world.keep_invoice.sync_session(session)
+    assert not world.invoice_writer.sync_session(session)
     assert (world.payments()[0]["amount"], world.flags[-1][1]["code"]) == ("60.00", "payment_flagged")
 
 

@@ -109,16 +109,16 @@ class House(World):
         match message["type"]:
             case "recompute":
                 assert group == message["invoice"]
-                self.keep_invoice.recompute(message["invoice"], payments=message.get("payments", ()))
+                self.invoice_writer.recompute(message["invoice"], payments=message.get("payments", ()))
             case "sync_session":
                 assert group == self._group_of(message["checkout_session"])
-                self.keep_invoice.sync_session(message["checkout_session"])
+                self.invoice_writer.sync_session(message["checkout_session"])
             case _:
                 self.apply_event(StripeEvent.from_message(message))
 
     def _group_of(self, session: str) -> str:
         """Only the worker of its invoice's group may book a session."""
-        return self.keep_invoice.row_of(self.stripe.sessions[session]).invoice or session
+        return self.invoice_writer.row_of(self.stripe.sessions[session]).invoice or session
 
     def _render(self, message: Json) -> None:
         """The renderer: the newest document has a file, and there is one; a payment has its receipt."""

@@ -26,7 +26,7 @@ MISSING = Difference("payment_missing", "Stripe has 1.00 USD paid.", {"checkout_
 def passed_over() -> House:
     """A payment that the one writer leaves alone, without a word: it was deployed as another deployment."""
     house, session = opened()
-    house.keep_invoice = replace(house.keep_invoice, deployment="another")
+    house.invoice_writer = replace(house.invoice_writer, deployment="another")
     house.stripe.pays(session)
     house.drop_webhooks()
     return house

@@ -74,7 +74,7 @@ def test_a_transaction_that_is_not_its_sessions_is_never_booked_a_second_time() 
     house, session = paid()
     house.payments()[0]["transaction_id"] = "pi_invented"
     assert sorted(kinds(settled(house)[1])) == ["payment_unknown_to_stripe", "transaction_differs"]
-    house.keep_invoice.sync_session(session)
+    house.invoice_writer.sync_session(session)
     house.deliver()
     assert len(house.payments()) == 1
     assert "would double it" in str(house.flags)

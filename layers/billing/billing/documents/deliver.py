@@ -20,8 +20,8 @@ from billing.documents.versions import UnfinishedDocument, next_version, version
 from billing.errors import (
     BillingError,
     DirectusRejected,
-    NotDrawn,
     RecordNotUnique,
+    RenderFailed,
     Unprocessable,
     UpstreamUnavailable,
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Each try in vain means that another document of the same invoice or payment was made in these milliseconds.
 _VERSIONS_TRIED = 10
 
-_SECONDS_OF_PEACE = 10
+_RETRY_AFTER_CONFLICT = 10
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _versions_taken(document_type: str, subject: str) -> UpstreamUnavailable:
 def changed_while_drawn(**ids: str) -> UpstreamUnavailable:
     """The rows changed again and again while they were drawn."""
     message = "The rows change while they are drawn; it is tried again."
-    return UpstreamUnavailable(message, retry_after=_SECONDS_OF_PEACE, code="rows_changing", **ids)
+    return UpstreamUnavailable(message, retry_after=_RETRY_AFTER_CONFLICT, code="rows_changing", **ids)
 
 
 def firm_logo(file: str | None, records: DocumentRecords, files: FileBytes) -> Logo | None:
@@ -255,11 +255,11 @@ def firm_logo(file: str | None, records: DocumentRecords, files: FileBytes) -> L
     return Logo(files.read(file), found.media_type)
 
 
-def lies_in_its_rows(error: BillingError) -> bool:
+def is_data_error(error: BillingError) -> bool:
     """Whether staff must mend a row first: such a failure is told on the row, no repetition would help."""
     return isinstance(error, Unprocessable) or error.code == "row_unreadable"
 
 
-def told_to_staff(error: BillingError) -> str:
-    """The reason as it is written on the row; the log is told less (`NotDrawn`)."""
-    return error.for_staff if isinstance(error, NotDrawn) else error.detail
+def staff_message(error: BillingError) -> str:
+    """The reason as it is written on the row; the log is told less (`RenderFailed`)."""
+    return error.for_staff if isinstance(error, RenderFailed) else error.detail

@@ -67,7 +67,7 @@ class RegisteredFiles:
             self.records.update_file(row.id, {"filesize": stored.size})
 
 
-_ANOTHER_MAY_NEED_SECONDS = 10
+_CONCURRENT_UPLOAD_RETRY = 10
 
 
 class Uploads(Protocol):
@@ -120,7 +120,7 @@ class UploadedFiles:
             found = self.find(file)
             if found is None or found.sha256 != sha256:
                 message = "Another worker is uploading the same document."
-                raise UpstreamUnavailable(message, retry_after=_ANOTHER_MAY_NEED_SECONDS, file=file) from None
+                raise UpstreamUnavailable(message, retry_after=_CONCURRENT_UPLOAD_RETRY, file=file) from None
 
     def ensure_row(self, planned: PlannedDocument, stored: StoredObject) -> None:
         """Nothing: bytes are only found by their row."""

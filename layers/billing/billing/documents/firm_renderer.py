@@ -12,7 +12,7 @@ from billing.documents.filled_template import check_filled
 from billing.documents.pdf.renderer import WeasyPrintRenderer
 from billing.documents.template_override import BAD_TEMPLATE, FirmTemplate, refuse
 from billing.documents.template_samples import SAMPLE_LOGO, template_samples
-from billing.errors import NotDrawn, Unprocessable
+from billing.errors import RenderFailed, Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +107,7 @@ class FirmRenderer:
             except Unprocessable as error:
                 if error.code == BAD_TEMPLATE:
                     raise
-                reason = error.for_staff if isinstance(error, NotDrawn) else error.detail
+                reason = error.for_staff if isinstance(error, RenderFailed) else error.detail
                 refuse(f"{kind} cannot be drawn with it ({reason.removesuffix('.')})")
         renderer = WeasyPrintRenderer(template)
         renderer.warm_up()
@@ -122,7 +122,7 @@ class _Trial(WeasyPrintRenderer):
         self._filled = template
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Raise `NotDrawn`, or `Unprocessable` `bad_template`, of a document of `documents.template_samples`."""
+        """Raise `RenderFailed`, or `Unprocessable` `bad_template`, of a document of `documents.template_samples`."""
         from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415  # only the worker has WeasyPrint
 
         check_filled(self._filled.invoice_html(printed), printed)

@@ -28,7 +28,7 @@ from billing.documents.invoice import (
 from billing.documents.versions import DocumentRow
 from billing.errors import Unprocessable
 from billing.ledger.ledger import local_date
-from billing.ledger.receipts_due import receipt_statement
+from billing.ledger.receipts_due import receipt_fingerprint
 from billing.money import Money
 
 #: Stripe's names of card brands as the brands write themselves; any other is printed as it is.
@@ -75,7 +75,7 @@ class ReceivedPayment:
     @property
     def statement(self) -> str:
         """What a receipt of this row, as it is now, says."""
-        return receipt_statement(
+        return receipt_fingerprint(
             invoice=self.invoice, client=self.client, amount=self.amount, method=self.method, day=self.date
         )
 

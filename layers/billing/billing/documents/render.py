@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import changed_while_drawn, firm_logo, lies_in_its_rows, told_to_staff
+from billing.documents.deliver import changed_while_drawn, firm_logo, is_data_error, staff_message
 from billing.documents.factur_x.invoice import remark_on
 from billing.documents.invoice import Logo, PrintedInvoice, identity_of, lines_with_own_amount, print_invoice
 from billing.documents.text import missing_characters, remark_on_boxes
@@ -89,11 +89,11 @@ class RenderDocument:
         except BillingError as error:
             if error.code == _NOT_BOOKED and asks_for_booking(receive, by_hand=force):
                 self.invoice_queue.recompute([invoice])
-            if not lies_in_its_rows(error):
+            if not is_data_error(error):
                 raise
             log_refusal(error)
             count("DocumentFailed")
-            self.records.set_pdf_status(invoice, "failed", told_to_staff(error))
+            self.records.set_pdf_status(invoice, "failed", staff_message(error))
         else:
             count("DocumentReady")
             self.records.set_pdf_status(invoice, "ready", remark)

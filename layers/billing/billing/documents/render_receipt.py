@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import changed_while_drawn, firm_logo, lies_in_its_rows, told_to_staff
+from billing.documents.deliver import changed_while_drawn, firm_logo, is_data_error, staff_message
 from billing.documents.receipt import (
     print_receipt,
     receipt_identity,
@@ -92,11 +92,11 @@ class RenderReceipt:
                 return {"receipt": file, "receipt_says": received.statement, "receipt_error": None}
             logger.info("No receipt is due for this payment now.", extra={"payment": received.id})
         except BillingError as failure:
-            if not lies_in_its_rows(failure):
+            if not is_data_error(failure):
                 raise
             log_refusal(failure)
             count("ReceiptFailed")
-            error = told_to_staff(failure)
+            error = staff_message(failure)
         kept = receipt_to_keep(received, receipts)
         says = None if kept is None else received.statement
         return {"receipt": kept, "receipt_says": says, "receipt_error": error}

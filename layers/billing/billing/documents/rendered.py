@@ -57,7 +57,7 @@ class PdfRenderer(Protocol):
         ...
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Raise `NotDrawn`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
+        """Raise `RenderFailed`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
         ...
 
     @property

@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from billing.documents.invoice import LANGUAGES
 from billing.documents.template import DocumentTemplate, filters_of
-from billing.errors import NotDrawn, Unprocessable
+from billing.errors import RenderFailed, Unprocessable
 
 if TYPE_CHECKING:
     from billing.documents.invoice import PrintedInvoice
@@ -99,13 +99,13 @@ class FirmTemplate(DocumentTemplate):
         return _environment(tuple(sorted(self._html.items())), locale).get_template("invoice.html")
 
     def invoice_html(self, printed: PrintedInvoice) -> str:
-        """Raise `NotDrawn` where the template cannot be filled in with this invoice."""
+        """Raise `RenderFailed` where the template cannot be filled in with this invoice."""
         try:
             return super().invoice_html(printed)
         except Exception as error:  # noqa: BLE001  # a template can call for anything, and break on this invoice alone
             failure, quote = f"{type(error).__name__}{_line_of(error, self._html)}", str(error)
         message = f"The firm's own template cannot be filled in ({failure})."
-        raise NotDrawn(message, quote=quote[:_QUOTED_CHARACTERS], invoice=printed.id)
+        raise RenderFailed(message, quote=quote[:_QUOTED_CHARACTERS], invoice=printed.id)
 
     def _parsed_labels(self, language: str) -> dict[str, Any]:
         name = _labels_file(language)

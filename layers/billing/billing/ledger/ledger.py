@@ -278,7 +278,7 @@ def amount_disputed_lost(payment: Payment, disputes: Iterable[PaymentDispute]) -
     return sum(counted, Money.zero(payment.amount.currency))
 
 
-def amount_kept(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[PaymentDispute]) -> Money:
+def net_amount(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[PaymentDispute]) -> Money:
     """What a payment still holds, never less than nothing."""
     back = amount_refunded(payment, refunds) + amount_disputed_lost(payment, disputes)
     return max(Money.zero(payment.amount.currency), payment.amount - back)
@@ -288,7 +288,7 @@ def amount_paid(ledger: Ledger) -> Money:
     """What the succeeded payments in the invoice's currency still hold."""
     currency = ledger.invoice.currency
     kept = (
-        amount_kept(payment, ledger.refunds, ledger.payment_disputes)
+        net_amount(payment, ledger.refunds, ledger.payment_disputes)
         for payment in ledger.payments
         if payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency == currency
     )

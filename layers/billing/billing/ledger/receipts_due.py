@@ -27,7 +27,7 @@ def printed_method(method: str) -> str:
     return method if method in METHODS else "other"
 
 
-def receipt_statement(
+def receipt_fingerprint(
     *, invoice: str | None, client: str | None, amount: Money, method: str, day: date | None
 ) -> str:
     """What a receipt says of a payment, as `payments.receipt_says` keeps it; `day` is None where nobody entered one."""
@@ -64,7 +64,7 @@ def is_outdated(payment: Payment) -> bool:
 
 
 def _statement_of(payment: Payment) -> str:
-    return receipt_statement(
+    return receipt_fingerprint(
         invoice=payment.invoice,
         client=payment.client,
         amount=payment.amount,

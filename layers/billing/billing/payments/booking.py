@@ -53,12 +53,12 @@ class Booking:
 class SessionRow:
     """A session with the payment row that is its attempt.
 
-    `attempt` is None if there is none; `held_by_hand` says that a row which the firm entered itself holds the session.
+    `attempt` is None if there is none; `held_by_manual_payment` says that a row which the firm entered itself holds the session.
     """
 
     session: CheckoutSession
     attempt: Payment | None = None
-    held_by_hand: bool = False
+    held_by_manual_payment: bool = False
 
     @property
     def invoice(self) -> str | None:
@@ -75,16 +75,16 @@ def row_of(session: CheckoutSession, rows: Iterable[Payment]) -> SessionRow:
     `rows` come in that order and no further than they are looked at.
     """
     transaction = session.payment_intent.id if session.payment_intent is not None else None
-    held_by_hand = False
+    held_by_manual_payment = False
     for row in rows:
         if transaction is not None and row.transaction_id == transaction:
             return SessionRow(session, row)
         holds = row.checkout_session == session.id
-        if is_by_hand(row):
-            held_by_hand = held_by_hand or holds
+        if is_manual(row):
+            held_by_manual_payment = held_by_manual_payment or holds
         elif holds or not _contradicts(session, row):
             return SessionRow(session, row)
-    return SessionRow(session, None, held_by_hand)
+    return SessionRow(session, None, held_by_manual_payment)
 
 
 def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
@@ -135,7 +135,7 @@ def book(session: CheckoutSession, ledger: Ledger | None, attempt: Payment | Non
     return _succeeded(session, intent, ledger, attempt)
 
 
-def is_by_hand(payment: Payment) -> bool:
+def is_manual(payment: Payment) -> bool:
     """Whether the row is money that the firm itself entered: no session's attempt, whatever its metadata says."""
     over = payment.open_claim is None or _is_booked(payment)
     return payment.transaction_id is None and payment.method not in STRIPE_METHODS and over

@@ -211,7 +211,7 @@ def payment_methods(terms: CheckoutTerms, currency: str, invoice: str) -> list[s
     return methods
 
 
-def require_patience(
+def limit_new_attempts(
     ledger: Ledger, terms: CheckoutTerms, now: datetime, *, giving_up: Payment | None = None
 ) -> None:
     """Refuse a new attempt (`TooManyAttempts`) where too many of the last hour were given up, `giving_up` counted in.

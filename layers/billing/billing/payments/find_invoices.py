@@ -61,7 +61,7 @@ class FindInvoices:
                     payments.append(key)
         return invoices
 
-    def taken_off(self, payments: Sequence[str]) -> list[str]:
+    def unassigned_payments(self, payments: Sequence[str]) -> list[str]:
         """Those that are on no invoice while they name, or a client sees, a receipt for the one they were on.
 
         No invoice's recompute asks for these. One whose next receipt could not be drawn names none, and the one before

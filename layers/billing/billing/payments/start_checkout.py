@@ -31,10 +31,10 @@ from billing.payments.checkout import (
     amount_to_charge,
     ended,
     judge_attempt,
+    limit_new_attempts,
     must_end,
     new_attempt,
     not_visible,
-    require_patience,
     require_visible,
     return_urls,
     time_is_over,
@@ -154,7 +154,7 @@ class StartCheckout:
 
     def _claim(self, ledger: Ledger, amount: Money, urls: tuple[str, str]) -> Payment | None:
         now = self.now()
-        require_patience(ledger, self.terms, now)
+        limit_new_attempts(ledger, self.terms, now)
         row = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=now)
         try:
             self.store.create_attempt(row)
@@ -216,7 +216,7 @@ class StartCheckout:
             case AttemptVerdict.EXPIRE:
                 if not must_end(ledger, attempt, self.now()):
                     # Only the client's wish has changed: the session stays where there will be no other one.
-                    require_patience(ledger, self.terms, self.now(), giving_up=attempt)
+                    limit_new_attempts(ledger, self.terms, self.now(), giving_up=attempt)
                 if self._expired(session):
                     self._end(attempt, PaymentStatus.CANCELED, "Replaced by a session that fits the invoice.")
                 # Else it was paid or expired this moment: the next look tells which.

@@ -76,7 +76,7 @@ class Sessions(Protocol):
 
 
 @dataclass(frozen=True)
-class KeepInvoice:
+class InvoiceWriter:
     """The use cases with what they need; `flagged` is told what a person should look at, with the ids."""
 
     store: BillingStore
@@ -141,7 +141,7 @@ class KeepInvoice:
         invoice = attempt.invoice if attempt is not None else session.invoice
         ledger = self.store.ledger(invoice) if invoice else None
         booking = book(session, ledger, attempt)
-        if found.held_by_hand:
+        if found.held_by_manual_payment:
             booking = without_session(booking)  # the column is unique
         if session.payment_intent is not None and has_received(session):
             booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)

@@ -1,6 +1,6 @@
 """Payments: Stripe's sessions, payment intents and balance transactions against the payment rows.
 
-A session is looked at as the one writer looks at it (`keep_invoice`, `booking.book`): the same row, the same states.
+A session is looked at as the one writer looks at it (`invoice_writer`, `booking.book`): the same row, the same states.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from billing.payments.booking import (
     book,
     has_received,
     holds_another,
-    is_by_hand,
+    is_manual,
     is_orphan,
     row_of,
     storable_fee,
@@ -85,7 +85,7 @@ class PaymentIndex:
         """A payment that counts as entered by hand though it holds this session."""
         holding = self._by_session.get(session.id, [])
         return next(
-            (row for row in holding if is_by_hand(row) and row.status is PaymentStatus.SUCCEEDED), None
+            (row for row in holding if is_manual(row) and row.status is PaymentStatus.SUCCEEDED), None
         )
 
 

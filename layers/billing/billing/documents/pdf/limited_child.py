@@ -45,7 +45,7 @@ _THREADS = Path("/proc/self/task")
 _OPEN_FILES = Path("/proc/self/fd")
 
 
-class NotAlone(Exception):
+class OtherThreadsRunning(Exception):
     """Another thread runs in this process and does not end: a fork could inherit a lock that nobody opens."""
 
 
@@ -86,7 +86,7 @@ def run(work: Callable[[], tuple[bytes, bytes]], limits: Limits, *, seconds: flo
     """Do `work` in a child that is killed after `seconds`, or beyond `limits`; it is gone when this returns.
 
     `work` answers two strings of bytes. `MemoryError` in it counts as `TOO_MUCH_MEMORY`, any other exception as
-    `BROKE`. Raises `NotAlone`, and `OSError` where no process can be started.
+    `BROKE`. Raises `OtherThreadsRunning`, and `OSError` where no process can be started.
     """
     end = time.monotonic() + seconds
     _wait_until_alone(end)
@@ -98,7 +98,7 @@ def run(work: Callable[[], tuple[bytes, bytes]], limits: Limits, *, seconds: flo
         os.close(writing)
         raise
     if child == 0:
-        _be_the_child(work, writing, limits)
+        _run_child(work, writing, limits)
     os.close(writing)
     received = bytearray()
     stopped: Ended | None = Ended.BROKE
@@ -117,7 +117,7 @@ def _wait_until_alone(end: float) -> None:
     while len(list(_THREADS.iterdir())) > 1:
         if time.monotonic() > latest:
             message = "Another thread runs in this process."
-            raise NotAlone(message)
+            raise OtherThreadsRunning(message)
         time.sleep(0.001)  # the kernel tells nobody that a thread has ended: one looks again
 
 
@@ -185,7 +185,7 @@ def _frames(received: bytes) -> list[bytes]:
 _EXIT_WITHOUT_MEMORY = 3
 
 
-def _be_the_child(work: Callable[[], tuple[bytes, bytes]], writing: int, limits: Limits) -> None:
+def _run_child(work: Callable[[], tuple[bytes, bytes]], writing: int, limits: Limits) -> None:
     """Never returns: nothing of the parent's (buffers, connections, `finally` clauses) may run a second time here."""
     code = 1
     try:

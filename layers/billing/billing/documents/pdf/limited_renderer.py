@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from billing.aws.deadline import TimeLimit
-from billing.documents.pdf.limited_child import Ended, Limits, NotAlone, Outcome, run
+from billing.documents.pdf.limited_child import Ended, Limits, OtherThreadsRunning, Outcome, run
 from billing.documents.rendered import MAX_DOCUMENT_BYTES, PdfRenderer, RenderedPdf
-from billing.errors import NotDrawn, Unprocessable, UpstreamUnavailable
+from billing.errors import RenderFailed, Unprocessable, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ _USUAL_MEGABYTES = 2048
 _PLACES = 5
 
 
-class DrawingBroke(Exception):
+class RendererCrashed(Exception):
     """The drawing ended in a way nobody foresaw: a defect of ours. Names types and places, never a document's words."""
 
 
@@ -115,7 +115,7 @@ class LimitedRenderer:
         seconds = self._time.remaining() - _SECONDS_TO_DELIVER
         try:
             outcome = run(lambda: _answer(draw), self._limits, seconds=seconds)
-        except (NotAlone, OSError) as error:
+        except (OtherThreadsRunning, OSError) as error:
             message = "No process could be started to draw the document in."
             raise UpstreamUnavailable(message, code="renderer_not_started", invoice=invoice) from error
         match outcome.ended:
@@ -130,12 +130,12 @@ class LimitedRenderer:
             case Ended.OUT_OF_TIME:
                 raise self._out_of_time(invoice)
             case Ended.BROKE if outcome.signal:
-                raise NotDrawn(
+                raise RenderFailed(
                     f"The drawing software broke down over this document ({outcome.signal}).", invoice=invoice
                 )
             case Ended.BROKE:
                 message = "The process that drew the document ended without an answer."
-                raise DrawingBroke(message)
+                raise RendererCrashed(message)
 
     def _too_much_memory(self, invoice: str) -> Unprocessable:
         megabytes = self._limits.memory_bytes // _MEGABYTE
@@ -176,7 +176,7 @@ def _answer(draw: Callable[[], RenderedPdf]) -> tuple[bytes, bytes]:
     """In the child: what `draw` made or raised, as JSON and bytes."""
     try:
         pdf = draw()
-    except NotDrawn as error:
+    except RenderFailed as error:
         if error.detail.endswith("(MemoryError)."):  # WeasyPrint met the kernel's limit, not ours
             raise MemoryError from error
         answer = {"kind": "not_drawn", "detail": error.detail, "ids": error.ids, "for_staff": error.for_staff}
@@ -212,9 +212,9 @@ def _received(outcome: Outcome) -> RenderedPdf:
             "ids": {"invoice": str(invoice)},
             "for_staff": str(for_staff),
         }:
-            error = NotDrawn(detail, invoice=invoice)
+            error = RenderFailed(detail, invoice=invoice)
             error.for_staff = for_staff
             raise error
         case {"kind": "refused", "detail": str(detail), "ids": dict(ids), "code": str(code)}:
             raise Unprocessable(detail, code=code, **ids)
-    raise DrawingBroke(str(answer.get("detail")))
+    raise RendererCrashed(str(answer.get("detail")))

@@ -26,7 +26,7 @@ from billing.documents.rendered import RenderedPdf
 from billing.documents.template import DocumentTemplate
 from billing.documents.text import with_breakable_words
 from billing.documents.versions import VersionWords
-from billing.errors import NotDrawn
+from billing.errors import RenderFailed
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200
@@ -201,7 +201,7 @@ class _Engine:
         elif complaints.errors and not failure:
             failure, quote = "The document could not be drawn completely.", complaints.errors[0]
         if failure:
-            raise NotDrawn(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
+            raise RenderFailed(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
         return RenderedPdf(content, len(complaints.missing))
 
     def _drawn(

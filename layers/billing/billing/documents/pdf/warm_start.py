@@ -22,7 +22,7 @@ from billing.documents.invoice import (
     print_invoice,
 )
 from billing.documents.template import DocumentTemplate
-from billing.errors import NotDrawn
+from billing.errors import RenderFailed
 from billing.ledger.ledger import Invoice, InvoiceStatus
 from billing.money import Money
 
@@ -38,7 +38,7 @@ def is_init(environment: Mapping[str, str]) -> bool:
     return _INITIALIZATION_TYPE in environment
 
 
-def nobodys_invoice() -> PrintedInvoice:
+def warm_up_invoice() -> PrintedInvoice:
     """An invoice that uses what every invoice uses: a fee by the hour, tax, a due date, all weights of the style."""
     ledger = Invoice(
         id=_ID,
@@ -69,23 +69,23 @@ def nobodys_invoice() -> PrintedInvoice:
     )
 
 
-class DrawsInvoices(Protocol):
+class RendersInvoices(Protocol):
     """What is needed of the renderer."""
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> object:
-        """Raise `NotDrawn` when it cannot be drawn."""
+        """Raise `RenderFailed` when it cannot be drawn."""
         ...
 
 
-def draw_once(renderer: DrawsInvoices) -> None:
+def render_once(renderer: RendersInvoices) -> None:
     """Draw it and throw it away. Where it cannot be drawn no document can, and each says so with its own reason.
 
     It is English; of the other languages all is read that their first document would wait for.
     """
     DocumentTemplate().read_every_language()
     try:
-        renderer.render_invoice(nobodys_invoice(), None)
-    except NotDrawn:
+        renderer.render_invoice(warm_up_invoice(), None)
+    except RenderFailed:
         return
 
 
