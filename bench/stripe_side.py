@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import urllib3
+import httpx
 
 from local.demo.people import Answer, send
 from local.waiting import wait_for
@@ -40,7 +40,7 @@ class Patience:
         def attempt() -> list[Value] | None:
             try:
                 return [step()]
-            except (Outage, urllib3.exceptions.HTTPError):
+            except (Outage, httpx.HTTPError):
                 self.outages += 1
                 return None
 

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import urllib3
+import httpx
 
 from bench import settling
 from bench.books import Findings, audit
@@ -211,5 +211,5 @@ def _has(pid: int, variable: str) -> bool:
 def _waiting(traffic: Traffic) -> bool:
     try:
         return bool(traffic.stripe.deliveries()["waiting"])
-    except (Outage, urllib3.exceptions.HTTPError):
+    except (Outage, httpx.HTTPError):
         return True
