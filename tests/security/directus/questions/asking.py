@@ -73,10 +73,11 @@ def answer(person: Directus, request: Request) -> Answer:
 def questions_of(hiding: Hiding, *, whole: bool = True, in_turns: int = 1) -> Iterator[Question]:
     """Every edge: in every form where it leads to a hidden row, alone and behind one step that hides nothing; once elsewhere.
 
-    `in_turns` of 3: behind a step each edge is asked in every third form, the next edge in the next third. Not `whole`:
-    only the forms in which SQL differs, and each edge alone.
+    `in_turns` of 3: of the questions behind a step every third is asked, and the first of each form. Not `whole`: only the
+    forms in which SQL differs, and each edge alone.
     """
-    for number, edge in enumerate(hiding.edges):
+    behind: list[Question] = []
+    for edge in hiding.edges:
         alone = Chain((edge,), hiding.collections)
         start = hiding.start_of.get(edge)
         if start is None:
@@ -89,10 +90,11 @@ def questions_of(hiding: Hiding, *, whole: bool = True, in_turns: int = 1) -> It
         yield from _in_forms(alone, forms)
         before = _step_before(hiding, edge, start)
         if before is not None:
-            behind = [form for form in forms if form in OF_A_PATH]
-            yield from _in_forms(
-                Chain((before, edge), hiding.collections), behind[number % in_turns :: in_turns]
-            )
+            chain = Chain((before, edge), hiding.collections)
+            behind += _in_forms(chain, [form for form in forms if form in OF_A_PATH])
+    first = {question.form: question for question in reversed(behind)}
+    yield from first.values()
+    yield from behind[::in_turns]
 
 
 def sampled(hiding: Hiding, number: int, seed: int) -> Iterator[Question]:
