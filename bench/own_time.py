@@ -202,7 +202,7 @@ def beside(name: str, ours: Times, floor: Times | None = None) -> None:
     row(name, f"{ours.median:.2f} ms", f"{ours.p95:.2f} ms", f"{ours.requests} requests", *cells)
 
 
-def timed[Given](work: Callable[[Given], object], given: list[Given], *, render_once: int = WARM_UP) -> Times:
+def timed[Given](work: Callable[[Given], object], given: list[Given], *, warm_up: int = WARM_UP) -> Times:
     """Processor milliseconds of each run but the first ones; what is logged goes to nobody."""
     taken = []
     with _nobody_reading():
@@ -210,7 +210,7 @@ def timed[Given](work: Callable[[Given], object], given: list[Given], *, render_
             began = time.process_time()
             work(one)
             taken.append((time.process_time() - began) * 1000)
-    return Times(taken[render_once:])
+    return Times(taken[warm_up:])
 
 
 @contextmanager
@@ -314,7 +314,7 @@ class Office:
         """Time each run, and count what the last one asks of Directus."""
         before = timed(work, given[:-1])
         asked = self._transport.requests
-        work_last = timed(work, given[-1:], render_once=0)
+        work_last = timed(work, given[-1:], warm_up=0)
         return Times(before.milliseconds + work_last.milliseconds, self._transport.requests - asked)
 
     # ---- before the functions ---------------------------------------------------------------------------
