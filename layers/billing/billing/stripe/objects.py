@@ -20,8 +20,8 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    model_validator,
 )
-from pydantic import model_validator as validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
@@ -30,9 +30,7 @@ from billing.ids import record_id
 #: The only mode of a session that takes one payment; `setup` and `subscription` are never ours.
 PAYMENT_MODE = "payment"
 
-_CONFIG = ConfigDict(
-    validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True, arbitrary_types_allowed=False
-)
+_CONFIG = ConfigDict(validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True)
 
 
 def id_of(value: Any) -> str | None:
@@ -100,7 +98,7 @@ class Charge:
     disputed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
     metadata: Metadata = field(default_factory=dict)
 
-    @validator(mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _details_of_the_method(cls, found: Any) -> Any:
         """Card and bank details are below the method's own name."""
@@ -128,7 +126,7 @@ class StripeRefund:
     charge: Id = None
     reason: Text | None = None
 
-    @validator(mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _pending(cls, found: Any) -> Any:
         """Stripe may leave the status out."""
@@ -202,7 +200,7 @@ class BalanceTransaction:
 class UndeliveredEvent:
     """An event of Stripe's that some endpoint has not accepted; what it is about, by id.
 
-    `of_another_account` as in `webhook.StripeEvent`.
+    `of_another_account` as in `payments.events.StripeEvent`.
     """
 
     id: Text
@@ -262,7 +260,7 @@ class CheckoutSession:
     ] = None
     metadata: Metadata = field(default_factory=dict)
 
-    @validator(mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _of_another_application(cls, found: Any) -> Any:
         fields = _fields_of(found)
