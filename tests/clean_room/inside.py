@@ -133,7 +133,7 @@ def stage_import() -> dict[str, Any]:
     told = observer.told()
     return {
         **told,
-        "seconds": {"import": imported, "render_once": warmed, "draw": seconds},
+        "seconds": {"import": imported, "warm_up": warmed, "draw": seconds},
         "missing_glyphs": drawn.missing_glyphs,
         "pdf": base64.b64encode(drawn.content).decode(),
         "loaded": sorted(

@@ -150,7 +150,7 @@ def test_the_worker_is_warm_when_lambdas_init_ends(room: Rooms) -> None:
     lines = {
         "import, stock": stock["seconds"],
         "import, ours": ours["seconds"]["import"],
-        "first document after our import": ours["seconds"]["render_once"] + ours["seconds"]["draw"][0],
+        "first document after our import": ours["seconds"]["warm_up"] + ours["seconds"]["draw"][0],
         "the worker's whole init": worker["seconds"]["init"],
         "first document after init": worker["seconds"]["draw"][0],
         "second document": worker["seconds"]["draw"][1],
