@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-import httpx
-
 from directus.flows import flow_ids
 from directus.installer import apply
 from directus.rest import InstallerError
+from local.demo.people import send
 from local.problem import Problem
 from local.seed import seed
 from local.setup.paths import ROOT
@@ -105,12 +104,10 @@ def wait_until_drawn(
 
 def _answer(method: str, url: str, token: str, body: object, *, expected: HTTPStatus) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.request(method, url, json=body, headers=headers, timeout=60.0, trust_env=False)
-    if answer.status_code != expected:
-        raise Problem(
-            f"The documents of the seed data could not be ordered: {answer.status_code} from {url}."
-        )
-    document: dict[str, Any] = answer.json()
+    answer = send(method, url, body=body, headers=headers)
+    if answer.status != expected:
+        raise Problem(f"The documents of the seed data could not be ordered: {answer.status} from {url}.")
+    document: dict[str, Any] = answer.json
     return document
 
 

@@ -14,6 +14,9 @@ from local.setup.paths import ROOT, python_environment
 from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.supervisor import Program
 
+#: One client for all looks: each would read the certificates anew.
+_http = httpx.Client(timeout=2.0, trust_env=False)
+
 REGION: Final = "us-east-1"
 LAMBDA_CONCURRENCY: Final = 20 + KEPT_FOR_QUEUE_WORKERS
 """Unbounded, forty cold starts at once on two cores ended in errors. Who comes when twenty calls run waits for room;
@@ -23,7 +26,7 @@ the queues' workers find theirs kept (ministack_start.py)."""
 def answers(url: str) -> bool:
     """Return whether a GET answers 200 within two seconds."""
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200  # noqa: PLR2004 - OK
+        return _http.get(url).status_code == 200  # noqa: PLR2004 - OK
     except httpx.RequestError:
         return False
 
