@@ -150,6 +150,7 @@ def loaded_by(
     modules: tuple[str, ...], libraries: tuple[str, ...] = LIBRARIES_OF_EDGES
 ) -> dict[str, list[str]]:
     """Which of the libraries a fresh interpreter has loaded after importing each module."""
+    # One interpreter for all of them, in the order given: what is loaded stays, so the first that brings one is named.
     program = (
         "import importlib, json, sys\n"
         "print(json.dumps({name: (importlib.import_module('billing.' + name),"

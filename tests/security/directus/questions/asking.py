@@ -93,8 +93,9 @@ def questions_of(hiding: Hiding, *, whole: bool = True, in_turns: int = 1) -> It
             chain = Chain((before, edge), hiding.collections)
             behind += _in_forms(chain, [form for form in forms if form in OF_A_PATH])
     first = {question.form: question for question in reversed(behind)}
-    yield from first.values()
-    yield from behind[::in_turns]
+    for number, question in enumerate(behind):
+        if number % in_turns == 0 or question is first[question.form]:
+            yield question
 
 
 def sampled(hiding: Hiding, number: int, seed: int) -> Iterator[Question]:
