@@ -58,12 +58,12 @@ def is_outdated(payment: Payment) -> bool:
     if payment.receipt is None:
         return False
     if payment.status is PaymentStatus.SUCCEEDED:
-        return payment.receipt_says != _statement_of(payment)
+        return payment.receipt_says != _fingerprint_of(payment)
     place = _place(payment.invoice, payment.client)
     return payment.receipt_says is not None and not payment.receipt_says.startswith(place)
 
 
-def _statement_of(payment: Payment) -> str:
+def _fingerprint_of(payment: Payment) -> str:
     return receipt_fingerprint(
         invoice=payment.invoice,
         client=payment.client,
