@@ -5,9 +5,7 @@ from typing import Any
 from tests.fakes.documents import Effects, FakeDirectus
 
 INVOICE = "11111111-1111-4111-8111-111111111111"
-
 CLIENT = "22222222-2222-4222-8222-222222222222"
-
 LOGO = "33333333-3333-4333-8333-333333333333"
 
 FIRM: dict[str, Any] = {

@@ -35,7 +35,6 @@ class Hanging:
 
 #: Stripe forgets a key after this long, and an event after that.
 KEY_LIFETIME = timedelta(hours=24)
-
 EVENT_LIFETIME = timedelta(days=30)
 
 

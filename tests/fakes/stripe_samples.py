@@ -21,7 +21,6 @@ OURS = {
     "directus_invoice": "a1000000-0000-4000-8000-000000000001",
     "directus_payment": "b1000000-0000-4000-8000-000000000001",
 }
-
 CHARGE: dict[str, Any] = {
     "id": "ch_1", "object": "charge", "status": "succeeded", "created": 1795339423, "currency": "usd",
     "amount": 10000, "amount_captured": 10000, "amount_refunded": 0, "disputed": False, "paid": True,
@@ -34,7 +33,6 @@ CHARGE: dict[str, Any] = {
         "net": 9680, "currency": "usd", "created": 1795339423, "source": "ch_1",
     },
 }  # fmt: skip
-
 DEBIT: dict[str, Any] = {
     **CHARGE,
     "payment_method_details": {
@@ -42,38 +40,31 @@ DEBIT: dict[str, Any] = {
         "us_bank_account": {"bank_name": "BANK", "account_type": "checking", "last4": "6789"},
     },
 }
-
 INTENT: dict[str, Any] = {
     "id": "pi_1", "object": "payment_intent", "status": "succeeded", "amount": 10000, "amount_received": 10000,
     "currency": "usd", "latest_charge": CHARGE, "metadata": OURS,
     "last_payment_error": {"type": "card_error", "message": "Your card was declined."},
 }  # fmt: skip
-
 SESSION: dict[str, Any] = {
     "id": "cs_test_1", "object": "checkout.session", "mode": "payment", "status": "complete",
     "payment_status": "paid", "amount_total": 10000, "amount_subtotal": 10000, "currency": "usd",
     "created": 1795339422, "expires_at": 1795425822, "url": None, "payment_intent": INTENT, "metadata": OURS,
     "setup_intent": None, "subscription": None, "customer": None,
 }  # fmt: skip
-
 DEBITED: dict[str, Any] = {**SESSION, "payment_intent": {**INTENT, "latest_charge": DEBIT}}
-
 REFUND: dict[str, Any] = {
     "id": "re_1", "object": "refund", "status": "succeeded", "amount": 2500, "currency": "usd",
     "created": 1795339424, "payment_intent": "pi_1", "charge": "ch_1", "reason": "duplicate",
 }  # fmt: skip
-
 DISPUTE: dict[str, Any] = {
     "id": "du_1", "object": "dispute", "status": "needs_response", "amount": 2500, "currency": "usd",
     "created": 1795339424, "payment_intent": "pi_1", "charge": "ch_1", "reason": "fraudulent",
     "evidence_details": {"due_by": 1795944224, "has_evidence": False, "past_due": False, "submission_count": 0},
 }  # fmt: skip
-
 MOVEMENT: dict[str, Any] = {
     "id": "txn_1", "object": "balance_transaction", "type": "charge", "amount": 10000, "fee": 320,
     "currency": "usd", "created": 1795339423, "source": CHARGE,
 }  # fmt: skip
-
 EVENT: dict[str, Any] = {
     "id": "evt_1", "object": "event", "type": "checkout.session.completed", "livemode": False,
     "created": 1795339424, "data": {"object": SESSION},
@@ -88,7 +79,6 @@ READ: dict[str, tuple[str, dict[str, Any], Parse]] = {
     "a movement": ("balance_transaction", MOVEMENT, partial(read, BalanceTransaction)),
     "an event": ("event", EVENT, partial(read, UndeliveredEvent)),
 }
-
 #: Nulls of Stripe's without which a session of ours cannot be judged.
 NEEDED_OF_OURS = {"status", "amount_total", "currency"}
 

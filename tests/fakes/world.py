@@ -21,17 +21,11 @@ from tests.fakes.steps import Steps
 from tests.fakes.stripe import FakeStripe
 
 CLIENT = "c1000000-0000-4000-8000-000000000001"
-
 OTHER_CLIENT = "c2000000-0000-4000-8000-000000000002"
-
 USER = "d1000000-0000-4000-8000-000000000001"
-
 OTHER_USER = "d2000000-0000-4000-8000-000000000002"
-
 STAFF = "d3000000-0000-4000-8000-000000000003"
-
 INVOICE = "a1000000-0000-4000-8000-000000000001"
-
 TERMS = CheckoutTerms(
     deployment="test",
     return_url="https://firm.example/paid",

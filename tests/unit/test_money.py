@@ -8,7 +8,6 @@ from billing.errors import Unprocessable
 from billing.money import EXPONENTS, Money, accepted_currency
 
 CURRENCIES = st.sampled_from(sorted(EXPONENTS))
-
 MINOR = st.integers(min_value=-(10**12), max_value=10**12)
 
 

@@ -18,9 +18,7 @@ EXPONENTS: dict[str, int] = {
 _ZERO_DECIMAL = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
-
 _THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-
 _CODE = re.compile(r"[A-Z]{3}")
 
 #: ASCII digits only (`\d` knows other scripts' too); no more of them than any amount needs.

@@ -153,7 +153,6 @@ PROXY_PAGES = [
     (302, b""),
     (304, b""),
 ]
-
 NO_ERRORS_OF_DIRECTUSS = [
     b"", b"[]", b"null", b'"x"', b"1", b"\xff", b'{"errors":[]}', b'{"errors":{}}', b'{"errors":"x"}',
     b'{"errors":["x"]}', b'{"errors":[{"message":"no"}]}', b'{"errors":[{"extensions":[]}]}',

@@ -14,7 +14,6 @@ from billing.directus.client import Answer, http_client, send
 from billing.errors import AnswerTooLarge, ConnectionFailed
 
 PACKED = gzip.compress(bytes(5000))
-
 #: Answers of 200 by path: headers and what is sent after them.
 BODIES: dict[str, tuple[dict[str, str], bytes]] = {
     "/ten": ({"Content-Length": "10"}, b"0123456789"),

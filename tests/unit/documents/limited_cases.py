@@ -17,7 +17,6 @@ from billing.errors import RenderFailed, Unprocessable
 from tests.fakes.documents import FakeRenderer
 
 _MEGABYTE = 1024 * 1024
-
 LIMITS = Limits(memory_bytes=200 * _MEGABYTE, processor_seconds=1, answer_bytes=6_000_000)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 _ROOT = Path(__file__).parents[3]
-
 _LENGTH = struct.Struct(">Q")
 
 

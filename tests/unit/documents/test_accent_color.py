@@ -14,7 +14,6 @@ from tests.fakes.firm_rows import FIRM
 from tests.integration.render_pdf.sample_invoices import CLIENT, SENT_AT, facts, ordinary
 
 PARTS = st.integers(0, 255)
-
 COLORS = st.builds(AccentColor, PARTS, PARTS, PARTS)
 
 

@@ -16,12 +16,9 @@ from tests.fakes.firm_rows import INVOICE, line, payment
 from tests.unit.documents.office import Office, office
 
 CHECKED, DISCOUNTED = "2026-10-05T15:00:00Z", "2026-10-10T02:30:00.250Z"
-
 #: Late in the evening of the firm's day before.
 CORRECTION = Correction(dt.datetime(2026, 10, 10, 2, 30, 0, 250_000, tzinfo=dt.UTC), dt.date(2026, 10, 9), 1)
-
 FIRST = ("Invoice 2026-0147 (version 1, replaced)", "2026-0147.pdf")
-
 SECOND = ("Invoice 2026-0147 (version 2)", "2026-0147-version-2.pdf")
 
 

@@ -15,13 +15,9 @@ from tests.unit.documents.office import Office
 from tests.unit.documents.receipts import PAYMENT, paid, row
 
 SECOND = "22222222-2222-4222-8222-222222222222"
-
 OTHER_CLIENT = "99999999-9999-4999-8999-999999999999"
-
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-
 UNAPPLIED = {"invoice": None, "client": None}
-
 #: What `documents` had no columns for.
 BEFORE_THE_LINK = {"payment": None, "version_key": None}
 

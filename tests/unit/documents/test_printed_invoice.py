@@ -39,9 +39,7 @@ from billing.ledger.ledger import Invoice, InvoiceStatus
 from billing.money import Money
 
 ID = "11111111-1111-4111-8111-111111111111"
-
 SENT_AT = dt.datetime(2026, 10, 1, 2, 30, tzinfo=dt.UTC)
-
 FIRM = Letterhead(name="Firm", currency="USD", timezone="America/New_York", language="en-US")
 
 

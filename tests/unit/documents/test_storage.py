@@ -157,7 +157,6 @@ WAITING = UnfinishedDocument(
     b"%PDF",
     hashlib.sha256(b"%PDF").hexdigest(),
 )  # fmt: skip
-
 WAITING_KEY = {"Bucket": "documents", "Key": "unfinished/invoice-1/file-1"}
 
 

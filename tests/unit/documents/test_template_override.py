@@ -12,9 +12,7 @@ from billing.errors import RenderFailed, Unprocessable
 from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile, ordinary
 
 HTML = (TEMPLATES / "invoice.html").read_text("utf-8")
-
 CSS = (TEMPLATES / "invoice.css").read_text("utf-8")
-
 CLIENT = "{{ invoice.client.name }}"
 
 

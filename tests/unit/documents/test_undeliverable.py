@@ -21,7 +21,6 @@ from tests.unit.documents.office import Office, office
 
 #: What may be read back, in bytes; the fake renderer's documents have about 30.
 MOST = 100
-
 REFUSED = "Directus does not take the document: its file has"
 
 

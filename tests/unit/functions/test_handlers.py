@@ -31,9 +31,7 @@ from tests.fakes.queues import FakeInvoiceQueue
 from tests.fakes.world import INVOICE, OTHER_USER, STAFF, USER, World
 
 NOW = 1_795_339_424
-
 SECRETS = AcceptedSecrets(("flow-secret", "previous-flow-secret"))
-
 WEBHOOK_SECRETS = AcceptedSecrets(("whsec_new", "whsec_old"))
 
 
@@ -145,7 +143,6 @@ STRIPE_EVENT = {
     "data": {"object": {"id": "cs_1", "object": "checkout.session", "metadata": {"directus_invoice": INVOICE, "deployment": "test"},
                         "customer_details": {"email": "jenny@example.com", "name": "Jenny Rosen"}}},
 }  # fmt: skip
-
 BODY = json.dumps(STRIPE_EVENT).encode()
 
 

@@ -17,11 +17,8 @@ from directus.doctor_access import (
 )
 
 OURS = {role.name: role for role in roles()}
-
 NAMES = tuple(OURS)
-
 PUBLIC = {"id": PUBLIC_POLICY, "name": "Public", "admin_access": False, "app_access": False}
-
 EXTRA = {"id": "extra", "name": "Extra", "admin_access": False, "app_access": False}
 
 

@@ -13,7 +13,6 @@ from tests.fakes.directus import FakeDirectus, FixedToken, Row
 from tests.fakes.world import INVOICE, World
 
 OTHER = "a2000000-0000-4000-8000-000000000002"
-
 FEW = 3
 
 

@@ -31,7 +31,6 @@ from billing.ledger.ledger import (
 from billing.money import Money
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-
 SENT_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -101,7 +100,6 @@ def test_tax_is_rounded_once_over_the_subtotal_not_per_line() -> None:
 # ---- dates ----------------------------------------------------------------------------------------------
 
 TODAY = date(2026, 11, 20)
-
 GIVEN = date(2026, 10, 1)
 
 
@@ -381,7 +379,6 @@ def test_payable_is_never_negative() -> None:
 # ---- for all ledgers ------------------------------------------------------------------------------------
 
 AMOUNTS = st.integers(min_value=-200_000, max_value=200_000)
-
 REVERSALS = ["succeeded", "pending", "failed", "canceled", "lost", "won", "needs_response"]
 
 

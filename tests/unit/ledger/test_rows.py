@@ -24,7 +24,6 @@ INVOICE_ROW: dict[str, Any] = {
     "id": "i", "invoice_number": "1", "client": "c", "currency": "usd", "status": "sent", "tax_rate": None,
     "total": Decimal("1234.1"), "due_date": "2026-11-20", "sent_at": "2026-11-01T10:00:00",
 }  # fmt: skip
-
 PAYMENT_ROW: dict[str, Any] = {
     "id": "p",
     "amount": "1.00",

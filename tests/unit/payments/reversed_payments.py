@@ -6,11 +6,8 @@ from typing import Any
 from tests.fakes.world import INVOICE, World, opened
 
 SECOND = "a2000000-0000-4000-8000-000000000002"
-
 REFUND_COLUMNS = ("stripe_refund", "amount", "currency", "status", "reason")
-
 DISPUTE_COLUMNS = ("stripe_dispute", "amount", "currency", "status", "reason")
-
 PAYMENT_COLUMNS = (
     "transaction_id", "checkout_session", "amount", "currency", "status", "open_claim", "invoice", "client",
     "amount_refunded", "amount_disputed_lost", "note", "payment_date",

@@ -19,7 +19,6 @@ from tests.fakes.world import INVOICE, World, opened
 from tests.unit.template.sam_template import read_template
 
 SECRET = "whsec_live"
-
 NAME = "Żółć 🦊"
 
 

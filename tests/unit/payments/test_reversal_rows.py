@@ -24,9 +24,7 @@ from billing.payments.reversals import (
 from billing.stripe.objects import Reversals, StripeDispute, StripeRefund
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-
 MODEL = Path(__file__).parents[3] / "directus" / "model"
-
 SETTLED_DISPUTES = sorted(DISPUTE_STATUSES - UNSETTLED_DISPUTES)
 
 
@@ -67,7 +65,6 @@ def rows_for(
 
 
 KNOWN_REFUND = Refund("p1", usd(3000), "pending", "r1", "re_1")
-
 KNOWN_DISPUTE = PaymentDispute("p1", usd(10000), "needs_response", "d1", "du_1", NOW + timedelta(days=7))
 
 
@@ -250,7 +247,6 @@ def test_the_states_are_those_of_the_columns() -> None:
 _REFUNDS = st.builds(
     refund, st.sampled_from(["re_1", "re_2", "re_3"]), st.integers(1, 20000), st.sampled_from(sorted(REFUND_STATUSES))
 )  # fmt: skip
-
 _DISPUTES = st.builds(
     dispute, st.sampled_from(["du_1", "du_2"]), st.integers(0, 20000), st.sampled_from(sorted(DISPUTE_STATUSES))
 )  # fmt: skip

@@ -60,7 +60,6 @@ def a_bank_debit_outlives_its_invoices_currency(world: World, session: str) -> N
 
 
 type Story = Callable[[World, str], None]
-
 STORIES: list[Story] = [
     a_refund_fails_later, a_dispute_is_lost, another_currency_is_refunded, a_bank_debit_is_refunded,
 ]  # fmt: skip

@@ -13,9 +13,7 @@ from tests.fakes.aws import refusal
 from tests.fakes.sqs_queues import SqsQueues
 
 WORK, DEAD_WORK = "https://sqs/work.fifo", "https://sqs/dead-work.fifo"
-
 RENDER, DEAD_RENDER = "https://sqs/render", "https://sqs/dead-render"
-
 KINDS = pytest.mark.parametrize(
     ("name", "dead", "source"), [("invoice work", DEAD_WORK, WORK), ("render", DEAD_RENDER, RENDER)]
 )

@@ -21,13 +21,9 @@ from billing.reconcile.report import PrintableReport, identity_of, page_of
 from tests.fakes.documents import Crash, Effects, FakeDirectus, FakeStore, FakeUnfinished
 
 NOW = datetime(2026, 3, 3, 12, 35, tzinfo=UTC)
-
 MISSING = {"kind": "payment_missing", "detail": "USD 100.00 is missing."}
-
 REPORT = PrintableReport(NOW, NOW - timedelta(days=3), {"sessions": 1}, [], [MISSING])
-
 LATER = replace(REPORT, moment=NOW + timedelta(hours=1), checked={"sessions": 2})
-
 EVERYTHING = [
     "keep unfinished", "put object", "create directus_files", "create documents", "forget unfinished",
 ]  # fmt: skip

@@ -26,9 +26,7 @@ SESSION: dict[str, Any] = {
     "amount_total": 100, "currency": "usd", "expires_at": 1795425822, "url": "https://x", "payment_intent": None,
     "metadata": {"deployment": "test"},
 }  # fmt: skip
-
 PARAMETERS = {"mode": "payment", "allowed_payment_method_types": ["card"]}
-
 #: Stripe's sentence for it; no code comes with it.
 NOT_OPEN = {
     "error": {
@@ -37,7 +35,6 @@ NOT_OPEN = {
         " This Checkout Session has a status of `complete`.",
     }
 }
-
 OTHERWISE = {
     "error": {"type": "invalid_request_error", "message": "This endpoint does not allow impersonation."}
 }
@@ -205,12 +202,10 @@ def test_a_session_that_was_created_and_cannot_be_read_was_not_refused(endpoint:
 # ---- lists ----------------------------------------------------------------------------------------------
 
 BROKEN = {**SESSION, "id": "cs_broken", "currency": None}
-
 SETUP = {
     **SESSION, "id": "cs_setup", "mode": "setup", "amount_total": None, "currency": None,
     "payment_status": "no_payment_required",
 }  # fmt: skip
-
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 

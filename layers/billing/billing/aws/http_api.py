@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 type HttpEvent = Mapping[str, Any]
-
 type HttpAnswer = dict[str, Any]
 
 MAXIMUM_BODY_BYTES = 256 * 1024
@@ -170,7 +169,6 @@ def uuids(body: Mapping[str, Any], name: str) -> list[str]:
 
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
 #: Far from the ends of the calendar, where a time zone would lead out of it.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 

@@ -17,7 +17,6 @@ from billing.errors import BillingError, SecretUnavailable
 logging.getLogger().setLevel(logging.WARNING)
 
 logger = Logger(level=None, utc=True)
-
 metrics = Metrics()
 
 

@@ -19,7 +19,6 @@ type Message = dict[str, Any]
 
 #: Receives after which a failure without a name counts as permanent.
 _UNKNOWN_FAILURE_ATTEMPTS = 3
-
 _LONGEST_BACKOFF_SECONDS = 3600
 
 

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 #: SQS's own limit of messages per request.
 BATCH = 10
-
 #: SQS's own limit of the characters of a group's or a deduplication id; Stripe's ids may have 255.
 LONGEST_ID = 128
-
 #: The message attribute that says how often a message came back from the dead-letter queue (`dead_letters`).
 REDRIVEN = "Redriven"
 

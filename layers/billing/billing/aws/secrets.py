@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 
 
 MAXIMUM_AGE_SECONDS = 60
-
 #: A flood of wrong secrets must not become a flood of calls to Secrets Manager; nobody rotates this often.
 FRESH_LOOKS_A_MINUTE = 30
-
 _MINUTE = 60.0
-
 _EMPTY = "A secret of this function has no value yet; put it into Secrets Manager."
 
 

@@ -111,7 +111,6 @@ def send(http: httpx.Client, request: httpx.Request, *, maximum_bytes: int = MAX
 
 
 _ATTEMPTS = 3
-
 _UNAVAILABLE = frozenset({408, 429, 502, 503, 504})
 #: Seconds, where the answer names none.
 _RETRY_AFTER = 30

@@ -33,9 +33,7 @@ def instant(value: object) -> datetime | None:
 
 
 type Key = Annotated[str, BeforeValidator(key_of)]
-
 type Json = Annotated[Any, BeforeValidator(json_value)]
-
 type Timestamp = Annotated[
     datetime, BeforeValidator(lambda value: instant(value) if isinstance(value, str) else value)
 ]

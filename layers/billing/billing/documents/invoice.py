@@ -30,9 +30,7 @@ MAX_LINES = 10_000
 MAX_LOGO_BYTES = 2_000_000
 
 _LETTER_TERRITORIES = frozenset({"US", "CA", "MX", "CO", "CL", "PH"})
-
 _LETTER_CURRENCIES = frozenset({"USD", "CAD", "MXN"})
-
 _CITY_FIRST = frozenset({"US", "CA", "AU", "NZ", "GB", "IE", "IN", "SG", "HK", "ZA"})
 
 

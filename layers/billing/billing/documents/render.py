@@ -54,9 +54,7 @@ def asks_for_booking(receive: int, *, by_hand: bool) -> bool:
 
 
 _NOT_BOOKED = "invoice_not_booked"
-
 _SECONDS_UNTIL_THE_WRITER_WAS_THERE = 5
-
 #: How often the rows may change under a worker before it leaves the document to the next delivery of the message.
 _LOOKS = 3
 

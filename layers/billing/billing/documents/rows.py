@@ -39,7 +39,6 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202
 
 #: Everything that ends a line, as text comes from word processors (VT), old Macs (CR), printers (FF) and mainframes (NEL).
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-
 #: Blanks that may be joined: a no-break space is no such blank.
 _BLANKS = re.compile("[ \t\n]+")
 
@@ -56,7 +55,6 @@ def _clean_line(value: Any) -> Any:
 
 
 type Text = Annotated[str, BeforeValidator(_clean)]
-
 type Line = Annotated[str, BeforeValidator(_clean_line)]
 
 

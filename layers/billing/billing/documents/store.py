@@ -35,28 +35,20 @@ _INVOICE = (
     *INVOICE_FIELDS, "matter_number", "matter_name", "language", "client_message", "tax_category",
     "tax_exemption_reason",
 )  # fmt: skip
-
 _CLIENT = ("id", "name", "address", "tax_id", "language")
-
 _FIRM = (
     "name", "legal_name", "address", "tax_id", "email", "phone", "logo", "bank_details", "timezone", "currency",
     "language", "footer", "country", "electronic_invoice", "accent_color",
 )  # fmt: skip
-
 _LINES = (
     "id", "sort", "kind", "date", "timekeeper", "task_code", "description", "hours", "rate", "amount", "date_created",
 )  # fmt: skip
-
 _PAYMENTS = ("id", "amount", "currency", "status", "method", "payment_date", "date_created")
-
 _RECEIVED = (
     *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_says", "receipt_error",
 )  # fmt: skip
-
 _REFUNDS = (*REFUND_FIELDS, "date_created")
-
 _PAYMENT_DISPUTES = (*PAYMENT_DISPUTE_FIELDS, "closed_at", "date_created")
-
 _DOCUMENTS = (
     "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "payment",
     "visible_to_client", "withdrawn_at", "title", "printed_as_of", "replaces", "date_created",

@@ -29,11 +29,8 @@ from billing.money import Money
 
 #: A module of 0.42 mm can be read from paper by any telephone.
 _MODULE_MM = 0.42
-
 _SMALLEST_MM = 22.0
-
 _QUIET_ZONE = 4  # modules, as ISO/IEC 18004 asks
-
 #: 77 modules to a side, 412 bytes: a longer address makes a code nobody can read at this size.
 _LARGEST_VERSION = 15
 
@@ -76,43 +73,31 @@ def _row(number: int, modules: list[bool]) -> str:
 
 #: In minor units: amounts from here on (ten million dollars) need the wider number columns.
 _WIDE = 1_000_000_000
-
 #: Letters that surely fit on a line of the page's foot.
 _FOOT_COLUMNS = 90
 
 #: Unicode's kinds of letters that have a direction: left to right, right to left, and Arabic.
 _STRONG = ("L", "R", "AL")
-
 #: Average width of a letter in a table of lines, and that of the style sheet's columns, all in millimetres. The page is
 #: A4, the narrower one; the description has what the others leave.
 _LETTER_WIDTH = 1.6
-
 _PAGE_WIDTH, _CELL_PADDING, _DATE_WIDTH, _TIMEKEEPER_WIDTH = 172.0, 3.0, 23.5, 26.0
-
 #: Of hours, rate and amount: as usual, and where amounts are wide.
 _NUMBER_WIDTHS, _WIDE_NUMBER_WIDTHS = (13.0, 18.0, 26.0), (18.0, 27.0, 32.0)
-
 #: What a row takes besides its text, in printed lines.
 _ROW_PADDING = 0.5
-
 #: Up to this many printed lines a group stays on one page: a quarter of it is the most that may be left white.
 _SHORT_GROUP = 10
-
 #: From here on, a third of a page, a row may be broken, and bank details get a place of their own.
 _TALL_ROW, _LONG_BANK_DETAILS = 18, 12
-
 #: So much of a tall last row stays with the totals.
 _LAST_PART = 8
-
 #: Where a long text is best cut: between lines, sentences, words.
 _SEAMS = tuple(map(re.compile, (r"\n", r"(?<=[.;!?])\s+|(?<=[。；！？])", r"\s+")))  # noqa: RUF001  # Chinese
-
 #: Marks that belong to the letter before them.
 _MARKS = ("Mn", "Mc", "Me", "Cf")
-
 #: Letters that surely fit on a line of bank details between two other ways to pay.
 _BANK_COLUMNS = 34
-
 #: Lines that the style sheet has a foot for.
 _FOOT_ROOMS = (2, 5, 8)
 

@@ -31,11 +31,8 @@ _FILTERS = frozenset({
     "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select",
     "selectattr", "slice", "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount",
 })  # fmt: skip
-
 _GLOBALS = ("range", "namespace")
-
 _QUOTED_CHARACTERS = 200
-
 BAD_TEMPLATE = "bad_template"
 
 

@@ -24,20 +24,14 @@ from billing.money import Money
 
 #: Stands in every text that people type. As markup it would be a tag of this name, in quotes the end of them.
 MARK = "zq9zq9"
-
 _TYPED = f"{MARK} \"'<{MARK}> &lt; }}}} "
-
 SAMPLE_LOGO = Logo(
     b'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="20"><rect width="60" height="20"/></svg>',
     "image/svg+xml",
 )
-
 _ID = "00000000-0000-4000-8000-000000000000"
-
 _SENT_AT = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
-
 _DAY = dt.date(2026, 1, 15)
-
 _LONG = 40
 
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 #: A template with its pictures inside is a tenth of it.
 MAX_BYTES = 2_000_000
-
 MAX_FILES = 40
-
 #: Layers are unpacked here.
 _LAYERS = "/opt/"
 

@@ -14,19 +14,13 @@ if TYPE_CHECKING:
 #: Longer words than this are broken; each part has so many letters, and as many more as belong to the last one. Parts
 #: that are longer than a narrow column's line help little: 10,000 letters took 9 seconds with 100, 1.5 with 20.
 LONGEST, PART = 200, 20
-
 _BREAK = "\u200b"
-
 _ZERO_WIDTH_JOINER = "\u200d"
-
 #: Where a line may end anyway. A no-break space is none of them.
 _LONG = re.compile(f"[^ \\t\\n{_BREAK}]{{{LONGEST + 1},}}")
-
 #: Marks, joiners and the colours of skin belong to the letter before them.
 _BELONGING = ("Mn", "Mc", "Me", "Cf", "Sk")
-
 _MOST_BELONGING = 20
-
 #: These are addresses that are followed, not text that is read.
 _NOT_TEXT = {"portal_url"}
 
@@ -87,14 +81,10 @@ def _belong_together(before: str, letter: str) -> bool:
 
 
 _NAMED = 5
-
 _HEAD = '<rdf:Description rdf:about="" xmlns:missing="urn:directus-legal-billing:missing-glyphs:1"><missing:characters>'
-
 _END = "</missing:characters></rdf:Description>"
-
 #: A document has few of them; more than these are counted no further.
 _MOST = 1000
-
 _NOTED = re.compile(re.escape(_HEAD.encode()) + rb"((?:U\+[0-9A-F]{4,6} ?)+)" + re.escape(_END.encode()))
 
 
@@ -127,10 +117,8 @@ def remark_on_boxes(characters: tuple[str, ...], *, lacks_electronic_invoice: bo
 
 
 _HEXADECIMAL = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
-
 #: What WCAG 2 asks of text of ordinary size (success criterion 1.4.3, level AA).
 LEAST_CONTRAST = 4.5
-
 _TINT_PERCENT = 7
 
 
@@ -169,7 +157,6 @@ class AccentColor:
 
 
 WHITE = AccentColor(255, 255, 255)
-
 DEFAULT_ACCENT = AccentColor(0x1D, 0x3A, 0x5F)
 
 

@@ -28,11 +28,8 @@ from billing.money import Money
 
 #: What we make, each with the ending of its files.
 PDF, HTML = "application/pdf", "text/html"
-
 _ENDINGS = {PDF: "pdf", HTML: "html"}
-
 _BEFORE_ALL = dt.datetime.min.replace(tzinfo=dt.UTC)
-
 _NOT_IN_A_FILE_NAME = re.compile(r'[\\/:*?"<>|\s]+')
 
 

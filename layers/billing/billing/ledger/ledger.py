@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 
 #: The states of a refund that gave nothing back.
 NOT_GIVEN_BACK = frozenset({"failed", "canceled"})
-
 #: The status of a client's objection that holds money back.
 OPEN_DISPUTE = "open"
-
 #: No column of ours takes a later day: what would be due then is never due.
 _LAST_DAY = date(2999, 12, 31)
-
 #: The states of a Stripe dispute in which the money is gone: an appeal undoes a loss only once it is won.
 LOST_DISPUTE = frozenset({"lost", "appeal_needs_response", "appeal_under_review"})
 

@@ -36,17 +36,13 @@ INVOICE_FIELDS = (
     "id", "invoice_number", "client", "currency", "status", "tax_rate", "subtotal", "tax", "total",
     "amount_paid", "balance_due", "issue_date", "due_date", "sent_at", "voided_at", "pdf_status",
 )  # fmt: skip
-
 LINE_ITEM_FIELDS = ("id", "amount")
-
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
     "date_created", "date_updated", "payment_date", "receipt_says",
 )  # fmt: skip
-
 REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
-
 PAYMENT_DISPUTE_FIELDS = (
     "id",
     "payment",
@@ -56,7 +52,6 @@ PAYMENT_DISPUTE_FIELDS = (
     "stripe_dispute",
     "evidence_due_by",
 )
-
 DISPUTE_FIELDS = ("id", "line_item", "amount", "status")
 
 #: Days; a test holds the model to it.
@@ -236,9 +231,7 @@ def dispute_from_row(row: Row, currency: str) -> Dispute:
 
 
 _BELOW_INVOICE = {"line_items": LINE_ITEM_FIELDS, "payments": PAYMENT_FIELDS, "disputes": DISPUTE_FIELDS}
-
 _BELOW_PAYMENT = {"refunds": REFUND_FIELDS, "payment_disputes": PAYMENT_DISPUTE_FIELDS}
-
 _FIELDS = (
     *INVOICE_FIELDS,
     "client.id",
@@ -248,9 +241,7 @@ _FIELDS = (
     *(f"payments.count({name})" for name in _BELOW_PAYMENT),
     *(f"payments.{name}.{field}" for name, fields in _BELOW_PAYMENT.items() for field in fields),
 )
-
 _ALL = {"_limit": -1, "_sort": ["id"]}
-
 _DEEP = dict.fromkeys(_BELOW_INVOICE, _ALL) | {"payments": _ALL | dict.fromkeys(_BELOW_PAYMENT, _ALL)}
 
 

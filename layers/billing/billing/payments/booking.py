@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 #: The methods of a payment row that only Stripe's payments have.
 STRIPE_METHODS = frozenset({"card", "us_bank_account"})
-
 #: The states of an attempt that took nothing.
 OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 

@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
 #: Stripe keeps a session open for at most 24 h; an hour less leaves room to finish an interrupted attempt.
 SESSION_LIFETIME = timedelta(hours=23)
-
 #: A session is handed out again only while a person has time to pay in it.
 REUSE_MARGIN = timedelta(minutes=10)
-
 #: How long an attempt that was given up counts against making a new one.
 ATTEMPTS_WINDOW = timedelta(hours=1)
 
@@ -191,7 +189,6 @@ def _origin(url: str) -> tuple[str, str, int] | None:
 
 #: Printable ASCII without what separates or escapes differently in browsers; Stripe is sent nothing else.
 _URL = re.compile(r"""[!#-;=?-\[\]-~]+""")
-
 _LONGEST_URL = 2048
 
 

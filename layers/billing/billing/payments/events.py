@@ -22,18 +22,13 @@ if TYPE_CHECKING:
 
 
 TOLERANCE_SECONDS = 300
-
 #: Stripe's events are a few kilobytes; what is larger is not read.
 MAXIMUM_BODY_BYTES = 256 * 1024
-
 #: The objects that carry the metadata of the checkout that made them.
 MARKED_BY_US = frozenset({"checkout.session", "payment_intent", "charge"})
-
 _TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
-
 #: Any name that the column can hold (`v2.core.account[requirements].updated` has brackets); the rules decide about it.
 _EVENT_TYPE = re.compile(r"[!-~]{1,120}")
-
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{3,255}")
 
 
@@ -262,7 +257,6 @@ _NOTHING_OF_OURS: tuple[tuple[str, str], ...] = (
     ("treasury.", "Stripe's bank accounts."),
     ("v2.core.", "Accounts and event destinations, a destination's test ping included."),
 )
-
 _NOTHING_OF_OURS_PREFIXES = tuple(prefix for prefix, _ in _NOTHING_OF_OURS)
 
 

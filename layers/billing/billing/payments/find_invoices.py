@@ -19,14 +19,12 @@ PATH_TO_INVOICE: dict[str, str] = {
     "refunds": "payment.invoice",
     "disputes": "invoice",
 }
-
 #: Receipts that a client sees and that were not withdrawn before: one that was is staff's to show again.
 _SHOWN_RECEIPTS: tuple[Mapping[str, object], ...] = (
     {"type": {"_eq": "receipt"}},
     {"visible_to_client": {"_eq": True}},
     {"withdrawn_at": {"_null": True}},
 )
-
 #: A filter of this many ids stays well below Directus's limits.
 _CHUNK = 200
 

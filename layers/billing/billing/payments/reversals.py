@@ -23,7 +23,6 @@ type _Row = Mapping[str, object]
 
 #: The states of a refund and of a dispute that our columns know. Another one is never guessed at.
 REFUND_STATUSES = frozenset({"pending", "requires_action", "succeeded", "failed", "canceled"})
-
 DISPUTE_STATUSES = frozenset(
     {
         "warning_needs_response",
@@ -38,10 +37,8 @@ DISPUTE_STATUSES = frozenset(
         "appeal_under_review",
     }
 )
-
 #: What can still change at Stripe; reconciliation asks again about these.
 UNSETTLED_REFUNDS = frozenset({"pending", "requires_action"})
-
 UNSETTLED_DISPUTES = DISPUTE_STATUSES - {"won", "lost", "prevented", "warning_closed"}
 
 

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 #: Rounds of "look, then act" before giving up: each ends an old attempt or meets another caller's claim.
 _ROUNDS = 5
-
 #: Clocks differ; a session of this attempt cannot be older than the attempt by more than this.
 _CLOCK_SKEW = timedelta(minutes=10)
 

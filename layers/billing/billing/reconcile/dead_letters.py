@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 
 #: A message that came back this often stays: hourly, that is a day's worth of attempts.
 MOST_REDRIVES = 24
-
 #: One call holds back no more messages that stay: a FIFO queue allows 20,000 in flight, a person reads fewer.
 _MOST_HELD = 1000
-
 #: Longer than a call takes; after a crash the messages are readable again that much later.
 _HIDDEN_SECONDS = 120
-
 #: A receive without waiting asks only some of SQS's servers and may find nothing where there is something.
 _WAIT_SECONDS = 1
 

@@ -125,7 +125,6 @@ QUIET_KINDS = frozenset({"below_minimum"})
 
 #: Runs are hourly: what happened longer ago, an earlier one has met.
 HELD_AFTER = timedelta(hours=2)
-
 #: A bank takes days to answer to a debit: its charge's date says nothing about when that was.
 BANK_ANSWERS_WITHIN = timedelta(days=10)
 

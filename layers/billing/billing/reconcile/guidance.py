@@ -16,11 +16,9 @@ class Guidance:
 _STRIPE_FIRST = (
     "Compare with Stripe's dashboard, which is right about Stripe's money; an administrator corrects the row."
 )
-
 _TRIED_AGAIN = (
     "It is tried again every hour. If it stays here, an administrator looks at its row and at the logs."
 )
-
 _REVERSAL = (
     "It is tried again every hour if this deployment made the payment's checkout; if not, nobody else books it: an"
     " administrator corrects the row after Stripe's dashboard."

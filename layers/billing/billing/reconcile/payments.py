@@ -45,14 +45,10 @@ if TYPE_CHECKING:
 
 #: Types of balance transactions that are money received.
 RECEIPTS = frozenset({"charge", "payment"})
-
 _NO_INVOICES: Mapping[str, NamedInvoice] = MappingProxyType({})
-
 #: The sentences of `booking` that flag money, figures alone: what staff writes beside them may name people.
 _MONEY = r"-?[0-9]+(?:\.[0-9]+)? [A-Z]{3}"
-
 _ASKED_FOR = re.compile(rf"Asked for {_MONEY}, received {_MONEY}\.")
-
 _SURPLUS = re.compile(
     rf"More was received than was due: {_MONEY} is credit of the client, to be refunded or applied by hand\."
 )

@@ -52,20 +52,14 @@ if TYPE_CHECKING:
 
 #: Records in a page; where Stripe is asked about each of them; and between two looks at the clock where it may be asked.
 PAGE = 200
-
 ONE_BY_ONE = 50
-
 FEW = 10
-
 #: What was noted on a payment is said for so long after it was made or changed; then everybody has heard.
 FLAGGED_FOR = timedelta(days=3)
-
 #: Stripe keeps events for 30 days.
 _EVENTS_KEPT = timedelta(days=30)
-
 #: Messages that one run sends back from a dead-letter queue.
 _REDRIVEN_AT_MOST = 1000
-
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 

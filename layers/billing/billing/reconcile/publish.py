@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Of the object in the bucket. Directus serves a file as its row's `type` says; the page names its charset itself.
 CONTENT_TYPE = f"{HTML}; charset=utf-8"
-
 #: Under which name reports wait until their rows are written.
 SUBJECT = "reports"
 

@@ -46,16 +46,12 @@ __all__ = [
 #: A session lives at most 24 hours and Stripe retries a webhook for three days; what is older and can still change is
 #: found from the side of Directus.
 DEFAULT_LOOK_BACK = dt.timedelta(days=3)
-
 #: Before Stripe existed: what lies further back no account can have (and no list is read further back on a suspicion).
 BEFORE_STRIPE = dt.datetime(2011, 9, 1, tzinfo=dt.UTC)
-
 #: With less time left, no page is begun and none goes on: its requests must be answered, its repairs be queued.
 RESERVE_SECONDS = 90.0
-
 #: No request of a comparison lasts longer than until so much is left: report, notes and hand-over need it.
 CLOSING_SECONDS = 60.0
-
 #: Invocations that one phase may take. All phases together then end within a day, before the next night's run.
 PARTS_OF_A_PHASE = 6
 

@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 
 #: Entries of one list on a page; whoever has more needs a query, not a longer page.
 MOST_ENTRIES = 10_000
-
 _NAMESPACE = uuid.UUID("5a1c0de0-0000-4000-8000-000000000901")
-
 _NOT_IDS = frozenset({"kind", "detail", "repair"})
-
 #: The collection of the Data Studio in which a record is found, by the name of its id. Stripe's own ids are no keys
 #: there, except those of events. A row that cannot be read is named by its collection.
 _COLLECTIONS = {
@@ -54,7 +51,6 @@ _COLLECTIONS = {
         "refunds", "stripe_events",
     )
 }  # fmt: skip
-
 _REPAIRS = {
     "sync_session": "looked up at Stripe again",
     "recompute": "added up again from its rows",
@@ -62,7 +58,6 @@ _REPAIRS = {
     "render": "drawn again",
     "redrive": "sent back to be tried again",
 }
-
 _STYLE = (
     "body{font-family:sans-serif;line-height:1.4;max-width:60em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top}"

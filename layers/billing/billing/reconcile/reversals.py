@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _NOT_OURS = " No Checkout session of this deployment is behind its payment: it is not booked by itself."
-
 #: A dispute that is over and took nothing.
 _HARMLESS = DISPUTE_STATUSES - UNSETTLED_DISPUTES - LOST_DISPUTE
 

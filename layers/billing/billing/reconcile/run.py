@@ -31,12 +31,9 @@ if TYPE_CHECKING:
 
 #: Entries in the answer (Lambda takes 6 MB) and in the stored report.
 KEPT_IN_ANSWER = 1_000
-
 KEPT_IN_REPORT = 10_000
-
 #: What a scope remembers, by the names of its fields.
 _OF_SCOPE = ("explained", "foreign", "reversals", "completing", "named")
-
 _NO_NOTES: Mapping[str, Collection[str]] = MappingProxyType({})
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Of the objects' keys; template.yaml names it, too. Documents have flat keys.
 PREFIX = "reconcile/"
-
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 

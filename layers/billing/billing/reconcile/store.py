@@ -144,17 +144,11 @@ class ReconcileRows(Protocol):
 
 
 _UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
-
 _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
-
 _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
-
 _ON_NONE: dict[str, object] = {"invoice": {"_null": True}}
-
 _ON_A_DRAFT: dict[str, object] = {"invoice": {"status": {"_eq": "draft"}}}
-
 _OF_NONE, _OF_A_DRAFT = {"payment": _ON_NONE}, {"payment": _ON_A_DRAFT}
-
 #: One that was withdrawn before is staff's to show again.
 _SHOWN: dict[str, object] = {
     "_and": [
@@ -163,14 +157,12 @@ _SHOWN: dict[str, object] = {
         {"withdrawn_at": {"_null": True}},
     ]
 }
-
 _UNAPPLIED = {
     "_or": [
         {"_and": [_ON_NONE, {"status": {"_in": ["processing", "succeeded"]}}]},
         {"_and": [{"receipt": {"_nnull": True}}, {"_or": [_ON_NONE, _ON_A_DRAFT]}]},
     ]
 }
-
 #: A draft that has been sent, or voided, is an invoice that somebody set back.
 _SENT = {
     "_or": [
@@ -179,9 +171,7 @@ _SENT = {
         {"voided_at": {"_nnull": True}},
     ]
 }
-
 _OF_STRIPE = {"_or": [{"transaction_id": {"_nnull": True}}, {"checkout_session": {"_nnull": True}}]}
-
 _OF_PAYMENT = tuple(f"payment.{name}" for name in PAYMENT_FIELDS)
 
 

@@ -37,7 +37,6 @@ _NOT_NOW = frozenset(
         "TooManyRequestsException",
     }
 )
-
 #: What SES says of a mail or an address, unless its message speaks of the account (`_OF_THE_ACCOUNT`).
 _THIS_MAIL = frozenset(
     {
@@ -50,16 +49,13 @@ _THIS_MAIL = frozenset(
         "ValidationException",
     }
 )
-
 #: The sandbox and unverified senders ("Email address is not verified. The following identities failed ..."), a
 #: default configuration set that was deleted, an account whose sending was stopped ("Sending paused for this account").
 _OF_THE_ACCOUNT = re.compile(
     r"not verified|configuration[ -]?set|production access|sending (?:is )?(?:paused|suspended|disabled)",
     re.IGNORECASE,
 )
-
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
-
 _REFUSALS = range(400, 500)
 
 

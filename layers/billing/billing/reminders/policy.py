@@ -71,7 +71,6 @@ _ALREADY = {
     NoticeStatus.SKIPPED: SkipReason.ALREADY_SKIPPED,
     NoticeStatus.UNKNOWN: SkipReason.OUTCOME_UNKNOWN,
 }
-
 #: A mail that went out, or may have.
 _MAYBE_OUT = frozenset({NoticeStatus.CLAIMED, NoticeStatus.SENT, NoticeStatus.UNKNOWN})
 

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 #: Far longer than a sender may run: after it, a claim has lost its owner.
 CLAIM_EXPIRES = dt.timedelta(minutes=15)
-
 _LOOK_AGAIN_SECONDS = 30
 
 

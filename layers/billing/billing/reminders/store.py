@@ -44,11 +44,8 @@ def read_policy(path: Path = POLICY) -> Policy:
 
 
 _NOTICE_FIELDS = ("id", "invoice", "step", "status", "dedupe_key", "scheduled_for", "date_created")
-
 _CONTACT_FIELDS = ("id", "name", "email", "preferred_communication", "language")
-
 _FIRM_FIELDS = ("name", "email", "phone", "bank_details", "language", "timezone")
-
 _OPEN_STATUSES = ("sent", "partially_paid", "overdue")
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 #: Stripe keeps events no longer.
 EVENT_LIFETIME = timedelta(days=30)
-
 #: What one request for events may name.
 _MOST_TYPES = 20
 

@@ -10,7 +10,6 @@ MINIMUM_MINOR: dict[str, int] = {
     "JPY": 50, "KRW": 1000, "MXN": 1000, "NOK": 300, "NZD": 50, "PLN": 200, "RON": 200, "SEK": 300, "SGD": 50,
     "USD": 50, "ZAR": 1000,
 }  # fmt: skip
-
 #: Stripe takes at most eight digits.
 MAXIMUM_MINOR = 99_999_999
 

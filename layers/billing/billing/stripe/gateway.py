@@ -41,24 +41,16 @@ if TYPE_CHECKING:
 
 
 STRIPE_VERSION = "2026-10-28.endive"
-
 _TIMEOUT_SECONDS = (2, 6)
-
 #: Seconds that a call takes at most with no, one and two retries; the SDK pauses for up to 0.5 s and 1 s before them.
 _SECONDS_BY_RETRIES = (8.0, 16.5, 25.5)
-
 #: Seconds that are left for what must be done with the answer.
 _RESERVE_SECONDS = 1.5
-
 _STRIPE = "https://api.stripe.com"
-
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
-
 #: Four levels, as deep as Stripe goes: a listed session tells its fee, too.
 _EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge.balance_transaction"]
-
 _EXPAND_PAYMENT = ["charge", "payment_intent"]
-
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
 
 

@@ -17,7 +17,6 @@ from billing.money import Money
 
 #: UN/ECE Recommendation 20: an hour, and one of anything.
 HOUR = "HUR"
-
 ONE = "C62"
 
 #: BT-151 and its kin (UNTDID 5305) by `invoices.tax_category`.
@@ -29,16 +28,12 @@ _CATEGORIES = {
     "export": "G",
     "outside_scope": "O",
 }
-
 _NEED_A_REASON = frozenset({"E", "AE", "G", "O"})
-
 _REASON_CODES = {"AE": "VATEX-EU-AE", "G": "VATEX-EU-G", "O": "VATEX-EU-O"}
 
 #: A VAT identifier begins with its country, Greece's with EL, Northern Ireland's with XI (BR-CO-09).
 _VAT_PREFIXES = COUNTRY_CODES | {"EL", "XI"}
-
 _VAT_NUMBER = re.compile(r"[A-Z]{0,2}[0-9][0-9A-Z+*]+")
-
 _IBAN_HEAD = re.compile(r"\b[A-Z]{2} ?[0-9]{2}")
 
 

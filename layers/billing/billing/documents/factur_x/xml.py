@@ -21,20 +21,16 @@ from billing.documents.factur_x.invoice import (
 from billing.money import Money
 
 _STANDARD = "urn:un:unece:uncefact:data:standard"
-
 _NAMESPACES = {
     "xmlns:rsm": f"{_STANDARD}:CrossIndustryInvoice:100",
     "xmlns:ram": f"{_STANDARD}:ReusableAggregateBusinessInformationEntity:100",
     "xmlns:qdt": f"{_STANDARD}:QualifiedDataType:100",
     "xmlns:udt": f"{_STANDARD}:UnqualifiedDataType:100",
 }
-
 _PROFILE = "urn:cen.eu:en16931:2017"
-
 #: UNTDID 1001; a corrected invoice is one "that includes revised information differing from an earlier submission of the
 #: same invoice".
 _COMMERCIAL_INVOICE, _CORRECTED_INVOICE = "380", "384"
-
 _SEPA_TRANSFER, _TRANSFER = "58", "30"
 
 #: What XML 1.0 cannot hold, not even escaped.

@@ -15,7 +15,6 @@ from billing.documents.invoice import Logo
 from billing.documents.pdf.logo import MAX_PIXELS
 
 _CARRIED = {"data:image/png;base64": "image/png", "data:image/jpeg;base64": "image/jpeg"}
-
 #: Of 65,536 shades become 256, evenly: 65,535 is 255.
 _SHADES_IN_ONE = 257
 

@@ -28,20 +28,13 @@ if TYPE_CHECKING:
 
 
 _LENGTH = struct.Struct(">Q")
-
 _PAGE_BYTES = resource.getpagesize()
-
 _MILLISECONDS_BETWEEN_LOOKS = 20
-
 #: The kernel's limit of the child's own memory, which holds for what grows faster than we look, as a share of ours.
 KERNELS_SHARE_ABOVE = 1.08
-
 _SECONDS_FOR_THREADS_TO_END = 5.0
-
 _PR_SET_PDEATHSIG = 1
-
 _THREADS = Path("/proc/self/task")
-
 _OPEN_FILES = Path("/proc/self/fd")
 
 

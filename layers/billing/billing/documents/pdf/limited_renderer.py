@@ -30,22 +30,15 @@ if TYPE_CHECKING:
 #: Of the function's memory; the rest is the function's own, and the finished file's on its way. Ten thousand lines, the
 #: most an invoice may have, need 1,200 MB.
 _SHARE_OF_MEMORY = 0.85
-
 #: Ten thousand lines take 52 on the machine measured.
 PROCESSOR_SECONDS = 220
-
 #: What storing and registering the finished document may take before the function is killed.
 _SECONDS_TO_DELIVER = 20.0
-
 _SECONDS_UNTIL_LESS_BUSY = 60
-
 #: Deliveries of the message after which a busy machine is no excuse any more.
 _ATTEMPTS_ON_A_BUSY_MACHINE = 3
-
 _MEGABYTE = 1024 * 1024
-
 _USUAL_MEGABYTES = 2048
-
 _PLACES = 5
 
 

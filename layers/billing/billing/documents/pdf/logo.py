@@ -11,13 +11,9 @@ from billing.documents.invoice import MAX_LOGO_BYTES, Logo
 from billing.errors import Unprocessable
 
 MAX_PIXELS = 25_000_000
-
 _RASTER = {"image/png": "PNG", "image/jpeg": "JPEG"}
-
 _CARRIED = {f"data:{media_type};base64": kind for media_type, kind in _RASTER.items()}
-
 _SMALLEST_MEASURE, _LARGEST_MEASURE = 0.001, 1_000_000.0
-
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 
 

@@ -15,7 +15,6 @@ from billing.documents.text import noted
 FACTUR_X_FILE = "factur-x.xml"
 
 _END = b"</rdf:RDF>"
-
 _ARCHIVE = (
     '<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/">'
     "<pdfaid:part>{part}</pdfaid:part><pdfaid:conformance>{conformance}</pdfaid:conformance></rdf:Description>"
@@ -45,7 +44,6 @@ _UNIVERSAL_ACCESS = _Schema(
     "pdfuaid",
     (_Property("part", "Integer", "internal", "Indicates which part of ISO 14289 the file adheres to", "1"),),
 )
-
 _FACTUR_X = _Schema(
     "Factur-X PDFA Extension Schema",
     "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#",

@@ -30,13 +30,10 @@ from billing.errors import RenderFailed
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200
-
 #: Where the layer says which libraries, wheels and fonts it is made of.
 LAYER_VERSION = Path("/opt/etc/layer-version")
-
 #: Counts what this project's own code has changed in the bytes of the same document.
 _REVISION = 3
-
 _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
 
 

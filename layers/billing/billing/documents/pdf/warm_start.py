@@ -27,9 +27,7 @@ from billing.ledger.ledger import Invoice, InvoiceStatus
 from billing.money import Money
 
 _INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
-
 _SENT_AT = datetime(2026, 1, 1, tzinfo=UTC)
-
 _ID = "00000000-0000-4000-8000-000000000000"
 
 

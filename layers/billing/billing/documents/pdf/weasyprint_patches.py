@@ -14,9 +14,7 @@ from typing import Any
 
 #: The versions whose code these functions know.
 WEASYPRINT = "70.0"
-
 PYDYF = "0.13.0"
-
 #: Longer texts hardly come twice; keeping them would cost memory for nothing.
 _LONGEST_KEPT_TEXT = 60
 
