@@ -1,6 +1,6 @@
 """Payments of many kinds through the deployed stack, as clients, banks, cardholders and staff make them.
 
-The invoices are made in bulk by the administrator, behind the flows: they stand as the one writer leaves them, sent
+The invoices are made in bulk by the administrator, behind the flows: they stand as the invoice writer leaves them, sent
 and with a document. Everything from there on is the product's own path: POST /checkout, Stripe's page, webhooks.
 """
 
@@ -129,7 +129,7 @@ class Traffic:
     # ---- invoices ---------------------------------------------------------------------------------------
 
     def write_invoices(self) -> None:
-        """Write all invoices as the one writer leaves a sent one, without a flow being told.
+        """Write all invoices as the invoice writer leaves a sent one, without a flow being told.
 
         All show one PDF of the seed data: none is drawn for them, neither now nor by reconcile.
         """

@@ -1,4 +1,4 @@
-"""The worker of the FIFO queue of invoice work: the one writer of every invoice."""
+"""The worker of the FIFO queue of invoice work: the only writer of an invoice."""
 
 from __future__ import annotations
 

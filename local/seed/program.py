@@ -2,7 +2,7 @@
 
 The flows "Invoice sent" and "Billing changed" would call the functions once for nearly every row written here, with an
 administrator's rights or any other, and a fresh stack has nothing to answer with yet. So the flows are switched off
-while the rows are written, and what was on is switched on again whatever happens. The amounts that the one writer
+while the rows are written, and what was on is switched on again whatever happens. The amounts that the invoice writer
 would have filled in (`sent_at`, totals, `amount_paid`, `balance_due`) are therefore written here, by the same arithmetic.
 
 Every row has a fixed UUID (`seed_id`). Running it again writes only what is missing and new passwords.

@@ -201,7 +201,7 @@ def test_voiding_an_invoice_expires_its_open_session(firm: Firm) -> None:
 
 
 def test_staff_cancel_an_open_attempt_and_its_session_expires(firm: Firm) -> None:
-    """The guard writes the cancellation; the Billing changed flow still tells the one writer, who asks Stripe."""
+    """The guard writes the cancellation; the Billing changed flow still tells the invoice writer, who asks Stripe."""
     invoice = sent(firm)
     started = pressed_pay(firm, invoice)
     (attempt,) = steps.payments_of(firm, invoice)

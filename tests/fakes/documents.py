@@ -217,7 +217,7 @@ class FakeRenderer:
 
 @dataclass
 class FakeInvoiceQueue:
-    """The FIFO queue of the one writer."""
+    """The FIFO queue of the invoice writer."""
 
     recomputed: list[str] = field(default_factory=list)
 

@@ -111,7 +111,7 @@ class WebhookSettings(_Settings):
 
 @dataclass(frozen=True)
 class InvoiceWorkerSettings(_Settings):
-    """`StripeWebhookWorkerFunction`, the one writer of invoices."""
+    """`StripeWebhookWorkerFunction`, the writer of invoices."""
 
     directus: DirectusSettings
     stripe: StripeSettings

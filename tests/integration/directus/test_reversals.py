@@ -88,7 +88,7 @@ class Books:
         )
 
     def keep(self) -> None:
-        """The one writer books what Stripe says now."""
+        """The invoice writer books what Stripe says now."""
         keep = InvoiceWriter(
             self.store, self.stripe, FakeWorkQueue(), "proof", lambda sentence, _: self.flags.append(sentence),
             now=lambda: NOW,

@@ -34,7 +34,7 @@ def amount_paid(firm: Firm, invoice: str) -> Decimal:
 
 
 def never_half_written(firm: Firm, invoice: str) -> None:
-    """What must hold at every moment at which only the one writer is at work: the sum is that of the rows."""
+    """What must hold at every moment at which only the invoice writer is at work: the sum is that of the rows."""
     fields = {"fields": f"amount_paid,{','.join(f'payments.{name}' for name in _FIELDS.split(','))}"}
     for row in firm.admin.rows("/items/invoices", **{"filter[id][_eq]": invoice}, **fields):
         assert _decimal(row["amount_paid"]) == _held(row["payments"])

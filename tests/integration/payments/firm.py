@@ -410,7 +410,7 @@ class Firm:
     # ---- rows -------------------------------------------------------------------------------------------
 
     def invoice(self, *amounts: str, **columns: Any) -> str:
-        """A sent invoice of the client with these lines, as the one writer leaves it."""
+        """A sent invoice of the client with these lines, as the invoice writer leaves it."""
         total = f"{sum(map(Decimal, amounts)):.2f}"
         row = {
             "invoice_number": f"P-{uuid.uuid4().hex[:12]}",

@@ -120,7 +120,7 @@ def facts(
     due_date: date | None = date(2026, 10, 31),
     **printed: Any,
 ) -> InvoiceFacts:
-    """An ordinary invoice row whose totals the one writer has not filled in."""
+    """An ordinary invoice row whose totals the invoice writer has not filled in."""
     ledger = Invoice(
         id="0192f0c2-7a51-7c11-9c3e-3d0f5a1b7e42",
         invoice_number=number,

@@ -270,7 +270,7 @@ def test_the_receipt_of_a_mended_amount_is_the_next_version(worker: Worker) -> N
 
 @dataclass
 class Book:
-    """An invoice of maria's kept by the one writer; the renderer gets the orders that this puts into its queue."""
+    """An invoice of maria's kept by the invoice writer; the renderer gets the orders that this puts into its queue."""
 
     worker: Worker
     orders: FakeWorkQueue

@@ -116,7 +116,7 @@ def test_an_attempt_that_nobody_has_paid_is_canceled_and_the_functions_are_told(
     status, answer = WAYS[way](world.as_("sofia"), key)
     assert (status, code_of(answer)) == (200, None)
     row = stored(world, key)
-    # The claim stays: it is what makes this a request, which the one writer carries out at Stripe.
+    # The claim stays: it is what makes this a request, which the invoice writer carries out at Stripe.
     assert (row["status"], row["open_claim"]) == ("canceled", row["invoice"])
     told = [request.body for request in world.directus.stub.wait_for("/invoices/changed")]
     assert {"payments": [key]} in told

@@ -267,7 +267,7 @@ def test_aggregates_count_and_add_only_own_rows(world: World) -> None:
     )
     assert int(answer["count"]) == len(own)
     assert int(answer["countDistinct"]["id"]) == len(own)
-    # A sum leaves out what is null: an invoice that was sent and not yet seen by the one writer.
+    # A sum leaves out what is null: an invoice that was sent and not yet seen by the invoice writer.
     totals = [Decimal(str(row["total"])) for row in own if row["total"] is not None]
     assert Decimal(str(answer["sum"]["total"])) == sum(totals)
     grouped = maria.call("GET", "/items/invoices?groupBy=status&aggregate[count]=*")

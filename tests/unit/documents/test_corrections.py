@@ -54,7 +54,7 @@ def refund(firm: Office, amount: str, at: str, key: str = "check") -> None:
 
 
 def discount(firm: Office, key: str = "d", amount: str = "-100.00", at: str = DISCOUNTED) -> None:
-    """The line, and the totals as the one writer sets them."""
+    """The line, and the totals as the invoice writer sets them."""
     lines = firm.directus.collections["line_items"]
     lines[key] = line(key, kind="discount", description="Courtesy", amount=amount, date_created=at)
     total = str(sum(Decimal(row["amount"]) for row in lines.values()))

@@ -31,7 +31,7 @@ _PASSES = 6
 RESTS = ("delivered", "undelivered", "gone")
 
 
-#: What the one writer has left on an invoice that was sent.
+#: What the invoice writer has left on an invoice that was sent.
 _SENT = {
     "status": "sent", "sent_at": "2026-11-01T10:00:00+00:00", "pdf_status": "ready", "amount_paid": "0.00",
 }  # fmt: skip
@@ -90,7 +90,7 @@ def add_sent_bill(office: Office, client: str, user: str) -> None:
 
 
 def add_bill(office: Office, bill: Bill, lines: Sequence[int], columns: Row, **amounts: int) -> None:
-    """An invoice as the one writer left it, or as a draft that has not met it."""
+    """An invoice as the invoice writer left it, or as a draft that has not met it."""
     office.rows.put(
         "invoices",
         id=bill.id,

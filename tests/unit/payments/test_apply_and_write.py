@@ -1,4 +1,4 @@
-"""The one writer: whatever Stripe delivers, in whatever order, however often, the rows say the same."""
+"""The invoice writer: whatever Stripe delivers, in whatever order, however often, the rows say the same."""
 
 import itertools
 from collections.abc import Callable, Sequence

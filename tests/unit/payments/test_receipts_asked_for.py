@@ -1,4 +1,4 @@
-"""The one writer orders the receipt of every payment that succeeded about once, and dies in between without loss."""
+"""The invoice writer orders the receipt of every payment that succeeded about once, and dies in between without loss."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the one writer does when rows change: totals, states, sessions that no longer fit."""
+"""What the invoice writer does when rows change: totals, states, sessions that no longer fit."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -86,7 +86,7 @@ def row(
 
 
 def booked(**columns: Any) -> Payment:
-    """A payment of the session `cs_1` as the one writer books it."""
+    """A payment of the session `cs_1` as the invoice writer books it."""
     return row(**{"transaction_id": "pi_1", **columns})
 
 

@@ -1,4 +1,4 @@
-"""A repair that the one writer parks is asked for every hour, and named as soon as an earlier run has asked for it."""
+"""A repair that the invoice writer parks is asked for every hour, and named as soon as an earlier run has asked for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MISSING = Difference("payment_missing", "Stripe has 1.00 USD paid.", {"checkout_
 
 
 def passed_over() -> House:
-    """A payment that the one writer leaves alone, without a word: it was deployed as another deployment."""
+    """A payment that the invoice writer leaves alone, without a word: it was deployed as another deployment."""
     house, session = opened()
     house.invoice_writer = replace(house.invoice_writer, deployment="another")
     house.stripe.pays(session)

@@ -50,7 +50,7 @@ function refuse(field, what) {
 /** Whole cents of a checked or stored amount: exact, because 2^53 cents are more than the column holds. */
 export const cents = (amount) => Math.round(Number(amount ?? 0) * 100);
 
-/** Cents with tax, rounded once, half away from zero, to the currency's unit, as the one writer rounds. */
+/** Cents with tax, rounded once, half away from zero, to the currency's unit, as the invoice writer rounds. */
 export function withTax(net, { tax_rate: taxRate, currency }) {
 	const unit = decimalsOf(currency) === 0 ? 100n : 1n;
 	const size = BigInt(Math.abs(net));

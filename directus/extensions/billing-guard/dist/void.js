@@ -3,7 +3,7 @@ import { invalid, locked } from './refusal.js';
 /**
  * A void invoice stays void.
  *
- * The one writer sets `status` from rows it has read a moment before. A void written in between it would overwrite, and
+ * The invoice writer sets `status` from rows it has read a moment before. A void written in between it would overwrite, and
  * nothing would tell of it any more. So whatever sets an invoice to void sets `voided_at` in the same statement; the
  * functions never write that column, and from then on it alone decides. They restore the status from it, which is why
  * they may write `void` where it is set, and nowhere else.

@@ -79,7 +79,7 @@ class RenderDocument:
 
         `force` draws again what is there already (same content, same ids) and mends what is missing; people ask so.
         The message is delivered for the `receive`th time. Raises `NotFound`, `Conflict` `invoice_is_draft`, and
-        retryable errors, `invoice_not_booked` among them: the one writer has not seen the invoice as sent yet.
+        retryable errors, `invoice_not_booked` among them: the invoice writer has not seen the invoice as sent yet.
         """
         try:
             self.delivery.finish(invoice)
@@ -203,7 +203,7 @@ def _remark(printed: PrintedInvoice, boxes: tuple[str, ...]) -> str | None:
 
 
 def _not_sent_yet(record: InvoiceRecord) -> BillingError:
-    """`sent_at` and null totals are the one writer's to set; totals that do not add up it would refuse, too."""
+    """`sent_at` and null totals are the invoice writer's to set; totals that do not add up it would refuse, too."""
     ledger = record.facts.ledger
     if ledger.is_void:
         message = "The invoice is void and was never sent."

@@ -1,7 +1,7 @@
 """Make sure a succeeded payment has its receipt, once (`deliver_document`), and that the payment names it.
 
 The payment's `receipt` and what that says (`receipt_says`) are written last, together: a payment that succeeded and names
-none, or one that says something else than its row, is asked for by the one writer when that becomes so, and again by
+none, or one that says something else than its row, is asked for by the invoice writer when that becomes so, and again by
 reconciliation every hour (`ledger/receipts_due.py`). What the rows forbid is written on the payment
 (`receipt_error`) and ends the message; what may pass is raised.
 

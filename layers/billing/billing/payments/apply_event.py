@@ -48,7 +48,7 @@ class StripeObjects(Protocol):
 
 
 class Booker(Protocol):
-    """The one writer (`invoice_writer.InvoiceWriter`)."""
+    """The invoice writer (`write_invoice.InvoiceWriter`)."""
 
     def row_of(self, session: CheckoutSession) -> SessionRow:
         """The session with its payment row."""

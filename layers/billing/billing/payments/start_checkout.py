@@ -244,7 +244,7 @@ class StartCheckout:
                 return None
             session = found
         self.store.update_payment(attempt.id, {"checkout_session": session.id})
-        # The invoice may have changed since the last look: the one writer expires what no longer fits.
+        # The invoice may have changed since the last look: the invoice writer expires what no longer fits.
         self.queue.recompute([str(attempt.invoice)])
         # A replayed answer shows the session as it was created, not as it is.
         return session if fresh else self.stripe.retrieve_session(session.id)
@@ -278,7 +278,7 @@ class StartCheckout:
         return True
 
     def _booking_is_under_way(self, ledger: Ledger, session: CheckoutSession) -> None:
-        """The session was completed: the one writer books it; nobody may pay a second time meanwhile."""
+        """The session was completed: the invoice writer books it; nobody may pay a second time meanwhile."""
         self.queue.send(
             {"type": "sync_session", "invoice": ledger.invoice.id, "checkout_session": session.id},
             group=ledger.invoice.id,

@@ -1,4 +1,4 @@
-"""Use cases of the one writer: book what a Stripe session says, and recompute an invoice from its rows.
+"""Use cases of the invoice writer: book what a Stripe session says, and recompute an invoice from its rows.
 
 Only the worker of an invoice's FIFO group runs these, so nobody writes the same invoice at the same time. Every
 step can be repeated: the rows are read, the state is derived, and what differs is written in one transaction.
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 class Sessions(Protocol):
-    """What the one writer asks of Stripe."""
+    """What the invoice writer asks of Stripe."""
 
     def retrieve_session(self, session: str) -> CheckoutSession:
         """Fetch a session as it is now."""

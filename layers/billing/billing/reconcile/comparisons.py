@@ -189,7 +189,7 @@ class Comparisons:
         return differences
 
     def flagged(self, payments: Sequence[Payment]) -> list[Difference]:
-        """What the one writer has noted on these payments that people should know: money that nobody asked for."""
+        """What the invoice writer has noted on these payments that people should know: money that nobody asked for."""
         surplus = sorted({p.invoice for p in payments if p.invoice is not None and is_surplus(p)})
         settled = {
             ledger.invoice.id

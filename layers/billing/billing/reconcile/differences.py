@@ -2,7 +2,7 @@
 
 What differs is decided in `reconcile_payments`, `reconcile_reversals`, `reconcile_invoices` and `reconcile_leftovers`.
 Every function there takes facts and gives differences. A difference names records and figures, never a person.
-It has a repair exactly where the one writer (or the renderer) would put it right by itself: a repair that was worked
+It has a repair exactly where the invoice writer (or the renderer) would put it right by itself: a repair that was worked
 off is not asked for again.
 """
 
@@ -28,7 +28,7 @@ GRACE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class SyncSession:
-    """The one writer looks at the session again and books what it says; `invoice` is its FIFO group, if one is known."""
+    """The invoice writer looks at the session again and books what it says; `invoice` is its FIFO group, if one is known."""
 
     checkout_session: str
     invoice: str | None = None
@@ -37,7 +37,7 @@ class SyncSession:
 
 @dataclass(frozen=True)
 class Recompute:
-    """The one writer derives the invoice from its rows again."""
+    """The invoice writer derives the invoice from its rows again."""
 
     invoice: str
     name: ClassVar[str] = "recompute"
@@ -45,7 +45,7 @@ class Recompute:
 
 @dataclass(frozen=True)
 class ApplyEvent:
-    """The one writer applies an event of Stripe's.
+    """The invoice writer applies an event of Stripe's.
 
     `again`: it was tried before, so the queue must not take the message for the one it has seen.
     """
@@ -132,7 +132,7 @@ BANK_ANSWERS_WITHIN = timedelta(days=10)
 def once_tried(difference: Difference, happened: datetime, now: datetime) -> Difference:
     """The difference as one whose repair does not hold, if money is concerned and an earlier run has met it.
 
-    `happened` is when Stripe had it at the latest. The one writer parks what it cannot book, which nobody would see.
+    `happened` is when Stripe had it at the latest. The invoice writer parks what it cannot book, which nobody would see.
     """
     if difference.repair is None or difference.kind not in MONEY_KINDS or now - happened < HELD_AFTER:
         return difference

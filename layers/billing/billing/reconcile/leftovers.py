@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from billing.stripe.objects import UndeliveredEvent
 
 
-#: Objects that hang on a payment: whatever their own metadata says, whose they are only the one writer can tell.
+#: Objects that hang on a payment: whatever their own metadata says, whose they are only the invoice writer can tell.
 _OF_UNKNOWN_OWNER = frozenset({Subject.REFUND, Subject.DISPUTE, Subject.EARLY_FRAUD_WARNING, Subject.REVIEW})
 
 
@@ -30,7 +30,7 @@ def report_unreadable(row: UnreadableRow) -> Difference:
 def compare_event(event: EventRow, now: datetime) -> list[Difference]:
     """A Stripe event that was not applied: it is tried again, each time."""
     ids = {"event": event.id}
-    # What the row does not hold (whose it is, live or not) the one writer asks Stripe; the event's group is its object.
+    # What the row does not hold (whose it is, live or not) the invoice writer asks Stripe; the event's group is its object.
     repair = (
         ApplyEvent(StripeEvent(event.id, event.type, event.object_id, "unknown", livemode=None), again=True)
         if event.object_id

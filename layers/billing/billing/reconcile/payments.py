@@ -1,6 +1,6 @@
 """Payments: Stripe's sessions, payment intents and balance transactions against the payment rows.
 
-A session is looked at as the one writer looks at it (`invoice_writer`, `booking.book`): the same row, the same states.
+A session is looked at as the invoice writer looks at it (`write_invoice`, `booking.book`): the same row, the same states.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PaymentIndex:
                 self._by_transaction[payment.transaction_id].append(payment)
 
     def of(self, session: CheckoutSession) -> Payment | None:
-        """The row that the one writer would book this session on (`booking.row_of`)."""
+        """The row that the invoice writer would book this session on (`booking.row_of`)."""
         intent = session.payment_intent
         transaction = self._by_transaction.get(intent.id, []) if intent is not None else []
         attempt = self._by_id.get(session.attempt or "")
@@ -94,7 +94,7 @@ def moment_of(session: CheckoutSession) -> datetime | None:
 
 
 def sync(session: CheckoutSession, row: Payment | None) -> SyncSession:
-    """The repair by the session, in the FIFO group of the invoice that the one writer would book it on."""
+    """The repair by the session, in the FIFO group of the invoice that the invoice writer would book it on."""
     return SyncSession(session.id, (row.invoice if row is not None else None) or session.invoice)
 
 
@@ -212,7 +212,7 @@ def report_of_another_deployment(payment: Payment, session: CheckoutSession) -> 
 
 
 def is_flagged(payment: Payment) -> bool:
-    """Whether its note has what the one writer notes on money that differs from what was asked for or was due."""
+    """Whether its note has what the invoice writer notes on money that differs from what was asked for or was due."""
     return _ASKED_FOR.search(payment.note or "") is not None or is_surplus(payment)
 
 
@@ -339,7 +339,7 @@ def _compare_processing(
     invoice_currency: str | None,
 ) -> list[Difference]:
     if row is None or holds_another(row, session):
-        # The one writer books a debit without an attempt on its invoice, and refuses to guess at another one.
+        # The invoice writer books a debit without an attempt on its invoice, and refuses to guess at another one.
         taken = row is not None and row.transaction_id == intent.id
         bookable = invoice_currency == intent.currency and not taken
         repair = sync(session, row) if bookable else None
@@ -413,7 +413,7 @@ def _compare_place(
 
 
 def _was_unapplied(session: CheckoutSession, row: Payment) -> bool:
-    """Whether its note says what the one writer notes on money for an invoice that it could not find."""
+    """Whether its note says what the invoice writer notes on money for an invoice that it could not find."""
     unapplied = book(session, None, None).unapplied
     return unapplied is not None and str(unapplied["note"]) in (row.note or "")
 
@@ -445,7 +445,7 @@ def _entered_by_hand(session: CheckoutSession, row: Payment) -> Difference:
 def _compare_without_transaction(
     session: CheckoutSession, row: Payment, paid: Money, ids: Mapping[str, str]
 ) -> list[Difference]:
-    """The one writer would write Stripe's amount with the transaction: never over another one without a word."""
+    """The invoice writer would write Stripe's amount with the transaction: never over another one without a word."""
     if row.amount != paid:
         return [_amount_differs(row, paid, ids)]
     if row.invoice is None:

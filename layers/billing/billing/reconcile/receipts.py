@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
     """The payments of a sent invoice that nobody has changed for a while and that name no receipt, or an untrue one.
 
-    The one writer orders each once, when it becomes due. A payment of another client is named elsewhere and gets no
+    The invoice writer orders each once, when it becomes due. A payment of another client is named elsewhere and gets no
     receipt before that is settled.
     """
     invoice = ledger.invoice

@@ -1,4 +1,4 @@
-"""Compare Stripe with Directus, and every sent invoice with its rows; have put right what the one writer can.
+"""Compare Stripe with Directus, and every sent invoice with its rows; have put right what the invoice writer can.
 
 Nothing is written here: a repair is a message to whoever writes anyway, so it goes the way of every webhook, and doing
 it twice does no harm. A run that is killed is simply repeated by the next; one that has no time left goes on in a new

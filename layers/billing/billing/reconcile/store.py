@@ -1,6 +1,6 @@
 """The rows reconciliation compares: first the keys of a collection by their state, then the rows, some at a time.
 
-The keys come in one answer: pages by offset would miss rows while the one writer changes them, and Directus cannot
+The keys come in one answer: pages by offset would miss rows while the invoice writer changes them, and Directus cannot
 compare uuids. They are handed out in order, so that a run can go on behind the last key it has looked at.
 """
 

@@ -1,6 +1,6 @@
 """Plan one run: which invoices have become overdue, which get a reminder, and why the others do not.
 
-Nothing is written here. Overdue marks go to the one writer, reminders to the sender's queue; both sides are safe to
+Nothing is written here. Overdue marks go to the invoice writer, reminders to the sender's queue; both sides are safe to
 repeat, so a run that is interrupted or started twice does no harm.
 """
 

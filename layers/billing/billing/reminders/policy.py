@@ -191,7 +191,7 @@ def dedupe_key(step: str, invoice: str) -> str:
 
 
 def becomes_overdue(case: ReminderCase, now: datetime) -> bool:
-    """Whether the invoice must be shown as overdue and is not yet: a matter for the one writer."""
+    """Whether the invoice must be shown as overdue and is not yet: a matter for the invoice writer."""
     state = _state(case.ledger, now)
     return (
         not isinstance(state, Skip)

@@ -104,7 +104,7 @@ class DirectusReminderCases:
     def open_invoices(self, latest_due_date: date) -> list[str]:
         """The ids of sent, unpaid invoices due on or before that day, and perhaps of some due a day later.
 
-        One answer holds all ids: pages by offset would miss rows while the one writer changes them. A day more
+        One answer holds all ids: pages by offset would miss rows while the invoice writer changes them. A day more
         is asked for because on SQLite a server that is not on UTC stores dates as its own midnight.
         """
         day_after = latest_due_date + timedelta(days=1)

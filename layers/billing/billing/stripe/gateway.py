@@ -142,7 +142,7 @@ class StripeGateway:
     ) -> Iterator[CheckoutSession]:
         """Every session created at or after `since`, newest first, page by page; those behind `after`, if given.
 
-        `unreadable` is told of sessions that cannot be read (`stripe_parsing.each_readable`).
+        `unreadable` is told of sessions that cannot be read (`parsing.each_readable`).
         """
         parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
         listed = self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters)
