@@ -1,4 +1,4 @@
-"""Whether the firm's colour can be used, by the rule that its documents are drawn by (`billing.documents.text`).
+"""Whether the firm's colour can be used: the same rule as in the documents (`billing.documents.text`).
 
 The installer runs without our package, so the rule stands here again; a test holds the two to each other.
 """

@@ -1,6 +1,6 @@
-"""What reconciliation asks of the world beside the rows of Directus (`reconcile_rows`): its ports, and who keeps them.
+"""What reconciliation asks of the world beside the rows of Directus (`store`): its ports, and who keeps them.
 
-`StripeRecords` is kept by `stripe.account`, `DeadLetters` by `dead_letters`, `Reports` by `report_documents`,
+`StripeRecords` is kept by `stripe.account`, `DeadLetters` by `dead_letters`, `Reports` by `publish`,
 `Continuation` by `self_invocation`, `RunNotes` by `run_notes`.
 """
 
