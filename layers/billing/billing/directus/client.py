@@ -19,6 +19,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
@@ -54,6 +55,12 @@ class Answer:
     retry_after: int | None = None
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The machine's, as everywhere else, and not httpx's own list: a firm may have its own authority. Read once."""
+    return ssl.create_default_context()
+
+
 def http_client(
     *,
     connect_timeout: float = 3.0,
@@ -76,8 +83,7 @@ def http_client(
         connect, read = min(connect_timeout, left), min(read_timeout, left)
         request.extensions["timeout"] = {"connect": connect, "read": read, "write": read, "pool": connect}
 
-    # The machine's certificates, as everywhere else, and not httpx's own list: a firm may have its own authority.
-    transport = transport or httpx.HTTPTransport(verify=ssl.create_default_context())
+    transport = transport or httpx.HTTPTransport(verify=_certificates())
     return httpx.Client(
         event_hooks={"request": [limit]}, follow_redirects=False, trust_env=False, transport=transport
     )
