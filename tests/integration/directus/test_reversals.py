@@ -12,6 +12,9 @@ import pytest
 
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import RecordNotUnique, UpstreamUnavailable
+from billing.ledger.ledger import Payment, PaymentStatus, Refund
+from billing.money import Money
+from billing.payments.reversals import BookedReversals
 from billing.payments.store import DirectusBillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from billing.stripe.objects import (
@@ -344,15 +347,11 @@ def test_an_unapplied_payment_whose_refund_is_booked_elsewhere_is_not_created(bo
     attempt = books.claim()
     taken = {"payment": attempt, "amount": "40.00", "currency": "EUR", "status": "pending", "stripe_refund": refund.id}  # fmt: skip
     books.directus.admin.call("POST", "/items/refunds?fields=id", taken)
-    row = {
-        "amount": "100.00", "currency": "EUR", "status": "succeeded", "transaction_id": f"pi_{books.key}",
-        "refunds": {
-            "create": [{"amount": "40.00", "currency": "EUR", "status": "pending", "stripe_refund": refund.id}],
-            "update": [],
-            "delete": [],
-        },
-    }  # fmt: skip
+    money = Payment(
+        "", Money(10000, "EUR"), PaymentStatus.SUCCEEDED, "card", transaction_id=f"pi_{books.key}"
+    )
+    back = Refund("", Money(4000, "EUR"), "pending", stripe_refund=refund.id)
     with pytest.raises(RecordNotUnique):
-        books.store.create_payment(row)
+        books.store.create_payment(money, BookedReversals([back]))
     transaction = {"transaction_id": {"_eq": f"pi_{books.key}"}}
     assert books.directus.admin.rows("/items/payments", fields="id", filter=transaction) == []

@@ -1,5 +1,7 @@
 """May this invoice be paid now, how much, and where does the client come back to: each code of the contract."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -276,38 +278,42 @@ def test_without_one_the_templates_address_is_used() -> None:
 URLS = (TERMS.return_url, TERMS.return_url)
 
 
-def attempt_row(amount: Money | None = None) -> dict[str, Any]:
+def made(amount: Money | None = None) -> Payment:
     ledger = with_invoice("100.00", matter_name="Divorce of A and B", client_message="Dear A").ledger()
     wanted = amount or Money(10000, "USD")
     return new_attempt(ledger, wanted, TERMS, payment="p1", urls=URLS, now=NOW)
 
 
+def parameters(attempt: Payment) -> Mapping[str, Any]:
+    assert attempt.attempt is not None
+    sent: Mapping[str, Any] = attempt.attempt["parameters"]
+    return sent
+
+
 def test_the_attempt_stores_everything_that_is_sent_and_its_key() -> None:
-    row = attempt_row()
-    sent = row["attempt"]["parameters"]
-    assert row["attempt"]["idempotency_key"] == "test:p1"
+    attempt = made()
+    sent = parameters(attempt)
+    assert attempt.attempt is not None
+    assert attempt.attempt["idempotency_key"] == "test:p1"
     assert sent["metadata"] == sent["payment_intent_data"]["metadata"]
     assert sent["metadata"] == {"directus_invoice": INVOICE, "directus_payment": "p1", "deployment": "test"}
     assert sent["line_items"][0]["price_data"]["unit_amount"] == 10000
     assert sent["expires_at"] == int((NOW + timedelta(hours=23)).timestamp())
-    assert row["open_claim"] == row["invoice"] == INVOICE
-    assert row["status"] == "pending"
+    assert attempt.open_claim == attempt.invoice == INVOICE
+    assert attempt.status is PaymentStatus.PENDING
 
 
 def test_neither_matter_nor_person_reaches_stripe() -> None:
-    sent = str(attempt_row()["attempt"]["parameters"])
+    sent = str(parameters(made()))
     for word in ("Divorce", "Dear", "Client One", "Legal advice", "@", CLIENT):
         assert word not in sent
 
 
 def test_bank_debits_are_for_dollars_only() -> None:
-    assert attempt_row()["attempt"]["parameters"]["allowed_payment_method_types"] == [
-        "card",
-        "us_bank_account",
-    ]
-    euros = attempt_row(Money(10000, "EUR"))["attempt"]["parameters"]
+    assert parameters(made())["allowed_payment_method_types"] == ["card", "us_bank_account"]
+    euros = parameters(made(Money(10000, "EUR")))
     assert euros["allowed_payment_method_types"] == ["card"]
-    yen = attempt_row(Money(1200, "JPY"))["attempt"]["parameters"]
+    yen = parameters(made(Money(1200, "JPY")))
     assert yen["line_items"][0]["price_data"] | {"product_data": {}} == {
         "currency": "jpy", "unit_amount": 1200, "product_data": {},
     }  # fmt: skip
@@ -315,10 +321,7 @@ def test_bank_debits_are_for_dollars_only() -> None:
 
 def judged(*, wanted: int = 10000, urls: tuple[str, str] = URLS, left: timedelta = timedelta(hours=1),
            attempt_status: str = "pending", intent_status: str | None = None, **session: Any) -> AttemptVerdict:  # fmt: skip
-    row = attempt_row()
-    attempt = Payment(
-        "p1", Money(10000, "USD"), PaymentStatus(attempt_status), "card", INVOICE, attempt=row["attempt"]
-    )
+    attempt = replace(made(), status=PaymentStatus(attempt_status))
     intent = PaymentIntent("pi_1", intent_status, 0, "USD") if intent_status else None
     found = CheckoutSession(
         **{

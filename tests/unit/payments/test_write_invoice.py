@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing.errors import DirectusRejected, NotFound, UpstreamUnavailable
+from billing.ledger.ledger import InvoiceStatus
 from tests.fakes.steps import Crash, crash
 from tests.fakes.world import INVOICE, OTHER_CLIENT, World, opened
 
@@ -97,8 +98,10 @@ def test_an_overwritten_void_expires_the_session_and_orders_no_document() -> Non
 def test_the_writer_makes_no_invoice_void_that_nobody_voided() -> None:
     world = World()
     world.invoice("100.00")
+    ledger = world.ledger()
+    void = replace(ledger, invoice=replace(ledger.invoice, status=InvoiceStatus.VOID))
     with pytest.raises(DirectusRejected) as refusal:
-        world.store.write_invoice(INVOICE, {"status": "void"})
+        world.store.write(ledger, void)
     assert "INVOICE_NOT_VOIDED" in str(refusal.value.detail)
     assert world.stored()["status"] == "sent"
 

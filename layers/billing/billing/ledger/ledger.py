@@ -6,7 +6,7 @@ and status, whatever order they came in. Sources: the contract's "Arithmetic and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,7 @@ class Invoice:
     sent_at: datetime | None = None
     voided_at: datetime | None = None
     pdf_status: str = "none"
+    pdf_error: str | None = None
 
     @property
     def is_void(self) -> bool:
@@ -106,6 +107,9 @@ class LineItem:
 class Payment:
     """A payment row. `amount` is in the payment's own currency, which may differ from the invoice's.
 
+    `id` is empty as long as the row is not written. `brand`, `bank_name`, `account_type` and `last4` are all that is
+    kept of a card or an account.
+
     `changed_at` is when anybody wrote the row last. `receipt_says` is what its `receipt` says (`receipts_due`).
 
     `open_claim` holds the invoice's id while a checkout attempt is open; `attempt` is what was (or will be)
@@ -131,13 +135,19 @@ class Payment:
     changed_at: datetime | None = None
     payment_date: date | None = None
     receipt_says: str | None = None
+    failure_reason: str | None = None
+    brand: str | None = None
+    bank_name: str | None = None
+    account_type: str | None = None
+    last4: str | None = None
 
 
 @dataclass(frozen=True)
 class Refund:
     """Money given back on a payment; it counts unless it failed or was canceled.
 
-    `stripe_refund` is None for the firm's own refund of a payment that staff entered.
+    `stripe_refund` is None for the firm's own refund of a payment that staff entered. `id` is empty as long as the row
+    is not written.
     """
 
     payment: str
@@ -145,11 +155,13 @@ class Refund:
     status: str
     id: str = ""
     stripe_refund: str | None = None
+    reason: str | None = None
+    refunded_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class PaymentDispute:
-    """A chargeback at Stripe; it counts only when it is lost."""
+    """A chargeback at Stripe; it counts only when it is lost. `id` is empty as long as the row is not written."""
 
     payment: str
     amount: Money
@@ -157,6 +169,8 @@ class PaymentDispute:
     id: str = ""
     stripe_dispute: str | None = None
     evidence_due_by: datetime | None = None
+    reason: str | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -211,32 +225,20 @@ class Totals:
 class InvoiceState:
     """What the invoice's columns must show."""
 
-    status: InvoiceStatus
-    amount_paid: Money
-    balance_due: Money
     subtotal: Money | None
     tax: Money | None
     total: Money | None
+    amount_paid: Money
+    balance_due: Money
+    status: InvoiceStatus
     sent_at: datetime | None
     issue_date: date | None = None
     due_date: date | None = None
 
-    def changes(self, stored: Invoice) -> dict[str, object]:
-        """The columns that differ from what is stored, in Directus's form."""
-        changes: dict[str, object] = {}
-        for name in ("subtotal", "tax", "total", "amount_paid", "balance_due"):
-            value = getattr(self, name)
-            if value is not None and value != getattr(stored, name):
-                changes[name] = value.to_directus()
-        if self.status != stored.status:
-            changes["status"] = self.status.value
-        if self.sent_at is not None and self.sent_at != stored.sent_at:
-            changes["sent_at"] = self.sent_at.isoformat()
-        for name in ("issue_date", "due_date"):
-            day = getattr(self, name)
-            if day is not None and day != getattr(stored, name):
-                changes[name] = day.isoformat()
-        return changes
+    def on(self, invoice: Invoice) -> Invoice:
+        """The invoice with these columns; what is None here stays as it is."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(invoice, **{name: value for name, value in shown.items() if value is not None})
 
 
 def totals_of(line_items: Iterable[LineItem], tax_rate: Decimal, currency: str) -> Totals:
@@ -281,6 +283,25 @@ def net_amount(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[P
     return max(Money.zero(payment.amount.currency), payment.amount - back)
 
 
+def settled(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[PaymentDispute]) -> Payment:
+    """The payment with its derived columns: what went back on it, and no claim once it succeeded.
+
+    A claim that holds nothing any more would keep everybody from paying. An empty column is as good as a zero.
+    """
+    nothing = Money.zero(payment.amount.currency)
+    refunded, lost = amount_refunded(payment, refunds), amount_disputed_lost(payment, disputes)
+    return replace(
+        payment,
+        amount_refunded=payment.amount_refunded
+        if refunded == (payment.amount_refunded or nothing)
+        else refunded,
+        amount_disputed_lost=payment.amount_disputed_lost
+        if lost == (payment.amount_disputed_lost or nothing)
+        else lost,
+        open_claim=None if payment.status is PaymentStatus.SUCCEEDED else payment.open_claim,
+    )
+
+
 def amount_paid(ledger: Ledger) -> Money:
     """What the succeeded payments in the invoice's currency still hold."""
     currency = ledger.invoice.currency
@@ -307,7 +328,7 @@ def state_of(ledger: Ledger, now: datetime, *, as_of: datetime | None = None) ->
     paid = amount_paid(ledger)
     if invoice.is_void:
         return InvoiceState(
-            InvoiceStatus.VOID, paid, -paid, invoice.subtotal, invoice.tax, invoice.total, invoice.sent_at
+            invoice.subtotal, invoice.tax, invoice.total, paid, -paid, InvoiceStatus.VOID, invoice.sent_at
         )
     totals = _totals_after_sending(ledger) if invoice.sent_at else checked_totals(invoice, ledger.line_items)
     balance = totals.total - paid

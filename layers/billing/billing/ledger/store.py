@@ -35,23 +35,21 @@ if TYPE_CHECKING:
 INVOICE_FIELDS = (
     "id", "invoice_number", "client", "currency", "status", "tax_rate", "subtotal", "tax", "total",
     "amount_paid", "balance_due", "issue_date", "due_date", "sent_at", "voided_at", "pdf_status",
+    "pdf_error",
 )  # fmt: skip
 LINE_ITEM_FIELDS = ("id", "amount")
 PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
-    "date_created", "date_updated", "payment_date", "receipt_says",
+    "date_created", "date_updated", "payment_date", "receipt_says", "failure_reason", "brand", "bank_name",
+    "account_type", "last4",
 )  # fmt: skip
-REFUND_FIELDS = ("id", "payment", "amount", "currency", "status", "stripe_refund")
+REFUND_FIELDS = (
+    "id", "payment", "amount", "currency", "status", "stripe_refund", "reason", "refunded_at",
+)  # fmt: skip
 PAYMENT_DISPUTE_FIELDS = (
-    "id",
-    "payment",
-    "amount",
-    "currency",
-    "status",
-    "stripe_dispute",
-    "evidence_due_by",
-)
+    "id", "payment", "amount", "currency", "status", "stripe_dispute", "evidence_due_by", "reason", "closed_at",
+)  # fmt: skip
 DISPUTE_FIELDS = ("id", "line_item", "amount", "status")
 
 #: Days; a test holds the model to it.
@@ -75,6 +73,7 @@ class _InvoiceRow(RowModel):
     sent_at: Timestamp | None = None
     voided_at: Timestamp | None = None
     pdf_status: str | None = None
+    pdf_error: str | None = None
 
 
 class _LineItemRow(RowModel):
@@ -104,6 +103,11 @@ class _PaymentRow(RowModel):
     date_updated: Timestamp | None = None
     payment_date: date | None = None
     receipt_says: str | None = None
+    failure_reason: str | None = None
+    brand: str | None = None
+    bank_name: str | None = None
+    account_type: str | None = None
+    last4: str | None = None
 
 
 class _ReversalRow(RowModel):
@@ -115,6 +119,9 @@ class _ReversalRow(RowModel):
     stripe_refund: str | None = None
     stripe_dispute: str | None = None
     evidence_due_by: Timestamp | None = None
+    reason: str | None = None
+    refunded_at: Timestamp | None = None
+    closed_at: Timestamp | None = None
 
 
 class _DisputeRow(RowModel):
@@ -162,6 +169,7 @@ def invoice_from_row(row: Row) -> Invoice:
         sent_at=parsed.sent_at,
         voided_at=parsed.voided_at,
         pdf_status=parsed.pdf_status or "none",
+        pdf_error=parsed.pdf_error,
     )
 
 
@@ -195,6 +203,11 @@ def payment_from_row(row: Row) -> Payment:
         changed_at=parsed.date_updated or parsed.date_created,
         payment_date=parsed.payment_date,
         receipt_says=parsed.receipt_says,
+        failure_reason=parsed.failure_reason,
+        brand=parsed.brand,
+        bank_name=parsed.bank_name,
+        account_type=parsed.account_type,
+        last4=parsed.last4,
     )
 
 
@@ -202,7 +215,15 @@ def refund_from_row(row: Row, currency: str) -> Refund:
     """Parse a row read with `REFUND_FIELDS`; `currency` is the payment's, which a refund shares."""
     parsed = parse(_ReversalRow, row, "refunds")
     amount = _reversed(parsed, currency, "refunds")
-    return Refund(parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_refund)
+    return Refund(
+        parsed.payment,
+        amount,
+        parsed.status,
+        parsed.id,
+        parsed.stripe_refund,
+        parsed.reason,
+        parsed.refunded_at,
+    )
 
 
 def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
@@ -210,7 +231,14 @@ def payment_dispute_from_row(row: Row, currency: str) -> PaymentDispute:
     parsed = parse(_ReversalRow, row, "payment_disputes")
     amount = _reversed(parsed, currency, "payment_disputes")
     return PaymentDispute(
-        parsed.payment, amount, parsed.status, parsed.id, parsed.stripe_dispute, parsed.evidence_due_by
+        parsed.payment,
+        amount,
+        parsed.status,
+        parsed.id,
+        parsed.stripe_dispute,
+        parsed.evidence_due_by,
+        parsed.reason,
+        parsed.closed_at,
     )
 
 

@@ -6,15 +6,14 @@ order cannot matter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.errors import Parked
-from billing.ledger.ledger import Payment, PaymentDispute, PaymentStatus, Refund, local_date
+from billing.ledger.ledger import Payment, PaymentStatus, local_date, settled
 from billing.money import Money
 from billing.payments.checkout import DEAD_INTENT, ended
-from billing.payments.reversals import reversal_rows
+from billing.payments.reversals import BookedReversals, book_reversals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,20 +31,18 @@ OVER = frozenset({PaymentStatus.CANCELED, PaymentStatus.FAILED})
 
 @dataclass(frozen=True)
 class Booking:
-    """Rows to write for one session.
+    """What a session makes of the payments.
 
-    `updated` and `created` belong to the invoice; `unapplied` belongs to none (unknown invoice or another
-    currency) and is for staff to assign. `flags` say in plain words what a person should look at. `refunds` and
-    `payment_disputes` are what hangs below the payment `reversed_payment` once the rows are written; None: as before.
+    `updated` is the attempt as it will be, None if it stays as it is. `created` is a payment that has no row yet; where
+    its `invoice` is None it belongs to none (an unknown one, or another currency) and staff must assign it. `flags` say
+    in plain words what a person should look at. `reversals` are all that the booked payment, `created` or `updated`,
+    will have below it; None: what it has.
     """
 
-    updated: Sequence[Mapping[str, object]] = ()
-    created: Sequence[Mapping[str, object]] = ()
-    unapplied: Mapping[str, object] | None = None
-    flags: Sequence[str] = field(default_factory=tuple)
-    reversed_payment: str | None = None
-    refunds: Sequence[Refund] = ()
-    payment_disputes: Sequence[PaymentDispute] = ()
+    updated: Payment | None = None
+    created: Payment | None = None
+    flags: Sequence[str] = ()
+    reversals: BookedReversals | None = None
 
 
 @dataclass(frozen=True)
@@ -151,13 +148,9 @@ def is_doubtful(payment: Payment) -> bool:
 
 def without_session(booking: Booking) -> Booking:
     """The booking of a session that a row entered by hand still holds: the new row is known by its transaction."""
-    created = [
-        {name: value for name, value in row.items() if name != "checkout_session"} for row in booking.created
-    ]
-    unapplied = booking.unapplied
-    if unapplied is not None:
-        unapplied = {name: value for name, value in unapplied.items() if name != "checkout_session"}
-    return replace(booking, created=created, unapplied=unapplied)
+    if booking.created is None:
+        return booking
+    return replace(booking, created=replace(booking.created, checkout_session=None))
 
 
 def is_orphan(session: CheckoutSession, attempt: Payment | None) -> bool:
@@ -171,15 +164,19 @@ def _opened(session: CheckoutSession, attempt: Payment | None) -> Booking:
     """Nothing to book; but an attempt whose maker died before storing its session gets it now."""
     if attempt is None or attempt.open_claim is None or attempt.checkout_session is not None:
         return Booking()
-    # Nothing else: staff may cancel the attempt between our look and this.
-    return Booking(updated=[{"id": attempt.id, "checkout_session": session.id}])
+    return _updating(attempt, checkout_session=session.id)
 
 
 def _end(attempt: Payment | None, session: CheckoutSession, status: PaymentStatus, reason: str) -> Booking:
     """Free the claim of the attempt, unless it knows better already (late events change nothing)."""
     if attempt is None or not waits_for(session, attempt):
         return Booking()
-    return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **ended(status, reason)}])
+    return Booking(updated=ended(with_session(attempt, session), status, reason))
+
+
+def _updating(attempt: Payment, **changes: Any) -> Booking:
+    updated = replace(attempt, **changes)
+    return Booking() if updated == attempt else Booking(updated=updated)
 
 
 def waits_for(session: CheckoutSession, attempt: Payment) -> bool:
@@ -188,10 +185,10 @@ def waits_for(session: CheckoutSession, attempt: Payment) -> bool:
     return not (holds_another(attempt, session) or attempt.status is PaymentStatus.SUCCEEDED or over)
 
 
-def _session_column(attempt: Payment, session: CheckoutSession) -> dict[str, object]:
-    """The session, where the attempt has yet to learn it; a row known by its transaction is never told."""
+def with_session(attempt: Payment, session: CheckoutSession) -> Payment:
+    """The attempt with the session, where it has yet to learn it; a row known by its transaction is never told."""
     known = attempt.checkout_session is not None or attempt.transaction_id is not None
-    return {} if known else {"checkout_session": session.id}
+    return attempt if known else replace(attempt, checkout_session=session.id)
 
 
 def _processing(
@@ -206,15 +203,14 @@ def _processing(
         return _unexpected_debit(session, intent, ledger, holder)
     if attempt.status is PaymentStatus.SUCCEEDED:
         return Booking()
-    row = {
-        "id": attempt.id,
-        **_session_column(attempt, session),
-        "transaction_id": intent.id,
-        "status": PaymentStatus.PROCESSING.value,
-        "open_claim": attempt.invoice if holder is None or holder.id == attempt.id else None,
-        **_method_columns(intent.latest_charge, ledger),
-    }
-    return Booking(updated=[row])
+    return _updating(
+        attempt,
+        checkout_session=with_session(attempt, session).checkout_session,
+        transaction_id=intent.id,
+        status=PaymentStatus.PROCESSING,
+        open_claim=attempt.invoice if holder is None or holder.id == attempt.id else None,
+        **_how_paid(intent.latest_charge, ledger),
+    )
 
 
 def _unexpected_debit(
@@ -224,18 +220,19 @@ def _unexpected_debit(
     note = (
         "A bank debit is under way through a session that does not belong to an open attempt of this invoice."
     )
-    row = {
-        "client": ledger.invoice.client,
-        "amount": Money(session.amount_total, intent.currency).to_directus(),
-        "currency": intent.currency,
-        "status": PaymentStatus.PROCESSING.value,
-        "checkout_session": session.id,
-        "transaction_id": intent.id,
-        "open_claim": ledger.invoice.id if holder is None else None,
-        "note": note,
-        **_method_columns(intent.latest_charge, ledger),
-    }
-    return Booking(created=[row], flags=[note])
+    row = Payment(
+        id="",
+        amount=Money(session.amount_total, intent.currency),
+        status=PaymentStatus.PROCESSING,
+        invoice=ledger.invoice.id,
+        client=ledger.invoice.client,
+        checkout_session=session.id,
+        transaction_id=intent.id,
+        open_claim=ledger.invoice.id if holder is None else None,
+        note=note,
+        **{"method": "other", **_how_paid(intent.latest_charge, ledger)},
+    )
+    return Booking(created=row, flags=[note])
 
 
 def _succeeded(
@@ -256,53 +253,61 @@ def _succeeded(
             " transaction. An administrator corrects it."
         )
         raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
-    columns: dict[str, object] = {
-        "transaction_id": intent.id,
-        "amount": received.to_directus(),
-        "currency": received.currency,
-        "status": PaymentStatus.SUCCEEDED.value,
-        "failure_reason": None,
-        **_method_columns(intent.latest_charge, ledger),
-    }
     if ledger is None:
         note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
-        return _unapplied(session, attempt, columns, note)
-    if received.currency != ledger.invoice.currency:
-        note = f"Paid in {received.currency}, the invoice is in {ledger.invoice.currency}. Assign it by hand."
-        return _unapplied(session, attempt, columns, note)
+        return _unapplied(session, intent, ledger, attempt, note)
+    invoice = ledger.invoice
+    if received.currency != invoice.currency:
+        note = f"Paid in {received.currency}, the invoice is in {invoice.currency}. Assign it by hand."
+        return _unapplied(session, intent, ledger, attempt, note)
     if attempt is None or holds_another(attempt, session) or _books_another(attempt, session, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
-        extra = {**columns, "client": ledger.invoice.client, "checkout_session": session.id, "note": note}
-        return Booking(created=[extra], flags=[note])
-    # A row's currency never changes: the functions' user may not write it.
-    facts = {name: value for name, value in columns.items() if name != "currency"}
-    row = {"id": attempt.id, **_session_column(attempt, session), **facts, "open_claim": None}
+        money = replace(_new_row(intent, ledger), invoice=invoice.id, client=invoice.client, note=note)
+        return Booking(created=replace(money, checkout_session=session.id), flags=[note])
+    booked = replace(_paid(with_session(attempt, session), intent, ledger), open_claim=None)
     if (difference := _difference(attempt, received)) is None:
-        return Booking(updated=[row])
-    return Booking(updated=[{**row, "note": with_note(attempt.note, difference)}], flags=[difference])
+        return Booking(updated=booked)
+    return Booking(updated=replace(booked, note=with_note(attempt.note, difference)), flags=[difference])
+
+
+def _paid(row: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Payment:
+    """The row once it has the intent's money. Its currency never changes: the functions' user may not write it."""
+    received = Money(intent.amount_received, intent.currency)
+    return replace(
+        row,
+        transaction_id=intent.id,
+        amount=Money.from_directus(received.to_directus(), row.amount.currency),
+        status=PaymentStatus.SUCCEEDED,
+        failure_reason=None,
+        **_how_paid(intent.latest_charge, ledger),
+    )
+
+
+def _new_row(intent: PaymentIntent, ledger: Ledger | None) -> Payment:
+    """The intent's money as a row of its own."""
+    received = Money(intent.amount_received, intent.currency)
+    return _paid(Payment("", received, PaymentStatus.SUCCEEDED, "other"), intent, ledger)
 
 
 def _unapplied(
-    session: CheckoutSession, attempt: Payment | None, columns: Mapping[str, object], note: str
+    session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None, attempt: Payment | None, note: str
 ) -> Booking:
     """A row of its own for money that no invoice can take; the attempt it was asked for by, if any, is over.
 
     The attempt keeps the session (unique), the new row holds the transaction: the functions' user may neither change
     a row's currency nor take its client away.
     """
-    if attempt is not None and _is_booked(attempt) and not holds_another(attempt, session):
-        # It counts already and only lost its transaction: a second row would double it.
-        facts = {name: value for name, value in columns.items() if name != "currency"}
-        return Booking(updated=[{"id": attempt.id, **_session_column(attempt, session), **facts}])
-    row = {**columns, "invoice": None, "client": None, "note": note}
+    money = replace(_new_row(intent, ledger), note=note)
     if attempt is None or holds_another(attempt, session):
-        return Booking(unapplied={**row, "checkout_session": session.id}, flags=[note])
-    release = _end(attempt, session, PaymentStatus.CANCELED, note).updated
-    if attempt.transaction_id == columns["transaction_id"]:
+        return Booking(created=replace(money, checkout_session=session.id), flags=[note])
+    if _is_booked(attempt):
+        # It counts already and only lost its transaction: a second row would double it.
+        return Booking(updated=_paid(with_session(attempt, session), intent, ledger))
+    over = _end(attempt, session, PaymentStatus.CANCELED, note).updated
+    if attempt.transaction_id == intent.id:
         # A bank debit stored it while it was under way; two rows cannot hold it.
-        over = {"id": attempt.id, "status": attempt.status.value, "open_claim": None}
-        release = [{**(release[0] if release else over), "transaction_id": None}]
-    return Booking(updated=release, unapplied=row, flags=[note])
+        over = replace(over or attempt, open_claim=None, transaction_id=None)
+    return Booking(updated=over, created=money, flags=[note])
 
 
 def _is_booked(attempt: Payment) -> bool:
@@ -311,13 +316,9 @@ def _is_booked(attempt: Payment) -> bool:
 
 def _completed(attempt: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Booking:
     """Booked before: only what Stripe learned later (the fee) is filled in; amount, owner and day stay."""
-    columns = _method_columns(intent.latest_charge, ledger)
-    columns.pop("payment_date", None)  # it was the firm's day, which is not known here without the invoice
-    return (
-        Booking(updated=[{"id": attempt.id, "status": attempt.status.value, **columns}])
-        if columns
-        else Booking()
-    )
+    how_paid = _how_paid(intent.latest_charge, ledger)
+    how_paid.pop("payment_date", None)  # it was the firm's day, which is not known here without the invoice
+    return _updating(attempt, **how_paid)
 
 
 def _difference(attempt: Payment, received: Money) -> str | None:
@@ -346,25 +347,25 @@ def _names_another(attempt: Payment, intent: PaymentIntent) -> bool:
     return attempt.transaction_id is not None and attempt.transaction_id != intent.id
 
 
-def _method_columns(charge: Charge | None, ledger: Ledger | None) -> dict[str, object]:
-    """How and when (by the firm's calendar) it was paid.
+def _how_paid(charge: Charge | None, ledger: Ledger | None) -> dict[str, Any]:
+    """How and when (by the firm's calendar) it was paid, as members of a `Payment`.
 
     The fee only when Stripe knows it (it comes later, as `charge.updated`) and in the payment's own currency: the
     column has no other, and an account may settle in one.
     """
     if charge is None:
         return {}
-    columns: dict[str, Any] = {
+    how_paid: dict[str, Any] = {
         "method": charge.method if charge.method in STRIPE_METHODS else "other",
-        "payment_date": local_date(charge.created, ledger.firm_timezone if ledger else None).isoformat(),
+        "payment_date": local_date(charge.created, ledger.firm_timezone if ledger else None),
         "brand": charge.brand,
         "bank_name": charge.bank_name,
         "account_type": charge.account_type,
         "last4": charge.last4,
     }
     if (fee := storable_fee(charge)) is not None:
-        columns["fee"] = fee.to_directus()
-    return columns
+        how_paid["fee"] = fee
+    return how_paid
 
 
 def storable_fee(charge: Charge) -> Money | None:
@@ -388,56 +389,22 @@ def with_reversals(
     attempt: Payment | None,
     reversals: Reversals,
     *,
-    known: tuple[Sequence[Refund], Sequence[PaymentDispute]],
+    known: BookedReversals,
     taken: Collection[str],
     now: datetime,
 ) -> Booking:
-    """The booking of a payment that succeeded, with what Stripe says went back on it, in the same rows.
+    """The booking of a payment that succeeded, with what Stripe says went back on it.
 
     `known` are the refunds and disputes that Directus has below it, `taken` Stripe's ids of rows that it has elsewhere.
     A payment that did not succeed has none of either.
     """
-    place = _place(booking, intent, attempt)
-    if place is None:
+    payment = booking.created or booking.updated or attempt
+    if payment is None or not _is_booked(payment) or payment.transaction_id != intent.id:
         return booking
-    row, payment = place
-    rows = reversal_rows(payment, reversals, *known, now, taken=taken)
-    columns = rows.columns(payment)
-    merged = {**row, **columns}
-    facts = replace(
-        booking,
-        flags=[*booking.flags, *rows.flags],
-        reversed_payment=payment.id,
-        refunds=rows.refunds,
-        payment_disputes=rows.disputes,
-    )
-    if not columns:
-        return facts
-    if booking.unapplied is not None:
-        return replace(facts, unapplied=merged)
-    if booking.created:
-        return replace(facts, created=[merged])
-    return replace(facts, updated=[merged])  # the only one: a session has one row
-
-
-def _place(
-    booking: Booking, intent: PaymentIntent, attempt: Payment | None
-) -> tuple[Mapping[str, object], Payment] | None:
-    """The row of the booking that holds the intent's money, and the payment as it will be; None if none does."""
-    if booking.unapplied is not None:
-        return booking.unapplied, _created(booking.unapplied, 0)
-    if booking.created:
-        created = _created(booking.created[0], 0)
-        return (booking.created[0], created) if _is_booked(created) else None
-    if attempt is None:
-        return None
-    row = next((row for row in booking.updated if row["id"] == attempt.id), None)
-    if row is not None:
-        payment = replace(attempt, **_parsed(row, attempt))
-        return (row, payment) if _is_booked(payment) else None
-    if _is_booked(attempt) and attempt.transaction_id == intent.id:
-        return {"id": attempt.id, "status": attempt.status.value, "open_claim": attempt.open_claim}, attempt
-    return None
+    below, unbookable = book_reversals(payment, reversals, known, now, taken=taken)
+    payment = settled(payment, below.refunds, below.disputes)
+    booking = replace(booking, flags=[*booking.flags, *unbookable], reversals=below)
+    return replace(booking, created=payment) if booking.created else replace(booking, updated=payment)
 
 
 def with_surplus(booking: Booking, ledger: Ledger, balance: Money) -> Booking:
@@ -445,69 +412,39 @@ def with_surplus(booking: Booking, ledger: Ledger, balance: Money) -> Booking:
 
     `balance` is what will be due once it is booked. Only fresh money is noted: what was booked before was noted then.
     """
-    if balance.minor >= 0:
-        return booking
-    note = f"More was received than was due: {-balance} is credit of the client, to be refunded or applied by hand."
+    fresh = booking.created or booking.updated
     booked_before = {payment.id for payment in ledger.payments if _is_booked(payment)}
-    notes = {payment.id: payment.note for payment in ledger.payments}
-
-    def noted(row: Mapping[str, object]) -> Mapping[str, object]:
-        key = row.get("id")
-        if row["status"] != PaymentStatus.SUCCEEDED.value or key in booked_before:
-            return row
-        already = row.get("note") or notes.get(str(key))
-        return {**row, "note": with_note(str(already) if already else None, note)}
-
-    updated = [noted(row) for row in booking.updated]
-    created = [noted(row) for row in booking.created]
-    if (updated, created) == (list(booking.updated), list(booking.created)):
+    if balance.minor >= 0 or fresh is None or not _is_booked(fresh) or fresh.id in booked_before:
         return booking
-    return replace(booking, updated=updated, created=created, flags=[*booking.flags, note])
+    if fresh.invoice is None:
+        return booking  # it is no part of this balance
+    note = f"More was received than was due: {-balance} is credit of the client, to be refunded or applied by hand."
+    noted = replace(fresh, note=with_note(fresh.note, note))
+    flags = [*booking.flags, note]
+    if booking.created is not None:
+        return replace(booking, created=noted, flags=flags)
+    return replace(booking, updated=noted, flags=flags)
 
 
 def ledger_after(ledger: Ledger, booking: Booking) -> Ledger:
     """The invoice's rows as they will be once the booking is written; its state is derived from these."""
-    after = replace(ledger, payments=with_booking(ledger, booking))
-    if booking.reversed_payment is None or booking.unapplied is not None:
-        return after
-    payment = booking.reversed_payment
-    return replace(
-        after,
-        refunds=[*(r for r in ledger.refunds if r.payment != payment), *booking.refunds],
-        payment_disputes=[
-            *(d for d in ledger.payment_disputes if d.payment != payment),
-            *booking.payment_disputes,
-        ],
-    )
-
-
-def with_booking(ledger: Ledger, booking: Booking) -> list[Payment]:
-    """The invoice's payments as they will be once the booking is written; totals are derived from these."""
-    changes = {str(row["id"]): row for row in booking.updated}
+    updated, created = booking.updated, booking.created
     payments = [
-        replace(payment, **_parsed(changes[payment.id], payment)) if payment.id in changes else payment
+        updated if updated is not None and payment.id == updated.id else payment
         for payment in ledger.payments
     ]
-    return payments + [_created(row, number) for number, row in enumerate(booking.created)]
-
-
-def _parsed(row: Mapping[str, object], payment: Payment) -> dict[str, Any]:
-    parsed: dict[str, Any] = {"status": PaymentStatus(str(row.get("status", payment.status.value)))}
-    if "amount" in row:
-        parsed["amount"] = Money.from_directus(row["amount"], payment.amount.currency)
-    if row.get("payment_date"):
-        parsed["payment_date"] = date.fromisoformat(str(row["payment_date"])[:10])
-    return {
-        **parsed,
-        "method": str(row.get("method", payment.method)),
-        "open_claim": row.get("open_claim", payment.open_claim),
-    }
-
-
-def _created(row: Mapping[str, object], number: int) -> Payment:
-    return Payment(
-        id=f"new {number}",
-        amount=Money.from_directus(row["amount"], str(row["currency"])),
-        status=PaymentStatus(str(row["status"])),
-        method=str(row.get("method", "other")),
+    if created is not None and created.invoice is not None:
+        payments.append(created)
+    after = replace(ledger, payments=payments)
+    booked = created or updated
+    if booking.reversals is None or booked not in payments:
+        return after
+    assert booked is not None, "only a booked payment has any"
+    return replace(
+        after,
+        refunds=[*(row for row in ledger.refunds if row.payment != booked.id), *booking.reversals.refunds],
+        payment_disputes=[
+            *(row for row in ledger.payment_disputes if row.payment != booked.id),
+            *booking.reversals.disputes,
+        ],
     )

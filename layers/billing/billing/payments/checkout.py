@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from billing.errors import Conflict, NotFound, TooManyAttempts, Unprocessable
 from billing.ledger.ledger import (
     InvoiceStatus,
+    Payment,
     PaymentStatus,
     amount_paid,
     checked_totals,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from billing.ledger.ledger import Ledger, Payment
+    from billing.ledger.ledger import Ledger
     from billing.stripe.objects import CheckoutSession
 
 
@@ -238,8 +239,8 @@ def _in_words(seconds: int) -> str:
 
 def new_attempt(
     ledger: Ledger, amount: Money, terms: CheckoutTerms, *, payment: str, urls: tuple[str, str], now: datetime
-) -> dict[str, Any]:
-    """The payment row that claims the invoice, with everything Stripe will be sent.
+) -> Payment:
+    """The payment that claims the invoice, with everything Stripe will be sent.
 
     It is stored before Stripe is called, so that whoever completes it sends exactly the same request under the
     same key. Names are neutral: no matter and no line of the bill ever reaches Stripe. Raises as `payment_methods`.
@@ -270,18 +271,17 @@ def new_attempt(
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
-    return {
-        "id": payment,
-        "invoice": invoice.id,
-        "client": invoice.client,
-        "amount": amount.to_directus(),
-        "currency": amount.currency,
-        "status": PaymentStatus.PENDING.value,
-        "method": "card",
-        "open_claim": invoice.id,
-        "expires_at": expires_at.isoformat(),
-        "attempt": {"idempotency_key": f"{terms.deployment}:{payment}", "parameters": parameters},
-    }
+    return Payment(
+        id=payment,
+        amount=amount,
+        status=PaymentStatus.PENDING,
+        method="card",
+        invoice=invoice.id,
+        client=invoice.client,
+        open_claim=invoice.id,
+        expires_at=expires_at,
+        attempt={"idempotency_key": f"{terms.deployment}:{payment}", "parameters": parameters},
+    )
 
 
 def judge_attempt(
@@ -340,6 +340,6 @@ def _sent_urls(attempt: Payment) -> tuple[str, str] | None:
     return (sent["success_url"], sent["cancel_url"]) if {"success_url", "cancel_url"} <= sent.keys() else None
 
 
-def ended(status: PaymentStatus, reason: str | None = None) -> dict[str, object]:
-    """The columns of an attempt that is over: the claim is free again."""
-    return {"status": status.value, "open_claim": None, "failure_reason": reason}
+def ended(attempt: Payment, status: PaymentStatus, reason: str | None = None) -> Payment:
+    """The attempt once it is over: the claim is free again."""
+    return replace(attempt, status=status, open_claim=None, failure_reason=reason)

@@ -6,20 +6,19 @@ so that several events about one refund, their order and their repetition cannot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from billing.ledger.ledger import Payment, PaymentDispute, Refund, amount_disputed_lost, amount_refunded
+from billing.ledger.ledger import PaymentDispute, Refund
 from billing.money import Money
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from billing.ledger.ledger import Payment
     from billing.stripe.objects import Reversals, StripeDispute, StripeRefund
 
-
-type _Row = Mapping[str, object]
 
 #: The states of a refund and of a dispute that our columns know. Another one is never guessed at.
 REFUND_STATUSES = frozenset({"pending", "requires_action", "succeeded", "failed", "canceled"})
@@ -43,153 +42,97 @@ UNSETTLED_DISPUTES = DISPUTE_STATUSES - {"won", "lost", "prevented", "warning_cl
 
 
 @dataclass(frozen=True)
-class ReversalRows:
-    """Rows of `refunds` and `payment_disputes` to write below one payment.
-
-    `refunds` and `disputes` are all that the payment will have afterwards. `flags` say what a person should look at:
-    what cannot be booked as it is (another currency, an unknown state) is left out of the rows and named there.
-    """
+class BookedReversals:
+    """The refunds and disputes below one payment, or all of an invoice's."""
 
     refunds: Sequence[Refund] = ()
     disputes: Sequence[PaymentDispute] = ()
-    created_refunds: Sequence[_Row] = ()
-    updated_refunds: Sequence[_Row] = ()
-    created_disputes: Sequence[_Row] = ()
-    updated_disputes: Sequence[_Row] = ()
-    flags: Sequence[str] = field(default_factory=tuple)
 
-    def columns(self, payment: Payment) -> dict[str, object]:
-        """The columns of the payment's row that carry these: nested rows, and the two derived amounts.
+    def of(self, payment: str) -> BookedReversals:
+        """Those of one payment."""
+        return BookedReversals(
+            [refund for refund in self.refunds if refund.payment == payment],
+            [dispute for dispute in self.disputes if dispute.payment == payment],
+        )
 
-        Nothing if nothing is to be written. Nested lists are always the three together: a plain array would detach
-        every row that it does not name.
-        """
-        columns: dict[str, object] = {}
-        if self.created_refunds or self.updated_refunds:
-            columns["refunds"] = _nested(self.created_refunds, self.updated_refunds)
-        if self.created_disputes or self.updated_disputes:
-            columns["payment_disputes"] = _nested(self.created_disputes, self.updated_disputes)
-        nothing = Money.zero(payment.amount.currency)
-        for name, derived in (
-            ("amount_refunded", amount_refunded(payment, self.refunds)),
-            ("amount_disputed_lost", amount_disputed_lost(payment, self.disputes)),
-        ):
-            if derived != (getattr(payment, name) or nothing):
-                columns[name] = derived.to_directus()
-        return columns
+    def stripe_ids(self) -> set[str | None]:
+        """Stripe's names of them; None for what the firm entered itself."""
+        return {row.stripe_refund for row in self.refunds} | {row.stripe_dispute for row in self.disputes}
 
 
-def reversal_rows(
+def book_reversals(
     payment: Payment,
     reversals: Reversals,
-    known_refunds: Sequence[Refund],
-    known_disputes: Sequence[PaymentDispute],
+    known: BookedReversals,
     now: datetime,
     *,
     taken: Collection[str] = (),
-) -> ReversalRows:
-    """What must be written below `payment` so that it says what Stripe says.
+) -> tuple[BookedReversals, Sequence[str]]:
+    """All that `payment` must have below it so that it says what Stripe says, and what a person should look at.
 
-    `known_*` are the rows that Directus has; only those of this payment are looked at. Rows that Stripe does not have
+    `known` are the rows that Directus has; only those of this payment are looked at. Rows that Stripe does not have
     stay as they are: reconciliation names them. `now` is when a dispute that is over is first seen so. `taken` are
-    Stripe's ids that Directus has in rows which are not among the known: they are not booked a second time.
+    Stripe's ids that Directus has in rows which are not among the known: they are not booked a second time. What cannot
+    be booked as it is (another currency, an unknown state) is left out and named in a sentence.
     """
-    refunds, created_refunds, updated_refunds, unfit_refunds = _refunds(
-        payment, reversals, known_refunds, taken
-    )
-    disputes, created_disputes, updated_disputes, unfit_disputes = _disputes(
-        payment, reversals, known_disputes, now, taken
-    )
-    return ReversalRows(
-        refunds=refunds,
-        disputes=disputes,
-        created_refunds=created_refunds,
-        updated_refunds=updated_refunds,
-        created_disputes=created_disputes,
-        updated_disputes=updated_disputes,
-        flags=(*unfit_refunds, *unfit_disputes),
-    )
-
-
-def _refunds(
-    payment: Payment, reversals: Reversals, known: Sequence[Refund], taken: Collection[str]
-) -> tuple[list[Refund], list[_Row], list[_Row], list[str]]:
-    """The refunds as they will be; rows to create and to update; what cannot be booked."""
-    rows = {row.stripe_refund or row.id: row for row in known if row.payment == payment.id}
-    created: list[_Row] = []
-    updated: list[_Row] = []
     flags: list[str] = []
+    mine = known.of(payment.id)
+    refunds = {row.stripe_refund or row.id: row for row in mine.refunds}
     for refund in reversals.refunds:
-        row = rows.get(refund.id)
-        if (unfit := _unfit("refund", refund, payment, REFUND_STATUSES)) is not None:
-            flags.append(unfit)
-        elif row is None and refund.id in taken:
-            flags.append(_elsewhere("refund", refund))
-        elif row is None:
-            amount = Money(refund.amount, refund.currency)
-            rows[refund.id] = Refund(payment.id, amount, refund.status, stripe_refund=refund.id)
-            created.append(
-                {
-                    "stripe_refund": refund.id,
-                    "amount": amount.to_directus(),
-                    "currency": refund.currency,
-                    "status": refund.status,
-                    "reason": refund.reason,
-                    "refunded_at": refund.created.isoformat(),
-                }
-            )
-        elif row.status != refund.status:
-            rows[refund.id] = replace(row, status=refund.status)
-            updated.append({"id": row.id, "status": refund.status})
-    return list(rows.values()), created, updated, flags
-
-
-def _disputes(
-    payment: Payment,
-    reversals: Reversals,
-    known: Sequence[PaymentDispute],
-    now: datetime,
-    taken: Collection[str],
-) -> tuple[list[PaymentDispute], list[_Row], list[_Row], list[str]]:
-    """As `_refunds`; but the amount of a dispute may change while it is open."""
-    rows = {row.stripe_dispute or row.id: row for row in known if row.payment == payment.id}
-    created: list[_Row] = []
-    updated: list[_Row] = []
-    flags: list[str] = []
-    for dispute in reversals.disputes:
-        row = rows.get(dispute.id)
-        if (unfit := _unfit("dispute", dispute, payment, DISPUTE_STATUSES)) is not None:
-            flags.append(unfit)
-            continue
-        if row is None and dispute.id in taken:
-            flags.append(_elsewhere("dispute", dispute))
-            continue
-        amount = Money(dispute.amount, dispute.currency)
-        due = dispute.evidence_due_by
-        shown = (row.status, row.amount, row.evidence_due_by) if row is not None else None
-        if shown == (dispute.status, amount, due):
-            continue
-        rows[dispute.id] = PaymentDispute(
-            payment.id, amount, dispute.status, row.id if row else "", dispute.id, due
-        )
-        columns: dict[str, object] = {
-            "amount": amount.to_directus(),
-            "status": dispute.status,
-            "reason": dispute.reason,
-            "evidence_due_by": due.isoformat() if due is not None else None,
-            "closed_at": None if dispute.status in UNSETTLED_DISPUTES else now.isoformat(),
-        }
-        if row is not None and row.status == dispute.status:
-            del columns["closed_at"]  # it ended when its state changed, not when its amount or date did
-        if row is None:
-            created.append({"stripe_dispute": dispute.id, "currency": dispute.currency, **columns})
+        row = refunds.get(refund.id)
+        if flag := _unbookable(
+            "refund", refund, payment, REFUND_STATUSES, is_taken=row is None and refund.id in taken
+        ):
+            flags.append(flag)
+        elif row is not None:
+            refunds[refund.id] = replace(row, status=refund.status)
         else:
-            updated.append({"id": row.id, **columns})
-    return list(rows.values()), created, updated, flags
+            refunds[refund.id] = Refund(
+                payment=payment.id,
+                amount=Money(refund.amount, refund.currency),
+                status=refund.status,
+                stripe_refund=refund.id,
+                reason=refund.reason,
+                refunded_at=refund.created,
+            )
+    disputes = {row.stripe_dispute or row.id: row for row in mine.disputes}
+    for dispute in reversals.disputes:
+        shown = disputes.get(dispute.id)
+        is_taken = shown is None and dispute.id in taken
+        if flag := _unbookable("dispute", dispute, payment, DISPUTE_STATUSES, is_taken=is_taken):
+            flags.append(flag)
+        else:
+            disputes[dispute.id] = _disputed(payment, dispute, shown, now)
+    return BookedReversals(list(refunds.values()), list(disputes.values())), flags
 
 
-def _unfit(
-    kind: str, found: StripeRefund | StripeDispute, payment: Payment, statuses: frozenset[str]
+def _disputed(
+    payment: Payment, dispute: StripeDispute, row: PaymentDispute | None, now: datetime
+) -> PaymentDispute:
+    """The dispute's row; unlike a refund's, its amount may change while it is open."""
+    if row is not None and row.status == dispute.status:
+        closed_at = row.closed_at  # it ended when its state changed, not when its amount or date did
+    else:
+        closed_at = None if dispute.status in UNSETTLED_DISPUTES else now
+    return PaymentDispute(
+        payment=payment.id,
+        amount=Money(dispute.amount, dispute.currency),
+        status=dispute.status,
+        id=row.id if row is not None else "",
+        stripe_dispute=dispute.id,
+        evidence_due_by=dispute.evidence_due_by,
+        reason=dispute.reason,
+        closed_at=closed_at,
+    )
+
+
+def _unbookable(
+    kind: str,
+    found: StripeRefund | StripeDispute,
+    payment: Payment,
+    statuses: frozenset[str],
+    *,
+    is_taken: bool,
 ) -> str | None:
     """Why a refund or dispute cannot be booked below its payment, in one sentence; None if it can."""
     if found.currency != payment.amount.currency:
@@ -199,15 +142,9 @@ def _unfit(
         )
     if found.status not in statuses:
         return f"Stripe's {kind} {found.id} is {found.status}, which is not known here: it is not booked."
+    if is_taken:
+        return (
+            f"Stripe's {kind} {found.id} has a row below another payment, or one that cannot be read:"
+            " it is not booked again; look at that row."
+        )
     return None
-
-
-def _elsewhere(kind: str, found: StripeRefund | StripeDispute) -> str:
-    return (
-        f"Stripe's {kind} {found.id} has a row below another payment, or one that cannot be read:"
-        " it is not booked again; look at that row."
-    )
-
-
-def _nested(created: Sequence[_Row], updated: Sequence[_Row]) -> dict[str, list[_Row]]:
-    return {"create": list(created), "update": list(updated), "delete": []}

@@ -9,7 +9,7 @@ crash the invoice is unchanged, at most one pending attempt remains, and the nex
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +22,7 @@ from billing.errors import (
     StripeRejected,
     UpstreamUnavailable,
 )
-from billing.ledger.ledger import Ledger, Payment, PaymentStatus
+from billing.ledger.ledger import PaymentStatus
 from billing.payments.booking import is_ours
 from billing.payments.checkout import (
     SESSION_LIFETIME,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from billing.aws.queues import InvoiceQueue
+    from billing.ledger.ledger import Ledger, Payment
     from billing.money import Money
     from billing.payments.store import BillingStore
     from billing.stripe.objects import CheckoutSession
@@ -154,24 +155,15 @@ class StartCheckout:
     def _claim(self, ledger: Ledger, amount: Money, urls: tuple[str, str]) -> Payment | None:
         now = self.now()
         limit_new_attempts(ledger, self.terms, now)
-        row = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=now)
+        attempt = new_attempt(ledger, amount, self.terms, payment=self.new_id(), urls=urls, now=now)
         try:
-            self.store.create_attempt(row)
+            self.store.create_payment(attempt)
         except RecordNotUnique as error:
             # `id`: our own row, created before its answer was lost.
             if error.field not in {"open_claim", "id"}:
                 raise
             return None
-        return Payment(
-            id=row["id"],
-            amount=amount,
-            status=PaymentStatus.PENDING,
-            method=row["method"],
-            invoice=ledger.invoice.id,
-            open_claim=ledger.invoice.id,
-            attempt=row["attempt"],
-            expires_at=datetime.fromisoformat(row["expires_at"]),
-        )
+        return attempt
 
     def _change_since(self, amount: Money, request: CheckoutRequest) -> BillingError | None:
         """The last look: what changed between the first look and the claim must not be charged."""
@@ -243,7 +235,7 @@ class StartCheckout:
                     raise
                 return None
             session = found
-        self.store.update_payment(attempt.id, {"checkout_session": session.id})
+        self.store.update_payment(attempt, replace(attempt, checkout_session=session.id))
         # The invoice may have changed since the last look: the invoice writer expires what no longer fits.
         self.queue.recompute([str(attempt.invoice)])
         # A replayed answer shows the session as it was created, not as it is.
@@ -287,4 +279,4 @@ class StartCheckout:
         raise Conflict(message, code="payment_processing", invoice=ledger.invoice.id)
 
     def _end(self, attempt: Payment, status: PaymentStatus, reason: str) -> None:
-        self.store.update_payment(attempt.id, ended(status, reason))
+        self.store.update_payment(attempt, ended(attempt, status, reason))

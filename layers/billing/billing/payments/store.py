@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from billing.errors import RecordNotUnique
 from billing.ids import chunks
+from billing.ledger.ledger import Invoice, Payment, PaymentDispute, Refund
 from billing.ledger.store import (
     PAYMENT_DISPUTE_FIELDS,
     PAYMENT_FIELDS,
@@ -19,16 +21,87 @@ from billing.ledger.store import (
     payment_from_row,
     refund_from_row,
 )
+from billing.money import Money
 from billing.payments.checkout import InvoiceOwnership
+from billing.payments.reversals import BookedReversals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from billing.directus.client import DirectusClient
-    from billing.ledger.ledger import Ledger, Payment, PaymentDispute, Refund
+    from billing.ledger.ledger import Ledger
 
 
-type Changes = Mapping[str, object]
+type Columns = dict[str, object]
+
+NONE = BookedReversals()
+#: The key, the link to what it hangs below, and what Directus writes itself.
+_NOT_WRITTEN = frozenset({"id", "payment", "changed_at"})
+
+
+def changes[Row: (Invoice, Payment, Refund, PaymentDispute)](before: Row | None, after: Row) -> Columns:
+    """The columns in which `after` differs, in Directus's form; without `before` those that have a value.
+
+    The only place that knows how a value of ours is written. A currency is written once, with the row.
+    """
+    columns = {
+        field.name: _column(getattr(after, field.name))
+        for field in fields(after)
+        if field.name not in _NOT_WRITTEN
+        and getattr(after, field.name) != (getattr(before, field.name) if before is not None else None)
+    }
+    if before is None and not isinstance(after, Invoice):
+        columns["currency"] = after.amount.currency
+    return columns
+
+
+def _column(value: object) -> object:
+    if isinstance(value, Money):
+        return value.to_directus()
+    return value.isoformat() if isinstance(value, date) else value  # a datetime is a date
+
+
+def payment_changes(
+    before: Payment | None, after: Payment, known: BookedReversals, reversals: BookedReversals
+) -> Columns:
+    """The columns of a payment, and nested in them those of its refunds and disputes."""
+    columns = changes(before, after)
+    mine = reversals.of(after.id)
+    if refunds := _nested(known.refunds, mine.refunds):
+        columns["refunds"] = refunds
+    if disputes := _nested(known.disputes, mine.disputes):
+        columns["payment_disputes"] = disputes
+    return columns
+
+
+def _nested[Row: (Refund, PaymentDispute)](known: Sequence[Row], rows: Sequence[Row]) -> Columns | None:
+    was = {row.id: row for row in known}
+    updated = [{"id": row.id, **changes(was[row.id], row)} for row in rows if row.id and row != was[row.id]]
+    return _lists([changes(None, row) for row in rows if not row.id], updated)
+
+
+def _lists(created: list[Columns], updated: list[Columns]) -> Columns | None:
+    """The three lists together: a plain array would detach every row that it does not name."""
+    return {"create": created, "update": updated, "delete": []} if created or updated else None
+
+
+def ledger_changes(before: Ledger, after: Ledger) -> Columns:
+    """The columns of an invoice, and nested in them those of its payments."""
+    was = {payment.id: payment for payment in before.payments}
+    known = BookedReversals(before.refunds, before.payment_disputes)
+    reversals = BookedReversals(after.refunds, after.payment_disputes)
+    columns = changes(before.invoice, after.invoice)
+    created: list[Columns] = []
+    updated: list[Columns] = []
+    for payment in after.payments:
+        row = payment_changes(was.get(payment.id), payment, known, reversals)
+        if payment.id not in was:
+            created.append({name: value for name, value in row.items() if name != "invoice"})
+        elif row:
+            updated.append({"id": payment.id, **row})
+    if payments := _lists(created, updated):
+        columns["payments"] = payments
+    return columns
 
 
 @dataclass(frozen=True)
@@ -55,12 +128,16 @@ class BillingStore(Protocol):
         """The person and the client they belong to."""
         ...
 
-    def create_attempt(self, row: Changes) -> None:
-        """Create a payment row that claims its invoice; `RecordNotUnique` (`open_claim`) if one is open."""
+    def create_payment(self, payment: Payment, reversals: BookedReversals = NONE) -> None:
+        """Create a payment row with what went back on it.
+
+        `RecordNotUnique` names the column: `open_claim` if its invoice has an open attempt, `transaction_id` if the
+        money is booked.
+        """
         ...
 
-    def update_payment(self, payment: str, changes: Changes) -> None:
-        """Write columns of one payment row."""
+    def update_payment(self, before: Payment, after: Payment, known: BookedReversals = NONE, reversals: BookedReversals = NONE) -> None:  # fmt: skip
+        """Write what differs; `known` went back on it before, `reversals` will have afterwards."""
         ...
 
     def payments_named(self, *, transaction_id: str | None, checkout_session: str, payment: str | None) -> Iterator[Payment]:  # fmt: skip
@@ -71,7 +148,7 @@ class BillingStore(Protocol):
         """The payment row that holds a payment intent."""
         ...
 
-    def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
+    def reversals_below(self, payment: Payment) -> BookedReversals:
         """The refund and dispute rows of one payment, which may belong to no invoice."""
         ...
 
@@ -79,12 +156,8 @@ class BillingStore(Protocol):
         """Those of Stripe's refunds and disputes that have a row, whatever it says and wherever it hangs."""
         ...
 
-    def create_payment(self, row: Changes) -> None:
-        """Create a payment row that belongs to no invoice; `RecordNotUnique` if the transaction is booked."""
-        ...
-
-    def write_invoice(self, invoice: str, changes: Changes, *, updated: Sequence[Changes] = (), created: Sequence[Changes] = ()) -> None:  # fmt: skip
-        """Write the invoice and its payment rows in one transaction."""
+    def write(self, before: Ledger, after: Ledger) -> None:
+        """Write how `after` differs from `before`, in one transaction."""
         ...
 
     def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str | None:
@@ -141,13 +214,21 @@ class DirectusBillingStore:
             return None
         return PortalUser(id=row["id"], client=row.get("client"), active=row.get("status") == "active")
 
-    def create_attempt(self, row: Changes) -> None:
-        """Create a payment row that claims its invoice."""
-        self._client.create("payments", row)
+    def create_payment(self, payment: Payment, reversals: BookedReversals = NONE) -> None:
+        """Create a payment row with what went back on it."""
+        key = {"id": payment.id} if payment.id else {}
+        self._client.create("payments", {**key, **payment_changes(None, payment, NONE, reversals)})
 
-    def update_payment(self, payment: str, changes: Changes) -> None:
-        """Write columns of one payment row."""
-        self._client.update("payments", payment, changes)
+    def update_payment(
+        self,
+        before: Payment,
+        after: Payment,
+        known: BookedReversals = NONE,
+        reversals: BookedReversals = NONE,
+    ) -> None:
+        """Write what differs; nothing to write writes nothing."""
+        if columns := payment_changes(before, after, known, reversals):
+            self._client.update("payments", before.id, columns)
 
     def payments_named(
         self, *, transaction_id: str | None, checkout_session: str, payment: str | None
@@ -173,12 +254,12 @@ class DirectusBillingStore:
         )
         return payment_from_row(rows[0]) if rows else None
 
-    def reversals_below(self, payment: Payment) -> tuple[list[Refund], list[PaymentDispute]]:
+    def reversals_below(self, payment: Payment) -> BookedReversals:
         """The refund and dispute rows of one payment."""
         currency, below = payment.amount.currency, {"payment": {"_eq": payment.id}}
         refunds = self._client.read_many("refunds", filter=below, fields=REFUND_FIELDS)
         disputes = self._client.read_many("payment_disputes", filter=below, fields=PAYMENT_DISPUTE_FIELDS)
-        return (
+        return BookedReversals(
             [refund_from_row(row, currency) for row in refunds],
             [payment_dispute_from_row(row, currency) for row in disputes],
         )
@@ -194,25 +275,11 @@ class DirectusBillingStore:
                 known |= {str(row[column]) for row in rows}
         return known
 
-    def create_payment(self, row: Changes) -> None:
-        """Create a payment row that belongs to no invoice."""
-        self._client.create("payments", row)
-
-    def write_invoice(
-        self,
-        invoice: str,
-        changes: Changes,
-        *,
-        updated: Sequence[Changes] = (),
-        created: Sequence[Changes] = (),
-    ) -> None:
-        """Write the invoice and its payment rows in one transaction; nothing to write writes nothing."""
-        payload: dict[str, object] = dict(changes)
-        if updated or created:
-            # The three lists together: a plain array would detach every payment that it does not name.
-            payload["payments"] = {"create": list(created), "update": list(updated), "delete": []}
-        if payload:
-            self._client.update("invoices", invoice, payload)
+    def write(self, before: Ledger, after: Ledger) -> None:
+        """Write how `after` differs from `before`, in one transaction; nothing to write writes nothing."""
+        columns = ledger_changes(before, after)
+        if columns:
+            self._client.update("invoices", before.invoice.id, columns)
 
     def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str | None:
         """Make sure the event has a row; return the status of a row that was there before."""

@@ -6,7 +6,7 @@ step can be repeated: the rows are read, the state is derived, and what differs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,11 +26,8 @@ from billing.ledger.ledger import (
     InvoiceStatus,
     Ledger,
     Payment,
-    PaymentDispute,
     PaymentStatus,
-    Refund,
-    amount_disputed_lost,
-    amount_refunded,
+    settled,
     state_of,
 )
 from billing.ledger.receipts_due import outdated, without_receipt
@@ -50,12 +47,13 @@ from billing.payments.booking import (
     without_session,
 )
 from billing.payments.checkout import ended, must_end, time_is_over
+from billing.payments.reversals import BookedReversals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from billing.aws.queues import WorkQueue
-    from billing.payments.store import BillingStore, Changes
+    from billing.payments.store import BillingStore
     from billing.stripe.objects import CheckoutSession, PaymentIntent, Reversals
 
 
@@ -140,31 +138,42 @@ class InvoiceWriter:
             return self._without_orphan(session)
         invoice = attempt.invoice if attempt is not None else session.invoice
         ledger = self.store.ledger(invoice) if invoice else None
+        if ledger is not None and attempt is not None:
+            attempt = _as_in(ledger, attempt)
         booking = book(session, ledger, attempt)
         if found.held_by_manual_payment:
             booking = without_session(booking)  # the column is unique
+        known = BookedReversals()
         if session.payment_intent is not None and has_received(session):
-            booking = self._reversed(booking, session.payment_intent, ledger, attempt, thorough=thorough)
+            known = self._known_reversals(ledger, attempt)
+            booking = self._reversed(booking, session.payment_intent, attempt, known, thorough=thorough)
         for flag in booking.flags:
             self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
         unasked = (attempt.id,) if again and attempt is not None else ()
         try:
-            self._write_booking(ledger, booking, unasked)
+            self._write_booking(ledger, attempt, booking, known, unasked)
         except RecordNotUnique as error:
             raise self._clash(error, found, ledger) from error
         if ledger is not None:
             self._look_again(ledger, booking, session)
         return True
 
-    def _write_booking(self, ledger: Ledger | None, booking: Booking, unasked: Collection[str]) -> None:
-        # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
+    def _write_booking(
+        self,
+        ledger: Ledger | None,
+        attempt: Payment | None,
+        booking: Booking,
+        known: BookedReversals,
+        unasked: Collection[str],
+    ) -> None:
+        created, reversals = booking.created, booking.reversals or BookedReversals()
         if ledger is not None:
             self._write(ledger, booking, unasked=unasked)
-        else:
-            for row in booking.updated:
-                self.store.update_payment(str(row["id"]), {k: v for k, v in row.items() if k != "id"})
-        if booking.unapplied is not None:
-            self._create_unapplied(booking.unapplied)
+        elif booking.updated is not None and attempt is not None:
+            self.store.update_payment(attempt, booking.updated, known, reversals)
+        # The unapplied row last: once its transaction is booked, a repetition would not see the attempt any more.
+        if created is not None and created.invoice is None:
+            self._create_unapplied(created, reversals)
 
     def _clash(self, error: RecordNotUnique, found: SessionRow, ledger: Ledger | None) -> BillingError:
         """Another worker booked the payment a moment ago; or a row holds a value of it that is not its own."""
@@ -190,7 +199,7 @@ class InvoiceWriter:
         note = with_note(attempt.note, sentence)
         if note != attempt.note:
             self.flagged(sentence, {"code": "payment_flagged", "payment": attempt.id})
-            self.store.update_payment(attempt.id, {"note": note})
+            self.store.update_payment(attempt, replace(attempt, note=note))
 
     # ---- steps ------------------------------------------------------------------------------------------
 
@@ -238,41 +247,36 @@ class InvoiceWriter:
         self,
         booking: Booking,
         intent: PaymentIntent,
-        ledger: Ledger | None,
         attempt: Payment | None,
+        known: BookedReversals,
         *,
         thorough: bool,
     ) -> Booking:
         """The booking with the refunds and disputes that Stripe knows of."""
-        refunds: Sequence[Refund] = ()
-        disputes: Sequence[PaymentDispute] = ()
-        if ledger is not None:
-            refunds, disputes = ledger.refunds, ledger.payment_disputes
-        elif attempt is not None:
-            refunds, disputes = self.store.reversals_below(attempt)
         charge = intent.latest_charge
         hinted = charge is None or charge.amount_refunded > 0 or charge.disputed
-        below = {refund.payment for refund in refunds} | {dispute.payment for dispute in disputes}
-        mine = attempt is not None and attempt.id in below
-        if not (thorough or hinted or mine):
+        mine = known.of(attempt.id) if attempt is not None else BookedReversals()
+        if not (thorough or hinted or mine.refunds or mine.disputes):
             return booking
         reversals = self.stripe.reversals_of(intent.id)
         # Money that gets a row of its own takes its refunds along: those below the attempt are another payment's.
-        elsewhere = bool(booking.created) or booking.unapplied is not None
-        key = attempt.id if attempt is not None and not elsewhere else None
-        seen = {refund.stripe_refund for refund in refunds if refund.payment == key}
-        seen |= {dispute.stripe_dispute for dispute in disputes if dispute.payment == key}
+        seen = mine.stripe_ids() if booking.created is None else set()
         fresh = sorted(reversals.ids() - seen)
         return with_reversals(
             booking,
             intent,
             attempt,
             reversals,
-            known=(refunds, disputes),
+            known=known,
             # A row that somebody moved, or made unreadable, must not keep the invoice's queue waiting for a day.
             taken=self.store.reversals_known(fresh) if fresh else (),
             now=self.now(),
         )
+
+    def _known_reversals(self, ledger: Ledger | None, attempt: Payment | None) -> BookedReversals:
+        if ledger is not None:
+            return BookedReversals(ledger.refunds, ledger.payment_disputes)
+        return self.store.reversals_below(attempt) if attempt is not None else BookedReversals()
 
     def _ended(self, ledger: Ledger, attempt: Payment) -> Ledger:
         """Expire the attempt's session and free the claim; if the client has paid meanwhile, Stripe wins."""
@@ -288,18 +292,17 @@ class InvoiceWriter:
                 if error.stripe_code != "resource_missing" or not time_is_over(attempt, self.now()):
                     raise
         if attempt.status is PaymentStatus.SUCCEEDED:
-            over: Changes = {
-                "open_claim": None
-            }  # an administrator made money of the firm's own of it: that stays
+            # An administrator made money of the firm's own of it: that stays.
+            over = replace(attempt, open_claim=None)
         else:
-            over = ended(PaymentStatus.CANCELED, "The session no longer fits the invoice.")
-        self.store.update_payment(attempt.id, over)
+            over = ended(attempt, PaymentStatus.CANCELED, "The session no longer fits the invoice.")
+        self.store.update_payment(attempt, over)
         return self._ledger(ledger.invoice.id)
 
     def _look_again(self, ledger: Ledger, booking: Booking, session: CheckoutSession) -> None:
         """Another open session may ask for what this one has just paid; one just found may not fit any more."""
         sibling = ledger.open_attempt
-        found = session.is_open and bool(booking.updated)
+        found = session.is_open and booking.updated is not None
         if not (found or (sibling is not None and sibling.checkout_session not in {None, session.id})):
             return
         try:
@@ -309,16 +312,16 @@ class InvoiceWriter:
             ids = {"invoice": ledger.invoice.id} | ({"payment": sibling.id} if sibling is not None else {})
             self.flagged(error.detail, {"code": error.code, **error.ids, **ids})
 
-    def _create_unapplied(self, row: Changes) -> None:
+    def _create_unapplied(self, payment: Payment, reversals: BookedReversals) -> None:
         """Book money that belongs to no invoice; a row that is there already must say the same."""
-        transaction = str(row["transaction_id"])
+        transaction = str(payment.transaction_id)
         try:
-            self.store.create_payment(row)
+            self.store.create_payment(payment, reversals)
         except RecordNotUnique:
             existing = self.store.payment_of_transaction(transaction)
-            if existing is None or row.keys() & {"refunds", "payment_disputes"}:
+            if existing is None or reversals.refunds or reversals.disputes:
                 raise  # the other may not have known of what went back
-            if (existing.amount.to_directus(), existing.amount.currency) != (row["amount"], row["currency"]):
+            if existing.amount != payment.amount:
                 message = "The transaction is booked with another amount; compare it with Stripe's dashboard."
                 raise Parked(message, transaction=transaction) from None
 
@@ -329,34 +332,32 @@ class InvoiceWriter:
         as_of: datetime | None = None,
         unasked: Collection[str] = (),
     ) -> None:
-        invoice = ledger.invoice
         after = ledger_after(ledger, booking)
         try:
             state = state_of(after, self.now(), as_of=as_of)
         except (Unprocessable, DirectusRejected) as error:
             self._book_only(ledger, booking, error, unasked)
             return
+        invoice = ledger.invoice
         if state is not None:
             noted = with_surplus(booking, ledger, state.balance_due)
             for flag in noted.flags[len(booking.flags) :]:
                 self.flagged(flag, {"code": "payment_flagged", "invoice": invoice.id})
-            booking = noted
-        # A draft's rows may not all be readable: what cannot be added up is not written.
-        derived = _derived_columns(after) if after.fault is None else []
-        updated = _merged(booking.updated, derived)
-        changes = state.changes(invoice) if state is not None else {}
-        draw = (
-            state is not None and state.status is not InvoiceStatus.VOID and _must_be_drawn(invoice, changes)
-        )
-        if draw and changes:
+            booking, after = noted, ledger_after(ledger, noted)
+            invoice = state.on(invoice)
+        if (
+            after.fault is None
+        ):  # a draft's rows may not all be readable: what cannot be added up is not written
+            payments = [settled(payment, after.refunds, after.payment_disputes) for payment in after.payments]
+            after = replace(after, payments=payments)
+        render = state is not None and not invoice.is_void and _must_be_rendered(ledger.invoice, invoice)
+        if render and invoice != ledger.invoice:
             # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
-            changes |= {"pdf_status": "pending", "pdf_error": None}
-        if changes or updated or booking.created:
-            self.store.write_invoice(invoice.id, changes, updated=updated, created=booking.created)
-        if draw:
+            invoice = replace(invoice, pdf_status="pending", pdf_error=None)
+        self.store.write(ledger, replace(after, invoice=invoice))
+        if render:
             self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
-        is_sent = invoice.sent_at is not None or "sent_at" in changes
-        self._acknowledge(ledger, after, booking, unasked, is_sent=is_sent)
+        self._acknowledge(ledger, after, booking, unasked, is_sent=invoice.sent_at is not None)
 
     def _acknowledge(
         self, before: Ledger, after: Ledger, booking: Booking, unasked: Collection[str], *, is_sent: bool
@@ -379,17 +380,25 @@ class InvoiceWriter:
     ) -> None:
         """Money that arrived is booked all the same; the totals stay as they are and the invoice says why."""
         self.flagged(error.detail, {"code": error.code, **error.ids})
-        changes: dict[str, object] = {}
+        invoice, after = ledger.invoice, ledger_after(ledger, booking)
         # A document that is ready stays ready: it was true when the invoice was sent.
-        if ledger.invoice.pdf_status != "failed" and not (
-            ledger.invoice.sent_at and ledger.invoice.pdf_status == "ready"
-        ):
-            changes = {"pdf_status": "failed", "pdf_error": error.detail}
-        if ledger.invoice.is_void and ledger.invoice.status is not InvoiceStatus.VOID:
-            changes["status"] = InvoiceStatus.VOID.value  # whatever else cannot be read, this is final
-        self.store.write_invoice(ledger.invoice.id, changes, updated=booking.updated, created=booking.created)
-        is_sent = ledger.invoice.sent_at is not None
-        self._acknowledge(ledger, ledger_after(ledger, booking), booking, unasked, is_sent=is_sent)
+        if invoice.pdf_status != "failed" and not (invoice.sent_at and invoice.pdf_status == "ready"):
+            invoice = replace(invoice, pdf_status="failed", pdf_error=error.detail)
+        if invoice.is_void:
+            invoice = replace(
+                invoice, status=InvoiceStatus.VOID
+            )  # whatever else cannot be read, this is final
+        self.store.write(ledger, replace(after, invoice=invoice))
+        self._acknowledge(ledger, after, booking, unasked, is_sent=invoice.sent_at is not None)
+
+
+def _as_in(ledger: Ledger, attempt: Payment) -> Payment:
+    """The attempt as the invoice's rows have it, which were read later."""
+    found = next((payment for payment in ledger.payments if payment.id == attempt.id), None)
+    if found is None:
+        message = "The payment was moved to another invoice a moment ago; it is read again."
+        raise UpstreamUnavailable(message, code="rows_changing", retry_after=2, payment=attempt.id)
+    return found
 
 
 def _receipts_due(payments: Sequence[Payment], *, is_sent: bool) -> list[str]:
@@ -397,35 +406,7 @@ def _receipts_due(payments: Sequence[Payment], *, is_sent: bool) -> list[str]:
     return [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
 
 
-def _must_be_drawn(invoice: Invoice, changes: Changes) -> bool:
+def _must_be_rendered(before: Invoice, after: Invoice) -> bool:
     """A first sending and every change of the printed amounts get a document; the same content never two."""
-    printed_changed = bool({"subtotal", "tax", "total", "sent_at"} & changes.keys())
-    return printed_changed or invoice.pdf_status in {"none", "pending", "failed"}
-
-
-def _derived_columns(ledger: Ledger) -> list[dict[str, object]]:
-    """The derived columns of the payments whose stored values differ, and claims that hold nothing any more."""
-    rows: list[dict[str, object]] = []
-    for payment in ledger.payments:
-        if payment.invoice is None:
-            continue  # created in this very transaction
-        refunded = amount_refunded(payment, ledger.refunds)
-        lost = amount_disputed_lost(payment, ledger.payment_disputes)
-        row: dict[str, object] = {}
-        if refunded != (payment.amount_refunded or type(refunded).zero(refunded.currency)):
-            row["amount_refunded"] = refunded.to_directus()
-        if lost != (payment.amount_disputed_lost or type(lost).zero(lost.currency)):
-            row["amount_disputed_lost"] = lost.to_directus()
-        if payment.open_claim and payment.status is PaymentStatus.SUCCEEDED:
-            row["open_claim"] = None  # it is over and would keep everybody from paying
-        if row:
-            rows.append({"id": payment.id, **row})
-    return rows
-
-
-def _merged(first: Sequence[Changes], second: Sequence[Changes]) -> list[Changes]:
-    """One row per payment: Directus applies a list in order, but one write per row is easier to read in its log."""
-    merged: dict[str, dict[str, object]] = {}
-    for row in (*first, *second):
-        merged.setdefault(str(row["id"]), {}).update(row)
-    return list(merged.values())
+    printed = [(invoice.subtotal, invoice.tax, invoice.total, invoice.sent_at) for invoice in (before, after)]
+    return printed[0] != printed[1] or before.pdf_status in {"none", "pending", "failed"}

@@ -46,12 +46,13 @@ def compare_invoice(
         text = f"The rows of invoice {invoice.invoice_number} are in different currencies and cannot be added up."
         return [Difference("rows_do_not_fit", text, ids)]
     assert state is not None, "only a draft has no state"
-    changes = state.changes(invoice)
+    right = state.on(invoice)
     found: list[Difference] = []
-    if changes:
-        stored = {name: getattr(invoice, name) for name in changes}
+    if right != invoice:
         said = "; ".join(
-            f"{name} shows {_shown(stored[name])}, its rows say {value}" for name, value in changes.items()
+            f"{name} shows {_shown(getattr(invoice, name))}, its rows say {_shown(getattr(right, name))}"
+            for name in vars(state)
+            if getattr(right, name) != getattr(invoice, name)
         )
         text = f"Invoice {invoice.invoice_number}: {said}."
         paid_differs = state.amount_paid != (invoice.amount_paid or Money.zero(invoice.currency))

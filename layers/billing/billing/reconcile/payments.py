@@ -414,8 +414,8 @@ def _compare_place(
 
 def _was_unapplied(session: CheckoutSession, row: Payment) -> bool:
     """Whether its note says what the invoice writer notes on money for an invoice that it could not find."""
-    unapplied = book(session, None, None).unapplied
-    return unapplied is not None and str(unapplied["note"]) in (row.note or "")
+    unapplied = book(session, None, None).created
+    return unapplied is not None and str(unapplied.note) in (row.note or "")
 
 
 def _names(note: str | None, invoice_number: str) -> bool:
