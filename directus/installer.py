@@ -7,7 +7,7 @@ is deleted, ever: collections, fields, roles and flows of the firm's own are not
 import os
 from typing import Any
 
-from directus import access, flows, model, settings, translations
+from directus import access, flows, model, payment_flags, settings, translations
 from directus.changes import Change, requests_for
 from directus.probe import probe
 from directus.rest import Directus, InstallerError
@@ -33,21 +33,23 @@ def apply(url: str, admin_token: str, *, service_token: str | None) -> list[Chan
     """
     with Directus(url, admin_token) as directus:
         guard = probe(directus).guard
-        changes = _differences(directus, service_token, guard)
-        for method, path, body in requests_for(changes):
-            directus.call(method, path, body)
-        left = _differences(directus, service_token, guard) if changes else []
+        made: list[Change] = []
+        left = _differences(directus, service_token, guard)
+        for _ in range(2):  # rows are filled in once they have their column
+            for method, path, body in requests_for(left):
+                directus.call(method, path, body)
+            made += left
+            left = _differences(directus, service_token, guard) if left else []
     if left:
         listed = "; ".join(change.summary for change in left)
         message = f"Directus accepted the changes but these still differ: {listed}."
         raise InstallerError(message)
-    return changes
+    return made
 
 
 def _differences(directus: Directus, service_token: str | None, guard: str) -> list[Change]:
-    schema_changes = model.compare(
-        directus.rows("/collections"), directus.rows("/fields"), directus.rows("/relations")
-    )
+    fields = directus.rows("/fields")
+    schema_changes = model.compare(directus.rows("/collections"), fields, directus.rows("/relations"))
     ours = [str(role.role["id"]) for role in access.roles()]
     policies = [str(role.policy["id"]) for role in access.roles()]
     target: dict[str, list[dict[str, Any]]] = {
@@ -67,7 +69,16 @@ def _differences(directus: Directus, service_token: str | None, guard: str) -> l
     )
     setting_changes = settings.compare(directus.call("GET", f"/settings?fields={settings.ATTEMPTS}"), guard)
     title_changes = translations.compare(directus.rows("/translations", fields="language,key"))
-    return [*schema_changes, *access_changes, *flow_changes, *setting_changes, *title_changes]
+    has_flags = any((field["collection"], field["field"]) == ("payments", "flag") for field in fields)
+    flag_changes = payment_flags.compare(directus) if has_flags else []
+    return [
+        *schema_changes,
+        *access_changes,
+        *flow_changes,
+        *setting_changes,
+        *title_changes,
+        *flag_changes,
+    ]
 
 
 def _token_is_set(url: str, token: str | None) -> bool:

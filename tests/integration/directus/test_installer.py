@@ -241,3 +241,62 @@ def test_directus_12_without_a_licence_is_refused_and_the_probe_cleans_up() -> N
     with pytest.raises(InstallerError, match="licence"):
         probe(target)
     assert target.asked[-1].startswith("DELETE /policies/")
+
+
+LEGACY_NOTES = {
+    "Asked for 100.00 USD, received 90.00 USD.": "amount_differs",
+    "Asked for 100.00 USD, received 120.00 USD.\nMore was received than was due: 20.00 USD is credit of the client, to be"
+    " refunded or applied by hand.": "surplus",
+    "Paid in EUR, the invoice is in USD. Assign it by hand.": "other_currency",
+    "Paid through Stripe for an invoice that Directus does not have. Assign it by hand.\nThe client called.": "unknown_invoice",
+    "Asked for 100.00 USD, and received nothing.": None,
+    "The client pays by wire.": None,
+}
+
+
+def test_what_notes_of_earlier_versions_say_is_filled_into_the_flag_once(directus: RunningDirectus) -> None:
+    payments = {
+        note: directus.admin.call(
+            "POST",
+            "/items/payments",
+            {"amount": "100.00", "currency": "USD", "status": "succeeded", "note": note},
+        )["id"]
+        for note in LEGACY_NOTES
+    }
+    summaries = [change.summary for change in plan(directus.url, ADMIN_TOKEN)]
+    assert len(summaries) == 4
+    assert all(summary.startswith("fill payments.flag with ") for summary in summaries)
+    assert len(apply(directus.url, ADMIN_TOKEN, service_token=None)) == 4
+    rows = directus.admin.rows(
+        "/items/payments", fields="id,flag", filter={"id": {"_in": list(payments.values())}}
+    )
+    flags = {row["id"]: row["flag"] for row in rows}
+    assert {note: flags[key] for note, key in payments.items()} == LEGACY_NOTES
+    assert plan(directus.url, ADMIN_TOKEN) == []
+
+
+def invoice(directus: RunningDirectus, number: str) -> str:
+    client = directus.admin.rows("/items/clients", fields="id")[0]["id"]
+    row = {"invoice_number": number, "client": client, "currency": "USD"}
+    return str(directus.admin.call("POST", "/items/invoices?fields=id", row)["id"])
+
+
+def test_a_payment_that_was_moved_on_purpose_is_known_by_the_number_in_its_note(
+    directus: RunningDirectus,
+) -> None:
+    made_for, stands_on = (invoice(directus, number) for number in ("2019-77", "2019-78"))
+    attempt = {"parameters": {"client_reference_id": made_for}}
+    columns = {
+        "amount": "100.00",
+        "currency": "USD",
+        "status": "succeeded",
+        "attempt": attempt,
+        "invoice": stands_on,
+    }
+    moved, other = (
+        directus.admin.call("POST", "/items/payments", {**columns, "note": note})["id"]
+        for note in ("Moved from 2019-77.", "Moved from 2019-770.")
+    )
+    apply(directus.url, ADMIN_TOKEN, service_token=None)
+    rows = directus.admin.rows("/items/payments", fields="id,flag", filter={"id": {"_in": [moved, other]}})
+    assert {row["id"]: row["flag"] for row in rows} == {moved: "moved", other: None}

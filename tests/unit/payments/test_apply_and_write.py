@@ -204,7 +204,7 @@ def test_another_amount_is_booked_as_received_and_flagged() -> None:
     world.deliver()
     (row,) = world.payments()
     assert row["amount"] == "40.00"
-    assert row["note"] == "Asked for 100.00 USD, received 40.00 USD."
+    assert row["note"] == "100.00 USD was asked for, 40.00 USD was received."
     assert (world.stored()["status"], world.stored()["balance_due"]) == ("partially_paid", "60.00")
     assert world.flags
 
@@ -226,7 +226,7 @@ def test_money_for_an_invoice_that_is_gone_stays_visible_as_unapplied() -> None:
         world.deliver()
     (row,) = world.payments(status="succeeded")
     assert (row["invoice"], row["client"], row["amount"], row["open_claim"]) == (None, None, "100.00", None)
-    assert "Assign it by hand" in row["note"]
+    assert "a partner must assign it" in row["note"]
     (attempt,) = world.payments(status="canceled")
     assert attempt["open_claim"] is None
 

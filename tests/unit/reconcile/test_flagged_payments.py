@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from billing.reconcile.phases import FLAGGED_FOR
 from tests.unit.reconcile.house import House, kinds, settled
 from tests.unit.reconcile.payments import opened
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def received(minor: int) -> tuple[House, dict[str, Any]]:
@@ -28,11 +25,17 @@ def received(minor: int) -> tuple[House, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("minor", "said"),
     [
-        (9000, ["Asked for 100.00 USD, received 90.00 USD."]),
-        (12000, ["Asked for 100.00 USD, received 120.00 USD.", "More was received than was due: 20.00 USD"]),
+        (9000, ["100.00 USD was asked for, 90.00 USD was received."]),
+        (
+            12000,
+            [
+                "100.00 USD was asked for, 120.00 USD was received.",
+                "More was received than was due: 20.00 USD",
+            ],
+        ),
     ],
 )
-def test_money_that_differs_is_named_with_what_the_one_writer_has_noted(minor: int, said: list[str]) -> None:
+def test_money_that_differs_is_named_in_the_words_of_its_note(minor: int, said: list[str]) -> None:
     house, payment = received(minor)
     repaired, (found,) = settled(house)
     assert (repaired, found["kind"], found["payment"]) == ([], "payment_flagged", payment["id"])
@@ -64,13 +67,30 @@ def test_it_is_named_no_more_after_some_days_not_even_at_night(since: str | None
     assert settled(house, **event) == ([], [])
 
 
-def test_it_is_named_no_more_once_somebody_has_taken_the_sentence_out_of_the_note() -> None:
+@pytest.mark.parametrize("flag", ["resolved", None])
+def test_it_is_named_no_more_once_an_administrator_has_resolved_it(flag: str | None) -> None:
     house, payment = received(9000)
-    payment |= {"note": "The client pays the rest by wire.", "date_updated": house.now().isoformat()}
+    payment |= {"flag": flag, "date_updated": house.now().isoformat()}
     assert settled(house) == ([], [])
 
 
-def test_a_note_of_staff_is_no_flag() -> None:
+@pytest.mark.parametrize("note", ["The client pays the rest by wire.", None])
+def test_what_staff_make_of_the_note_changes_nothing(note: str | None) -> None:
+    house, payment = received(9000)
+    payment["note"] = note
+    (found,) = settled(house)[1]
+    assert "100.00 USD was asked for, 90.00 USD was received." in found["detail"]
+
+
+def test_a_note_of_staff_is_not_a_flag() -> None:
     house, payment = received(10000)
-    payment["note"] = "Asked for the receipt twice."
+    payment["note"] = "Asked for 100.00 USD, received 90.00 USD."
     assert settled(house) == ([], [])
+
+
+@pytest.mark.parametrize("attempt", [None, {}, {"parameters": None}, {"parameters": {"line_items": [{}]}}])
+def test_an_attempt_that_somebody_emptied_tells_no_amount_and_stops_nothing(attempt: Any) -> None:
+    house, payment = received(12000)
+    payment["attempt"] = attempt
+    (found,) = settled(house)[1]
+    assert found["detail"].startswith("More was received than was due: 20.00 USD")

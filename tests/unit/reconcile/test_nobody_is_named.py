@@ -71,6 +71,6 @@ def test_a_run_names_records_and_figures_and_nobody(*, dry_run: bool) -> None:
     said = json.dumps([report.as_json() for report in told])
     said += "".join(page_of(report, "https://directus.example") for report in house.reports.stored)
     assert house.payments()[0]["id"] in said
-    assert "Asked for 100.00 USD, received 90.00 USD." in said
+    assert "100.00 USD was asked for, 90.00 USD was received." in said
     for word in SECRETS:
         assert word not in said, word

@@ -52,6 +52,22 @@ class PaymentStatus(StrEnum):
     CANCELED = "canceled"
 
 
+class PaymentFlag(StrEnum):
+    """What a person should look at on a payment; its `note` says it in words.
+
+    The last two are an administrator's: the payment stands on another invoice than it was made for and is meant to, and
+    what it was flagged for is settled.
+    """
+
+    AMOUNT_DIFFERS = "amount_differs"
+    SURPLUS = "surplus"
+    UNEXPECTED_SESSION = "unexpected_session"
+    UNKNOWN_INVOICE = "unknown_invoice"
+    OTHER_CURRENCY = "other_currency"
+    MOVED = "moved"
+    RESOLVED = "resolved"
+
+
 @dataclass(frozen=True)
 class Invoice:
     """An invoice as stored. Money is None where the column is null; `tax_rate` is in percent.
@@ -140,6 +156,7 @@ class Payment:
     bank_name: str | None = None
     account_type: str | None = None
     last4: str | None = None
+    flag: PaymentFlag | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from billing.ledger.ledger import (
     LineItem,
     Payment,
     PaymentDispute,
+    PaymentFlag,
     PaymentStatus,
     Refund,
 )
@@ -42,7 +43,7 @@ PAYMENT_FIELDS = (
     "id", "invoice", "amount", "currency", "status", "method", "transaction_id", "checkout_session", "open_claim",
     "attempt", "expires_at", "amount_refunded", "amount_disputed_lost", "fee", "client", "note", "receipt",
     "date_created", "date_updated", "payment_date", "receipt_says", "failure_reason", "brand", "bank_name",
-    "account_type", "last4",
+    "account_type", "last4", "flag",
 )  # fmt: skip
 REFUND_FIELDS = (
     "id", "payment", "amount", "currency", "status", "stripe_refund", "reason", "refunded_at",
@@ -108,6 +109,7 @@ class _PaymentRow(RowModel):
     bank_name: str | None = None
     account_type: str | None = None
     last4: str | None = None
+    flag: PaymentFlag | None = None
 
 
 class _ReversalRow(RowModel):
@@ -208,6 +210,7 @@ def payment_from_row(row: Row) -> Payment:
         bank_name=parsed.bank_name,
         account_type=parsed.account_type,
         last4=parsed.last4,
+        flag=parsed.flag,
     )
 
 

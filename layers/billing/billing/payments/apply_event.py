@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from billing.aws.queues import InvoiceQueue
     from billing.payments.booking import SessionRow
     from billing.payments.events import StripeEvent
-    from billing.payments.store import BillingStore
+    from billing.payments.store import DirectusBillingStore
     from billing.stripe.objects import CheckoutSession, PaymentBehind
 
 
@@ -70,7 +70,7 @@ class Booker(Protocol):
 class ApplyStripeEvent:
     """The use case with what it needs; `parked` is told of every event a person must look at."""
 
-    store: BillingStore
+    store: DirectusBillingStore
     stripe: StripeObjects
     booker: Booker
     queue: InvoiceQueue

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from billing.errors import Parked
-from billing.ledger.ledger import Payment, PaymentStatus, local_date, settled
+from billing.ledger.ledger import Payment, PaymentFlag, PaymentStatus, local_date, settled
 from billing.money import Money
 from billing.payments.checkout import DEAD_INTENT, ended
 from billing.payments.reversals import BookedReversals, book_reversals
@@ -34,14 +34,14 @@ class Booking:
     """What a session makes of the payments.
 
     `updated` is the attempt as it will be, None if it stays as it is. `created` is a payment that has no row yet; where
-    its `invoice` is None it belongs to none (an unknown one, or another currency) and staff must assign it. `flags` say
-    in plain words what a person should look at. `reversals` are all that the booked payment, `created` or `updated`,
+    its `invoice` is None it belongs to none (an unknown one, or another currency) and staff must assign it. `remarks` say
+    in words what a person should look at; what is kept of that is the payment's `flag`. `reversals` are all that the booked payment, `created` or `updated`,
     will have below it; None: what it has.
     """
 
     updated: Payment | None = None
     created: Payment | None = None
-    flags: Sequence[str] = ()
+    remarks: Sequence[str] = ()
     reversals: BookedReversals | None = None
 
 
@@ -229,10 +229,11 @@ def _unexpected_debit(
         checkout_session=session.id,
         transaction_id=intent.id,
         open_claim=ledger.invoice.id if holder is None else None,
+        flag=PaymentFlag.UNEXPECTED_SESSION,
         note=note,
         **{"method": "other", **_how_paid(intent.latest_charge, ledger)},
     )
-    return Booking(created=row, flags=[note])
+    return Booking(created=row, remarks=[note])
 
 
 def _succeeded(
@@ -254,20 +255,28 @@ def _succeeded(
         )
         raise Parked(message, checkout_session=session.id, payment_intent=intent.id, payment=attempt.id)
     if ledger is None:
-        note = "Paid through Stripe for an invoice that Directus does not have. Assign it by hand."
-        return _unapplied(session, intent, ledger, attempt, note)
+        note = "Paid through Stripe for an invoice that Directus does not have: a partner must assign it."
+        return _unapplied(session, intent, ledger, attempt, flag=PaymentFlag.UNKNOWN_INVOICE, note=note)
     invoice = ledger.invoice
     if received.currency != invoice.currency:
-        note = f"Paid in {received.currency}, the invoice is in {invoice.currency}. Assign it by hand."
-        return _unapplied(session, intent, ledger, attempt, note)
+        note = f"Paid in {received.currency}, the invoice is in {invoice.currency}: a partner must assign it."
+        return _unapplied(session, intent, ledger, attempt, flag=PaymentFlag.OTHER_CURRENCY, note=note)
     if attempt is None or holds_another(attempt, session) or _books_another(attempt, session, intent):
         note = "Received through a session that does not belong to an open attempt of this invoice."
-        money = replace(_new_row(intent, ledger), invoice=invoice.id, client=invoice.client, note=note)
-        return Booking(created=replace(money, checkout_session=session.id), flags=[note])
+        money = replace(
+            _new_row(intent, ledger),
+            invoice=invoice.id,
+            client=invoice.client,
+            checkout_session=session.id,
+            flag=PaymentFlag.UNEXPECTED_SESSION,
+            note=note,
+        )
+        return Booking(created=money, remarks=[note])
     booked = replace(_paid(with_session(attempt, session), intent, ledger), open_claim=None)
     if (difference := _difference(attempt, received)) is None:
         return Booking(updated=booked)
-    return Booking(updated=replace(booked, note=with_note(attempt.note, difference)), flags=[difference])
+    booked = replace(booked, flag=PaymentFlag.AMOUNT_DIFFERS, note=with_note(attempt.note, difference))
+    return Booking(updated=booked, remarks=[difference])
 
 
 def _paid(row: Payment, intent: PaymentIntent, ledger: Ledger | None) -> Payment:
@@ -290,16 +299,22 @@ def _new_row(intent: PaymentIntent, ledger: Ledger | None) -> Payment:
 
 
 def _unapplied(
-    session: CheckoutSession, intent: PaymentIntent, ledger: Ledger | None, attempt: Payment | None, note: str
+    session: CheckoutSession,
+    intent: PaymentIntent,
+    ledger: Ledger | None,
+    attempt: Payment | None,
+    *,
+    flag: PaymentFlag,
+    note: str,
 ) -> Booking:
     """A row of its own for money that no invoice can take; the attempt it was asked for by, if any, is over.
 
     The attempt keeps the session (unique), the new row holds the transaction: the functions' user may neither change
     a row's currency nor take its client away.
     """
-    money = replace(_new_row(intent, ledger), note=note)
+    money = replace(_new_row(intent, ledger), flag=flag, note=note)
     if attempt is None or holds_another(attempt, session):
-        return Booking(created=replace(money, checkout_session=session.id), flags=[note])
+        return Booking(created=replace(money, checkout_session=session.id), remarks=[note])
     if _is_booked(attempt):
         # It counts already and only lost its transaction: a second row would double it.
         return Booking(updated=_paid(with_session(attempt, session), intent, ledger))
@@ -307,7 +322,7 @@ def _unapplied(
     if attempt.transaction_id == intent.id:
         # A bank debit stored it while it was under way; two rows cannot hold it.
         over = replace(over or attempt, open_claim=None, transaction_id=None)
-    return Booking(updated=over, created=money, flags=[note])
+    return Booking(updated=over, created=money, remarks=[note])
 
 
 def _is_booked(attempt: Payment) -> bool:
@@ -325,7 +340,12 @@ def _difference(attempt: Payment, received: Money) -> str | None:
     """A sentence if the amount is not the one that was asked for."""
     if attempt.status is PaymentStatus.SUCCEEDED or attempt.amount == received:
         return None
-    return f"Asked for {attempt.amount}, received {received}."
+    return asked_and_received(attempt.amount, received)
+
+
+def asked_and_received(asked: Money, received: Money) -> str:
+    """The sentence about a payment that is not over the amount its client was asked for."""
+    return f"{asked} was asked for, {received} was received."
 
 
 def holds_another(attempt: Payment, session: CheckoutSession) -> bool:
@@ -403,7 +423,7 @@ def with_reversals(
         return booking
     below, unbookable = book_reversals(payment, reversals, known, now, taken=taken)
     payment = settled(payment, below.refunds, below.disputes)
-    booking = replace(booking, flags=[*booking.flags, *unbookable], reversals=below)
+    booking = replace(booking, remarks=[*booking.remarks, *unbookable], reversals=below)
     return replace(booking, created=payment) if booking.created else replace(booking, updated=payment)
 
 
@@ -418,12 +438,17 @@ def with_surplus(booking: Booking, ledger: Ledger, balance: Money) -> Booking:
         return booking
     if fresh.invoice is None:
         return booking  # it is no part of this balance
-    note = f"More was received than was due: {-balance} is credit of the client, to be refunded or applied by hand."
-    noted = replace(fresh, note=with_note(fresh.note, note))
-    flags = [*booking.flags, note]
+    note = credit_of_client(balance)
+    noted = replace(fresh, flag=PaymentFlag.SURPLUS, note=with_note(fresh.note, note))
+    remarks = [*booking.remarks, note]
     if booking.created is not None:
-        return replace(booking, created=noted, flags=flags)
-    return replace(booking, updated=noted, flags=flags)
+        return replace(booking, created=noted, remarks=remarks)
+    return replace(booking, updated=noted, remarks=remarks)
+
+
+def credit_of_client(balance: Money) -> str:
+    """The sentence about an invoice on which more was received than was due; its `balance` is below zero."""
+    return f"More was received than was due: {-balance} is credit of the client, to be refunded or applied elsewhere."
 
 
 def ledger_after(ledger: Ledger, booking: Booking) -> Ledger:

@@ -335,6 +335,16 @@ def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
 DEAD_INTENT = frozenset({"requires_payment_method", "canceled"})
 
 
+def asked_amount(attempt: Payment) -> Money | None:
+    """What its session asked for, as it was stored; None for a payment that no attempt of ours began."""
+    sent: Mapping[str, Any] = (attempt.attempt or {}).get("parameters") or {}
+    try:
+        price = sent["line_items"][0]["price_data"]
+        return Money(int(price["unit_amount"]), str(price["currency"]).upper())
+    except (KeyError, IndexError, TypeError, ValueError, Unprocessable):
+        return None  # somebody wrote something else into the column
+
+
 def _sent_urls(attempt: Payment) -> tuple[str, str] | None:
     sent: Mapping[str, Any] = (attempt.attempt or {}).get("parameters") or {}
     return (sent["success_url"], sent["cancel_url"]) if {"success_url", "cancel_url"} <= sent.keys() else None

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from billing.aws.queues import InvoiceQueue
     from billing.ledger.ledger import Ledger, Payment
     from billing.money import Money
-    from billing.payments.store import BillingStore
+    from billing.payments.store import DirectusBillingStore
     from billing.stripe.objects import CheckoutSession
 
 
@@ -101,7 +101,7 @@ class StartedCheckout:
 class StartCheckout:
     """The use case with what it needs; `now` and `new_id` are passed in so that tests decide them."""
 
-    store: BillingStore
+    store: DirectusBillingStore
     stripe: CheckoutSessions
     queue: InvoiceQueue
     terms: CheckoutTerms

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.errors import RecordNotUnique
 from billing.ids import chunks
@@ -113,68 +113,12 @@ class PortalUser:
     active: bool
 
 
-class BillingStore(Protocol):
-    """What the use cases about payments need of the system of record."""
-
-    def ownership(self, invoice: str) -> InvoiceOwnership | None:
-        """Whose the invoice is and its status, as stored; None if there is no such invoice."""
-        ...
-
-    def ledger(self, invoice: str) -> Ledger | None:
-        """Every row that decides about the invoice; None if there is no such invoice."""
-        ...
-
-    def portal_user(self, user: str) -> PortalUser | None:
-        """The person and the client they belong to."""
-        ...
-
-    def create_payment(self, payment: Payment, reversals: BookedReversals = NONE) -> None:
-        """Create a payment row with what went back on it.
-
-        `RecordNotUnique` names the column: `open_claim` if its invoice has an open attempt, `transaction_id` if the
-        money is booked.
-        """
-        ...
-
-    def update_payment(self, before: Payment, after: Payment, known: BookedReversals = NONE, reversals: BookedReversals = NONE) -> None:  # fmt: skip
-        """Write what differs; `known` went back on it before, `reversals` will have afterwards."""
-        ...
-
-    def payments_named(self, *, transaction_id: str | None, checkout_session: str, payment: str | None) -> Iterator[Payment]:  # fmt: skip
-        """The payment rows that hold a payment intent, then a session, then with this id; at most one of each."""
-        ...
-
-    def payment_of_transaction(self, transaction_id: str) -> Payment | None:
-        """The payment row that holds a payment intent."""
-        ...
-
-    def reversals_below(self, payment: Payment) -> BookedReversals:
-        """The refund and dispute rows of one payment, which may belong to no invoice."""
-        ...
-
-    def reversals_known(self, stripe_ids: Sequence[str]) -> set[str]:
-        """Those of Stripe's refunds and disputes that have a row, whatever it says and wherever it hangs."""
-        ...
-
-    def write(self, before: Ledger, after: Ledger) -> None:
-        """Write how `after` differs from `before`, in one transaction."""
-        ...
-
-    def begin_event(self, event: str, event_type: str, object_id: str, received_at: str) -> str | None:
-        """Make sure the event has a row; return the status of a row that was there before."""
-        ...
-
-    def finish_event(self, event: str, status: str, processed_at: str, error: str | None = None) -> None:
-        """Write how the event ended."""
-        ...
-
-
 #: A firm hardly ever moves to another time zone: seconds that a warm environment may go on with the last one.
 FIRM_TIMEZONE_KEPT = 60
 
 
 class DirectusBillingStore:
-    """`BillingStore` on Directus."""
+    """What the use cases about payments read of the system of record, and the only ways they write."""
 
     def __init__(self, client: DirectusClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`client` acts as the functions' service user; `monotonic` counts seconds."""
@@ -208,14 +152,18 @@ class DirectusBillingStore:
         return self._ledgers.with_firms_terms(ledger) if ledger.invoice.lacks_dates else ledger
 
     def portal_user(self, user: str) -> PortalUser | None:
-        """The person and the client they belong to."""
+        """The person and the client they belong to; None if there is no such person."""
         row = self._client.read_one("directus_users", user, ("id", "client", "status"))
         if row is None:
             return None
         return PortalUser(id=row["id"], client=row.get("client"), active=row.get("status") == "active")
 
     def create_payment(self, payment: Payment, reversals: BookedReversals = NONE) -> None:
-        """Create a payment row with what went back on it."""
+        """Create a payment row with what went back on it.
+
+        `RecordNotUnique` names the column: `open_claim` if its invoice has an open attempt, `transaction_id` if the
+        money is booked.
+        """
         key = {"id": payment.id} if payment.id else {}
         self._client.create("payments", {**key, **payment_changes(None, payment, NONE, reversals)})
 
@@ -226,7 +174,7 @@ class DirectusBillingStore:
         known: BookedReversals = NONE,
         reversals: BookedReversals = NONE,
     ) -> None:
-        """Write what differs; nothing to write writes nothing."""
+        """Write what differs, if anything; `known` went back on it before, `reversals` will have afterwards."""
         if columns := payment_changes(before, after, known, reversals):
             self._client.update("payments", before.id, columns)
 
@@ -255,7 +203,7 @@ class DirectusBillingStore:
         return payment_from_row(rows[0]) if rows else None
 
     def reversals_below(self, payment: Payment) -> BookedReversals:
-        """The refund and dispute rows of one payment."""
+        """The refund and dispute rows of one payment, which may belong to no invoice."""
         currency, below = payment.amount.currency, {"payment": {"_eq": payment.id}}
         refunds = self._client.read_many("refunds", filter=below, fields=REFUND_FIELDS)
         disputes = self._client.read_many("payment_disputes", filter=below, fields=PAYMENT_DISPUTE_FIELDS)
@@ -265,7 +213,7 @@ class DirectusBillingStore:
         )
 
     def reversals_known(self, stripe_ids: Sequence[str]) -> set[str]:
-        """Those of Stripe's refunds and disputes that have a row."""
+        """Those of Stripe's refunds and disputes that have a row, whatever it says and wherever it hangs."""
         known: set[str] = set()
         for collection, column in (("refunds", "stripe_refund"), ("payment_disputes", "stripe_dispute")):
             for keys in chunks(stripe_ids):

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from billing.aws.queues import WorkQueue
-    from billing.payments.store import BillingStore
+    from billing.payments.store import DirectusBillingStore
     from billing.stripe.objects import CheckoutSession, PaymentIntent, Reversals
 
 
@@ -77,7 +77,7 @@ class Sessions(Protocol):
 class InvoiceWriter:
     """The use cases with what they need; `flagged` is told what a person should look at, with the ids."""
 
-    store: BillingStore
+    store: DirectusBillingStore
     stripe: Sessions
     render_queue: WorkQueue
     deployment: str
@@ -147,8 +147,8 @@ class InvoiceWriter:
         if session.payment_intent is not None and has_received(session):
             known = self._known_reversals(ledger, attempt)
             booking = self._reversed(booking, session.payment_intent, attempt, known, thorough=thorough)
-        for flag in booking.flags:
-            self.flagged(flag, {"code": "payment_flagged", "checkout_session": session.id})
+        for remark in booking.remarks:
+            self.flagged(remark, {"code": "payment_flagged", "checkout_session": session.id})
         unasked = (attempt.id,) if again and attempt is not None else ()
         try:
             self._write_booking(ledger, attempt, booking, known, unasked)
@@ -341,8 +341,8 @@ class InvoiceWriter:
         invoice = ledger.invoice
         if state is not None:
             noted = with_surplus(booking, ledger, state.balance_due)
-            for flag in noted.flags[len(booking.flags) :]:
-                self.flagged(flag, {"code": "payment_flagged", "invoice": invoice.id})
+            for remark in noted.remarks[len(booking.remarks) :]:
+                self.flagged(remark, {"code": "payment_flagged", "invoice": invoice.id})
             booking, after = noted, ledger_after(ledger, noted)
             invoice = state.on(invoice)
         if (

@@ -189,17 +189,14 @@ class Comparisons:
         return differences
 
     def flagged(self, payments: Sequence[Payment]) -> list[Difference]:
-        """What the invoice writer has noted on these payments that people should know: money that nobody asked for."""
+        """What the invoice writer flagged on these payments: money that was not asked for."""
         surplus = sorted({p.invoice for p in payments if p.invoice is not None and is_surplus(p)})
-        settled = {
-            ledger.invoice.id
-            for ledger in (readable(self._rows.ledgers(surplus))[0] if surplus else [])
-            if ledger.invoice.balance_due is not None and ledger.invoice.balance_due.minor >= 0
-        }
+        ledgers = readable(self._rows.ledgers(surplus))[0] if surplus else []
+        balances = {ledger.invoice.id: ledger.invoice.balance_due for ledger in ledgers}
         return [
             found
             for payment in payments
-            for found in report_flagged(payment, in_credit=payment.invoice not in settled)
+            for found in report_flagged(payment, balances.get(payment.invoice or ""))
         ]
 
     def _compare_unbooked(self, intent: str, scope: Scope) -> list[Difference]:

@@ -54,7 +54,7 @@ GUIDANCE: dict[str, Guidance] = {
     ),
     "payment_flagged": Guidance(
         "Payments that differ from what was asked for or was due",
-        "They are booked as Stripe received them. What is missing can be asked for again; what is too much is refunded in Stripe's dashboard or settled with the client. Named for three days after the payment last changed, and no longer once an administrator takes the sentence out of its note.",
+        "They are booked as Stripe received them. What is missing can be asked for again; what is too much is refunded in Stripe's dashboard or settled with the client. Named for three days after the payment last changed, and no longer once an administrator sets its flag to resolved.",
     ),
     "payment_status_differs": Guidance(
         "Payments whose state differs between Stripe and Directus",
@@ -62,7 +62,7 @@ GUIDANCE: dict[str, Guidance] = {
     ),
     "payment_misplaced": Guidance(
         "Payments that stand on another invoice than they were made for",
-        "If it was moved by mistake, an administrator moves it back. If it was meant, an administrator writes the number of the invoice it was made for into the payment's note: then it is named no more.",
+        "If it was moved by mistake, an administrator moves it back. If it was meant, an administrator sets the payment's flag to moved: then it is named no more.",
     ),
     "payment_of_another_client": Guidance(
         "Payments that name another client than their invoice",

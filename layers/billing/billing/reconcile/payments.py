@@ -5,17 +5,17 @@ A session is looked at as the invoice writer looks at it (`write_invoice`, `book
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from billing.ledger.ledger import PaymentStatus
+from billing.ledger.ledger import PaymentFlag, PaymentStatus
 from billing.money import Money
 from billing.payments.booking import (
     OVER,
-    book,
+    asked_and_received,
+    credit_of_client,
     has_received,
     holds_another,
     is_manual,
@@ -24,7 +24,7 @@ from billing.payments.booking import (
     storable_fee,
     waits_for,
 )
-from billing.payments.checkout import DEAD_INTENT, must_end
+from billing.payments.checkout import DEAD_INTENT, asked_amount, must_end
 from billing.reconcile.differences import (
     BANK_ANSWERS_WITHIN,
     GRACE,
@@ -46,12 +46,10 @@ if TYPE_CHECKING:
 #: Types of balance transactions that are money received.
 RECEIPTS = frozenset({"charge", "payment"})
 _NO_INVOICES: Mapping[str, NamedInvoice] = MappingProxyType({})
-#: The sentences of `booking` that flag money, figures alone: what staff writes beside them may name people.
-_MONEY = r"-?[0-9]+(?:\.[0-9]+)? [A-Z]{3}"
-_ASKED_FOR = re.compile(rf"Asked for {_MONEY}, received {_MONEY}\.")
-_SURPLUS = re.compile(
-    rf"More was received than was due: {_MONEY} is credit of the client, to be refunded or applied by hand\."
-)
+#: Money that differs from what was asked for or was due.
+_DIFFERS = frozenset({PaymentFlag.AMOUNT_DIFFERS, PaymentFlag.SURPLUS})
+#: Money that was booked on no invoice: wherever it stands now, it was assigned.
+_UNAPPLIED = frozenset({PaymentFlag.UNKNOWN_INVOICE, PaymentFlag.OTHER_CURRENCY})
 
 
 class PaymentIndex:
@@ -212,24 +210,28 @@ def report_of_another_deployment(payment: Payment, session: CheckoutSession) -> 
 
 
 def is_flagged(payment: Payment) -> bool:
-    """Whether its note has what the invoice writer notes on money that differs from what was asked for or was due."""
-    return _ASKED_FOR.search(payment.note or "") is not None or is_surplus(payment)
+    """Whether the invoice writer flagged it as money that differs from what was asked for or was due."""
+    return payment.flag in _DIFFERS
 
 
 def is_surplus(payment: Payment) -> bool:
-    """Whether its note says that more was received than was due."""
-    return _SURPLUS.search(payment.note or "") is not None
+    """Whether it was flagged as more than was due."""
+    return payment.flag is PaymentFlag.SURPLUS
 
 
-def report_flagged(payment: Payment, *, in_credit: bool) -> list[Difference]:
-    """What was noted on a payment that was made or changed lately; `in_credit`: its invoice still has too much paid."""
+def report_flagged(payment: Payment, balance: Money | None) -> list[Difference]:
+    """A flagged payment that was made or changed lately; `balance` is its invoice's, None if it cannot be read."""
     if payment.status is not PaymentStatus.SUCCEEDED:
         return []
-    found = _ASKED_FOR.findall(payment.note or "")
-    if in_credit:
-        found += _SURPLUS.findall(payment.note or "")
+    asked, sentences = asked_amount(payment), []
+    if asked is not None and asked != payment.amount:
+        sentences.append(asked_and_received(asked, payment.amount))
+    if is_surplus(payment) and balance is None:
+        sentences.append("More was received than was due.")
+    elif is_surplus(payment) and balance is not None and balance.minor < 0:
+        sentences.append(credit_of_client(balance))
     ids = ids_of(payment=payment.id, invoice=payment.invoice, transaction_id=payment.transaction_id)
-    return [Difference("payment_flagged", " ".join(found), ids)] if found else []
+    return [Difference("payment_flagged", " ".join(sentences), ids)] if sentences else []
 
 
 def is_unapplied(payment: Payment) -> bool:
@@ -393,34 +395,19 @@ def _compare_place(
 ) -> list[Difference]:
     """A booked payment that stands on another invoice than the client paid, though that one could take it.
 
-    An administrator may have meant it: then the note says from where. Money that was booked on no invoice, as its note
-    says, was assigned, wherever it stands now.
+    An administrator may have meant it, and says so in its `flag`. Money that was booked on no invoice was assigned.
     """
-    if row.invoice is None or row.invoice == session.invoice:
+    if row.invoice is None or row.invoice == session.invoice or row.flag in {PaymentFlag.MOVED, *_UNAPPLIED}:
         return []
     made_for, stands_on = invoices.get(session.invoice or ""), invoices.get(row.invoice)
     if made_for is None or made_for.currency != paid.currency:
         return []  # no invoice that could take it: somebody had to choose another one
-    if _was_unapplied(session, row) or _names(row.note, made_for.invoice_number):
-        return []
-    number = made_for.invoice_number
     text = (
-        f"Stripe's payment of {paid} through session {session.id} was made for invoice {number} and stands on"
+        f"Stripe's payment of {paid} through session {session.id} was made for invoice {made_for.invoice_number} and stands on"
         f" {f'invoice {stands_on.invoice_number}' if stands_on is not None else 'another invoice'}. If that is a mistake,"
-        f" an administrator moves it back; if it was meant, an administrator writes {number} into the payment's note."
+        " an administrator moves it back; if it was meant, an administrator sets the payment's flag to moved."
     )
     return [Difference("payment_misplaced", text, {**ids, "made_for": str(session.invoice)})]
-
-
-def _was_unapplied(session: CheckoutSession, row: Payment) -> bool:
-    """Whether its note says what the invoice writer notes on money for an invoice that it could not find."""
-    unapplied = book(session, None, None).created
-    return unapplied is not None and str(unapplied.note) in (row.note or "")
-
-
-def _names(note: str | None, invoice_number: str) -> bool:
-    """Whether a note names the invoice, and not only one whose number has this one in it."""
-    return re.search(rf"(?<![\w-]){re.escape(invoice_number)}(?![\w-])", note or "") is not None
 
 
 def _contradicts(row: Payment, session: CheckoutSession, intent: PaymentIntent) -> bool:
