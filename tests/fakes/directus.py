@@ -21,7 +21,7 @@ import httpx
 import yaml
 
 from billing.directus.client import http_client
-from billing.money import EXPONENTS
+from billing.money import MINIMUM_CHARGE
 from tests.fakes.steps import Steps
 
 type Row = dict[str, Any]
@@ -231,7 +231,7 @@ class FakeDirectus:
         payload, nested = _without_nested(collection, payload)
         self._known(collection, payload)
         for name, column in columns(collection).items():
-            if column["kind"] == "currency" and payload.get(name) not in {None, *EXPONENTS}:
+            if column["kind"] == "currency" and payload.get(name) not in {None, *MINIMUM_CHARGE}:
                 raise Refusal(400, code="FAILED_VALIDATION", field=name)
         row: Row = {**self._fresh(collection), "id": self.new_key(), **payload}
         self._check_unique(collection, row, of=None)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.errors import Unprocessable
-from billing.money import EXPONENTS, Money, accepted_currency
+from billing.money import MINIMUM_CHARGE, Money, accepted_currency
 
-CURRENCIES = st.sampled_from(sorted(EXPONENTS))
+CURRENCIES = st.sampled_from(sorted(MINIMUM_CHARGE))
 MINOR = st.integers(min_value=-(10**12), max_value=10**12)
 
 

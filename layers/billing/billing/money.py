@@ -7,11 +7,12 @@ from typing import Self
 
 from billing.errors import Unprocessable
 
-#: Digits after the decimal point, by ISO 4217 code: the currencies an invoice may have. Stripe's list of
-#: zero-decimal currencies decides, not the locale's. Currencies with three decimals are refused on purpose.
-EXPONENTS: dict[str, int] = {
-    "AUD": 2, "BRL": 2, "CAD": 2, "CHF": 2, "CZK": 2, "DKK": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0,
-    "KRW": 0, "MXN": 2, "NOK": 2, "NZD": 2, "PLN": 2, "RON": 2, "SEK": 2, "SGD": 2, "USD": 2, "ZAR": 2,
+#: The currencies an invoice may have, with the least that Stripe takes at once in minor units (its published table;
+#: others: 50 cents' worth). Currencies with three decimals are refused on purpose.
+MINIMUM_CHARGE: dict[str, int] = {
+    "AUD": 50, "BRL": 50, "CAD": 50, "CHF": 50, "CZK": 1500, "DKK": 250, "EUR": 50, "GBP": 30, "HKD": 400,
+    "JPY": 50, "KRW": 1000, "MXN": 1000, "NOK": 300, "NZD": 50, "PLN": 200, "RON": 200, "SEK": 300, "SGD": 50,
+    "USD": 50, "ZAR": 1000,
 }  # fmt: skip
 
 #: Stripe may report any currency, and what it reports is booked: its zero-decimal and three-decimal lists.
@@ -36,7 +37,7 @@ def exponent_of(currency: str) -> int:
 
 def accepted_currency(currency: str) -> str:
     """The currency of an invoice in capitals, `Unprocessable` (`currency_not_supported`) if it is not accepted."""
-    if currency.upper() not in EXPONENTS:
+    if currency.upper() not in MINIMUM_CHARGE:
         message = f"Invoices in {currency!r} are not supported."
         raise Unprocessable(message, code="currency_not_supported")
     return currency.upper()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from billing.money import EXPONENTS
+from billing.money import MINIMUM_CHARGE
 from directus import access, model
 from directus.documentation import DOCS, generated, part_of
 from directus.probe import EXTENSION
@@ -17,7 +17,7 @@ def test_a_document_equals_the_data(name: str) -> None:
 
 
 def test_the_currencies_are_those_of_the_core() -> None:
-    assert model.currencies() == sorted(EXPONENTS)
+    assert model.currencies() == sorted(MINIMUM_CHARGE)
 
 
 def test_the_guard_knows_the_service_role_and_its_own_version() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing.money import EXPONENTS
+from billing.money import MINIMUM_CHARGE, exponent_of
 from directus.probe import EXTENSION
 from tests.security.directus.world import World, invoice, new, refused, sent_invoice
 
@@ -174,5 +174,5 @@ def test_the_guard_knows_the_currencies_without_decimals() -> None:
     found = re.search(r"WITHOUT_DECIMALS = \[([^\]]*)\]", source)
     assert found is not None
     named = set(re.findall(r"'([A-Z]{3})'", found.group(1)))
-    assert named == {currency for currency, exponent in EXPONENTS.items() if exponent == 0}
-    assert set(EXPONENTS.values()) == {0, 2}
+    assert named == {currency for currency in MINIMUM_CHARGE if exponent_of(currency) == 0}
+    assert {exponent_of(currency) for currency in MINIMUM_CHARGE} == {0, 2}
