@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.aws.queues import InvoiceQueue
-    from billing.payments.booking import SessionRow
     from billing.payments.events import StripeEvent
     from billing.payments.store import DirectusBillingStore
+    from billing.payments.write_invoice import InvoiceWriter
     from billing.stripe.objects import CheckoutSession, PaymentBehind
 
 
@@ -47,32 +47,13 @@ class StripeObjects(Protocol):
         ...
 
 
-class Booker(Protocol):
-    """The invoice writer (`write_invoice.InvoiceWriter`)."""
-
-    def row_of(self, session: CheckoutSession) -> SessionRow:
-        """The session with its payment row."""
-        ...
-
-    def apply(self, found: SessionRow, *, thorough: bool = False, again: bool = True) -> bool:
-        """Book a session, `thorough`ly with its refunds and disputes; False if it is another application's.
-
-        `again`: it may have been booked before, and its receipt not ordered.
-        """
-        ...
-
-    def remark(self, session: CheckoutSession, sentence: str) -> None:
-        """Write a sentence for staff on the session's payment, once."""
-        ...
-
-
 @dataclass(frozen=True)
 class ApplyStripeEvent:
     """The use case with what it needs; `parked` is told of every event a person must look at."""
 
     store: DirectusBillingStore
     stripe: StripeObjects
-    booker: Booker
+    booker: InvoiceWriter
     queue: InvoiceQueue
     deployment: str
     parked: Callable[[BillingError], None]
