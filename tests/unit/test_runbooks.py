@@ -1,4 +1,4 @@
-"""The runbooks say what the template does, and each says it in one order: symptom, check, fix."""
+"""The runbooks match the template, and each has the same order: symptom, check, fix."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ALARMS = [
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_alarms_runbook_says_the_symptom_what_to_check_and_how_to_mend_it(alarm: str) -> None:
+def test_an_alarms_runbook_has_symptom_check_and_fix(alarm: str) -> None:
     parts = re.findall(r"^- \*\*(\w+)\.\*\* \S", about(alarm), re.MULTILINE)
     assert parts == ["Symptom", "Check", "Fix"]
 
 
 def test_every_name_in_angle_brackets_is_an_output_of_the_stack() -> None:
-    """In commands a few stand for a value of the reader's own."""
+    """A few in commands stand for a value that the reader fills in."""
     named = set(re.findall(r"<([A-Z]\w+)>", TEXT)) - {"Deployment"}
     assert named <= translated_template()["Outputs"].keys()
 
 
 def test_a_dead_letter_queue_that_reconcile_does_not_empty_is_emptied_by_its_runbook() -> None:
-    """Or its alarm stands for the 14 days that the queue keeps a message."""
+    """Otherwise its alarm lasts for the 14 days that the queue keeps a message."""
     role = resources_of("AWS::IAM::Role")["ReconcileFunctionRole"]["Properties"]
     emptied = {
         resource["Fn::GetAtt"][0]
@@ -58,7 +58,7 @@ def test_a_dead_letter_queue_that_reconcile_does_not_empty_is_emptied_by_its_run
 
 
 def test_memory_is_looked_up_where_a_json_log_has_it() -> None:
-    """Lambda writes no line that begins with REPORT then, but a record of type platform.report."""
+    """With JSON logs Lambda writes a record of type platform.report instead of a line that begins with REPORT."""
     formats = {
         function["Properties"]["LoggingConfig"]["LogFormat"]
         for function in resources_of("AWS::Lambda::Function").values()
@@ -74,12 +74,12 @@ def test_reconciles_parts_are_limited_by_itself_and_not_by_lambda() -> None:
     function = resources_of("AWS::Lambda::Function")["ReconcileFunction"]["Properties"]
     assert function["RecursiveLoop"] == "Allow"
     assert PARTS_OF_A_PHASE == 6
-    assert "A phase of a run has six of them at most" in about("ReconcileDifferencesAlarm")
+    assert "A phase has at most six invocations" in about("ReconcileDifferencesAlarm")
     assert not re.search(r"\b16\b", TEXT)
 
 
-def test_what_ses_refuses_is_looked_for_where_it_is_told() -> None:
-    """It is no exception, so it becomes no dead letter."""
-    assert "is no dead letter" in about("RemindersDlqAlarm")
+def test_a_refusal_by_ses_is_explained_where_it_is_reported() -> None:
+    """A refusal is not an exception, so it does not become a dead letter."""
+    assert "is not a dead letter" in about("RemindersDlqAlarm")
     assert "notice_failed" in about("ReconcileDifferencesAlarm")
     assert "MessageRejected" in about("MailNotConfiguredAlarm")
