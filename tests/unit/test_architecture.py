@@ -1,4 +1,4 @@
-"""The rooms of docs/architecture.md: which files are pure, who may import whom, and that nothing imports in a circle."""
+"""The rooms of docs/architecture.md: which files are pure, what each room may import, and that no imports form a circle."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_no_file_imports_another_in_a_circle() -> None:
-    """Imports for the type checker and late ones count: who must know whom to be understood."""
+    """Imports for the type checker and late ones count: they, too, are needed to understand a file."""
     assert circles(GRAPH) == []
 
 
@@ -205,8 +205,21 @@ def test_the_table_of_rooms_names_every_file_and_marks_what_is_pure() -> None:
     assert dict(named) == {name: {"*" if name in PURE else ""} for name in MODULES}
 
 
+def test_every_file_that_the_document_names_exists() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_]+/[\w/.]+\.(?:py|toml))`", text))
+    assert "payments/booking.py" in named
+    assert {name for name in named if not ((BILLING / name).exists() or (ROOT / name).exists())} == set()
+
+
+def test_every_room_of_a_subject_has_its_picture() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    for room in ("rooms", "payments", "documents", "reminders", "reconcile"):
+        assert re.search(rf"^## {room.capitalize()}\n(?:[^`]|`(?!``))*^```$", text, re.MULTILINE), room
+
+
 def test_no_test_imports_from_a_test_module() -> None:
-    """What two tests need is in a file of its own, so that moving a test moves nothing else."""
+    """What two tests share is in its own file, so that moving a test moves nothing else."""
     found = {
         f"{path.relative_to(ROOT)} imports {match}"
         for path in (ROOT / "tests").rglob("*.py")
