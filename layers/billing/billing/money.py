@@ -30,7 +30,7 @@ def exponent_of(currency: str) -> int:
     """Digits after the decimal point of an ISO 4217 currency as Stripe counts them; `Unprocessable` for no code."""
     code = currency.upper()
     if not _CODE.fullmatch(code):
-        message = f"{currency!r} is no currency."
+        message = f"{currency!r} is not a currency."
         raise Unprocessable(message, code="currency_not_supported")
     return 0 if code in _ZERO_DECIMAL else 3 if code in _THREE_DECIMAL else 2
 

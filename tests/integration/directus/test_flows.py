@@ -151,8 +151,8 @@ def test_no_answer_of_ours_is_a_plain_502(directus: RunningDirectus, trouble: st
     assert status == 502
     assert code_of(answer) == "BILLING_UNAVAILABLE"
     assert (
-        "does not answer" in answer["errors"][0]["message"]
-        or "do not answer" in answer["errors"][0]["message"]
+        "is not responding" in answer["errors"][0]["message"]
+        or "are not responding" in answer["errors"][0]["message"]
     )
     assert _no_secret(directus, answer)
     assert "127.0.0.1" not in json.dumps(answer)

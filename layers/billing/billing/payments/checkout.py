@@ -95,7 +95,7 @@ def require_visible(found: InvoiceOwnership | None, client: str | None, invoice:
 
 def not_visible(invoice: str) -> NotFound:
     """The one answer to whoever may not know of an invoice."""
-    message = "There is no such invoice for this user."
+    message = "This invoice does not exist or is not available to you."
     return NotFound(message, invoice=invoice)
 
 
@@ -113,20 +113,21 @@ def amount_to_charge(ledger: Ledger, requested: object | None) -> Money:
         message = "The amount must be more than zero."
         raise Unprocessable(message, code="invalid_amount", invoice=invoice.id)
     if amount > now_payable:
-        message = f"{now_payable} can be paid on this invoice now."
+        message = f"At most {now_payable} can be paid on this invoice now."
         raise Unprocessable(message, code="amount_too_large", invoice=invoice.id)
     if amount.minor > MAXIMUM_MINOR:
         maximum = Money(MAXIMUM_MINOR, invoice.currency)
-        message = f"Online payments take at most {maximum} at once: choose a part, or pay by wire."
+        message = f"An online payment can be at most {maximum}. Pay a smaller amount, or pay by wire."
         raise Unprocessable(message, code="amount_too_large", invoice=invoice.id)
     minimum = minimum_charge(invoice.currency)
     if amount < minimum:
-        message = f"Online payments take at least {minimum}."
+        message = f"An online payment must be at least {minimum}."
         raise Unprocessable(message, code="amount_too_small", invoice=invoice.id)
     remainder = now_payable - amount
     if Money.zero(invoice.currency) < remainder < minimum:
         message = (
-            f"{remainder} would remain, less than can be paid online: pay {now_payable}, or leave {minimum}."
+            f"{remainder} would remain, which is too little to pay online."
+            f" Pay {now_payable}, or leave at least {minimum}."
         )
         raise Unprocessable(message, code="remainder_too_small", invoice=invoice.id)
     return amount
@@ -141,7 +142,7 @@ def _payable_now(ledger: Ledger) -> Money:
         raise ledger.fault
     total = checked_totals(invoice, ledger.line_items).total
     if total.minor <= 0:
-        message = "This invoice has nothing to pay."
+        message = "No payment is due on this invoice."
         raise Conflict(message, code="not_payable", invoice=invoice.id)
     balance = total - amount_paid(ledger)
     if balance.minor <= 0:
@@ -151,14 +152,14 @@ def _payable_now(ledger: Ledger) -> Money:
         payment.status is PaymentStatus.SUCCEEDED and payment.amount.currency != invoice.currency
         for payment in ledger.payments
     ):
-        message = "A payment in another currency stands on this invoice; the firm must sort it out first."
+        message = "This invoice has a payment in another currency. The firm must correct it first."
         raise Conflict(message, code="not_payable", invoice=invoice.id)
     if any(payment.status is PaymentStatus.PROCESSING for payment in ledger.payments):
-        message = "A payment of this invoice is being processed by the bank."
+        message = "The bank is still processing a payment of this invoice."
         raise Conflict(message, code="payment_processing", invoice=invoice.id)
     now_payable = payable(ledger, balance)
     if now_payable.minor <= 0:
-        message = "What remains on this invoice is disputed."
+        message = "The remaining balance of this invoice is disputed."
         raise Conflict(message, code="not_payable", invoice=invoice.id)
     return now_payable
 
@@ -204,7 +205,7 @@ def payment_methods(terms: CheckoutTerms, currency: str, invoice: str) -> list[s
         if method != "us_bank_account" or currency == "USD"
     ]
     if not methods:
-        message = f"None of this firm's ways to pay online takes {currency}: pay by wire."
+        message = f"This firm accepts no online payments in {currency}. Please pay by wire."
         raise Unprocessable(message, code="currency_not_supported", invoice=invoice)
     return methods
 
@@ -226,7 +227,7 @@ def limit_new_attempts(
         return
     seconds = max(1, math.ceil((recent[too_many - 1] + ATTEMPTS_WINDOW - now).total_seconds()))
     message = (
-        "The payment of this invoice was started anew very often within the last hour."
+        "Too many payment attempts for this invoice in the last hour."
         f" Please try again in {_in_words(seconds)}."
     )
     raise TooManyAttempts(message, retry_after=seconds, invoice=ledger.invoice.id)

@@ -132,7 +132,7 @@ class StartCheckout:
             started = self._continue(ledger, attempt, amount, urls, fresh=fresh)
             if started is not None:
                 return started
-        message = "The invoice is being paid by somebody else right now; try again in a moment."
+        message = "Someone else is paying this invoice right now. Please try again in a moment."
         raise UpstreamUnavailable(message, code="checkout_contended", retry_after=2, invoice=request.invoice)
 
     def _visible_ledger(self, invoice: str, client: str | None) -> Ledger:
@@ -173,7 +173,7 @@ class StartCheckout:
                 return None
         except BillingError as error:
             return error
-        message = "The invoice has just changed; look at it again."
+        message = "This invoice has just changed. Please reload it and try again."
         return Conflict(message, code="not_payable", invoice=request.invoice)
 
     def _withdraw(self, attempt: Payment) -> None:
@@ -248,7 +248,7 @@ class StartCheckout:
             if error.stripe_code != "resource_missing" or not time_is_over(attempt, self.now()):
                 raise
             # Opened with another account's or mode's key (a firm's first day live): nobody can pay in it any more.
-            self._end(attempt, PaymentStatus.CANCELED, "Stripe does not know this session any more.")
+            self._end(attempt, PaymentStatus.CANCELED, "Stripe no longer knows this session.")
             return None
 
     def _created_before(self, attempt: Payment) -> CheckoutSession | None:
@@ -275,7 +275,7 @@ class StartCheckout:
             {"type": "sync_session", "invoice": ledger.invoice.id, "checkout_session": session.id},
             group=ledger.invoice.id,
         )
-        message = "A payment of this invoice has been made and is being booked."
+        message = "A payment of this invoice was just received and is being booked."
         raise Conflict(message, code="payment_processing", invoice=ledger.invoice.id)
 
     def _end(self, attempt: Payment, status: PaymentStatus, reason: str) -> None:
