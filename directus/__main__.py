@@ -12,7 +12,7 @@ from directus.rest import Directus, InstallerError
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; 0 when all is well, 1 with one plain reason otherwise."""
+    """Run one command. Returns 0 on success, otherwise 1 after printing the reason."""
     parser = argparse.ArgumentParser(prog="python -m directus", description=__doc__)
     parser.add_argument("command", choices=["plan", "apply", "doctor", "docs"])
     command = parser.parse_args(arguments).command

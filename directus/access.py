@@ -1,6 +1,6 @@
 """Roles, policies, permissions and the service user of `access/*.yaml`, and what differs on a target.
 
-Owned by their fixed UUIDs. Permissions somebody added to our policies are reported, never deleted.
+Identified by fixed UUIDs. Permissions that were added to our policies are reported, never deleted.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Permission:
-    """One line of a policy: what may be done to which rows and fields."""
+    """One line of a policy: an action on rows and fields."""
 
     collection: str
     action: str
@@ -71,7 +71,7 @@ def _permission(line: Row, *, drop_scope: bool, extra_fields: list[str]) -> Perm
 
 @cache
 def roles() -> tuple[Access, ...]:
-    """All four roles, as the files say."""
+    """All four roles, from the files."""
     return tuple(_read(name) for name in FILES)
 
 
@@ -123,7 +123,7 @@ def compare(target: dict[str, list[Row]], *, service_token: str | None, token_is
 
 
 def unknown_permissions(permissions: list[Row]) -> list[str]:
-    """Permissions on our policies that are not ours, in words: somebody widened a role by hand."""
+    """Sentences about permissions on our policies that are not ours: a role was widened manually."""
     found = []
     for access in roles():
         ours = {(permission.collection, permission.action) for permission in access.permissions}

@@ -1,4 +1,4 @@
-"""What the installer wants to do: one `Change` is one sentence for a person and one request for Directus."""
+"""The installer's changes: each is one sentence for a person and one request to Directus."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ BATCHED = frozenset(
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs on the target, and the request that mends it.
+    """One difference on the target, and the request that fixes it.
 
-    `summary` is what a person reads; `method`, `path`, `body` are what Directus is sent.
+    `summary` is for a person; `method`, `path` and `body` are sent to Directus.
     """
 
     summary: str

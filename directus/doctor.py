@@ -1,8 +1,8 @@
-"""What is wrong with a deployment, in plain words, and how to mend it. Changes nothing.
+"""Reports what is wrong with a deployment and how to fix it. Changes nothing.
 
 The flow is really called, with an invoice that does not exist: "not found" from the functions proves the address, the flow
-secret and the functions' way back to Directus in one. The webhook secret is proved without an event being stored: a signed
-body that is no event is refused for another reason than a wrong signature.
+secret and the functions' connection to Directus at once. The webhook secret is tested without storing an event: a signed
+body that is not an event is refused for another reason than a wrong signature.
 """
 
 import hashlib
@@ -32,16 +32,16 @@ from directus.installer import plan
 from directus.probe import EXTENSION, probe
 from directus.rest import Directus, InstallerError
 
-#: How many relations a question of ours crosses at most (MAX_RELATIONAL_DEPTH; Directus counts the field as a step).
+#: The most steps of a query of ours (MAX_RELATIONAL_DEPTH; Directus counts the field as a step).
 MOST_STEPS: Final = 4
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `ok`, `wrong` (with what to do) or `unchecked` (with what is needed to check it).
+    """The result of one check: `ok`, `wrong` (with what to do) or `unchecked` (with what is needed to check it).
 
-    A `warning` says what to do, too, but everything works without it.
+    A `warning` also says what to do, but everything works without it.
     """
 
     state: Literal["ok", "wrong", "warning", "unchecked"]
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the doctor is told; all but the first two may be absent."""
+    """The doctor's input; all but the first two may be absent."""
 
     url: str
     admin_token: str
@@ -73,7 +73,7 @@ def deployment_from_environment(url: str, admin_token: str) -> Deployment:
 
 
 def examine(deployment: Deployment) -> list[Finding]:
-    """Everything that was looked at, in the order in which it should be mended."""
+    """The results of all checks, in the order in which to fix them."""
     with Directus(deployment.url, deployment.admin_token) as directus:
         try:
             probed = probe(directus)
@@ -99,12 +99,12 @@ def examine(deployment: Deployment) -> list[Finding]:
 
 
 def summary(findings: list[Finding], url: str) -> str:
-    """The last line: nothing is called right while there is something to say."""
+    """The last line; it says that nothing is wrong only without warnings."""
     wrong, warnings = (sum(finding.state == state for finding in findings) for state in ("wrong", "warning"))
     if not wrong and not warnings:
         return f"Nothing wrong found at {url}."
-    mend = f"{wrong} to mend at {url}." if wrong else f"Nothing to mend at {url}."
-    return f"{mend} {warnings} to think about." if warnings else mend
+    mend = f"{wrong} to fix at {url}." if wrong else f"Nothing to fix at {url}."
+    return f"{mend} {warnings} to consider." if warnings else mend
 
 
 def _without_crash(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -122,7 +122,7 @@ def _guard(version: str, guard: str) -> Iterator[Finding]:
     else:
         yield Finding(
             "wrong",
-            f"Directus runs version {guard} of the guard extension, this checkout has {ours}: copy "
+            f"Directus runs version {guard} of the guard extension, but this checkout has {ours}: copy "
             "directus/extensions/billing-guard again and restart Directus.",
         )
 
@@ -132,35 +132,35 @@ def _guessing(directus: Directus, guard: str) -> Iterator[Finding]:
     if danger:
         yield Finding("wrong", danger)
     else:
-        yield Finding("ok", "guessing a password is slow")
+        yield Finding("ok", "password guessing is slowed")
 
 
 def _invitation(directus: Directus) -> Iterator[Finding]:
-    """Ask for the administrator's own address: Directus does not invite an active account, so no mail is sent."""
+    """Invite the administrator's own address: Directus does not invite an active account, so no mail is sent."""
     email = (directus.call("GET", "/users/me?fields=email") or {}).get("email")
     if not email:
         yield Finding(
             "unchecked",
-            "invitations: the token's administrator has no address; use one who has, to check them",
+            "invitations: to check them, use the token of an administrator who has an e-mail address",
         )
         return
     with Directus(directus.url) as nobody:
         status, _ = nobody.answer("POST", "/users/invite", {"email": email, "role": access.role_id("Client")})
     if status == _FORBIDDEN:
-        yield Finding("ok", "invitations do not tell who has an account")
+        yield Finding("ok", "invitations do not reveal who has an account")
     else:
         yield Finding(
             "wrong",
-            f"POST /users/invite tells anybody, without a login, whether an address has an account ({status}), and mails "
-            "those who were invited: copy directus/extensions/billing-guard again and restart Directus.",
+            f"POST /users/invite reveals without a login whether an address has an account ({status}), and mails those who "
+            "were invited: copy directus/extensions/billing-guard again and restart Directus.",
         )
 
 
 def _lists(directus: Directus) -> Iterator[Finding]:
-    """Reconcile, reminders and ledgers read lists whole; Directus cuts them at this setting without a word."""
+    """Reconcile, reminders and ledgers read whole lists; Directus silently cuts them at this setting."""
     maximum = directus.call("GET", "/server/info").get("queryLimit", {}).get("max", -1)
     if maximum == -1:
-        yield Finding("ok", "lists are handed out whole")
+        yield Finding("ok", "lists are returned whole")
     else:
         yield Finding(
             "wrong",
@@ -169,18 +169,18 @@ def _lists(directus: Directus) -> Iterator[Finding]:
 
 
 def _depth(directus: Directus) -> Iterator[Finding]:
-    """Ask for more steps than anything of ours needs. Nothing rests on the limit; it bounds what a question may cost."""
+    """Request more steps than our queries need. Nothing relies on the limit; it bounds the cost of a query."""
     path: dict[str, Any] = {"id": {"_null": True}}
     for _ in range(MOST_STEPS):
         path = {"parent": path}
     status, _ = directus.answer("GET", f"/folders?limit=1&fields=id&filter={quote(json.dumps(path))}")
     if status == HTTPStatus.BAD_REQUEST:
-        yield Finding("ok", f"questions take at most {MOST_STEPS} steps through relations")
+        yield Finding("ok", f"queries take at most {MOST_STEPS} steps through relations")
     else:
         yield Finding(
             "warning",
-            f"MAX_RELATIONAL_DEPTH of Directus lets questions take more than {MOST_STEPS} steps through relations, which "
-            f"makes them slow for everybody: set MAX_RELATIONAL_DEPTH={MOST_STEPS} and restart Directus.",
+            f"MAX_RELATIONAL_DEPTH of Directus lets queries take more than {MOST_STEPS} steps through relations, which "
+            f"can slow it down for everyone: set MAX_RELATIONAL_DEPTH={MOST_STEPS} and restart Directus.",
         )
 
 
@@ -190,7 +190,7 @@ def _model(deployment: Deployment) -> Iterator[Finding]:
         listed = "; ".join(change.summary for change in changes[:5]) + ("; ..." if len(changes) > 5 else "")  # noqa: PLR2004  a screenful
         yield Finding("wrong", f"{len(changes)} things differ from the model ({listed}): run make apply.")
     else:
-        yield Finding("ok", "model, roles and flows are as this checkout says")
+        yield Finding("ok", "model, roles and flows match this checkout")
 
 
 def _roles(directus: Directus) -> Iterator[Finding]:
@@ -200,19 +200,19 @@ def _roles(directus: Directus) -> Iterator[Finding]:
     certain, perhaps = open_to_public(permissions, {collection.name for collection in model.collections()})
     if certain:
         yield Finding(
-            "wrong", f"Anybody may do this without a login: {', '.join(certain)}. Remove it from Public."
+            "wrong", f"Anyone may do this without a login: {', '.join(certain)}. Remove it from Public."
         )
     else:
-        yield Finding("ok", "without a login nothing of billing is open")
+        yield Finding("ok", "nothing of billing is open without a login")
     if perhaps:
         yield Finding(
             "warning",
-            f"Anybody may do this without a login: {', '.join(perhaps)}. Make sure that its filter chooses no document.",
+            f"Anyone may do this without a login: {', '.join(perhaps)}. Make sure that its filter matches no document.",
         )
 
 
 def _policies(directus: Directus) -> Iterator[Finding]:
-    """Directus adds up all policies that a person holds; ours alone are what `docs/roles.md` says."""
+    """Directus adds up all policies of a person; `docs/roles.md` is true only for ours alone."""
     links = directus.rows("/access", fields="role,user,policy")
     service = next(role for role in access.roles() if role.user is not None)
     attached = [link["user"] for link in links if link.get("user") is not None]
@@ -227,7 +227,7 @@ def _policies(directus: Directus) -> Iterator[Finding]:
     yield from (Finding("wrong", remark) for remark in remarks)
     yield from (Finding("warning", remark) for remark in children_of_staff(held))
     if not remarks:
-        yield Finding("ok", "every user holds the policies of their role and no others")
+        yield Finding("ok", "every user has the policies of their role and no others")
     two_factors = remark_on_two_factors(held.policies)
     yield Finding("warning", two_factors) if two_factors else Finding("ok", "two-factor login is enforced")
 
@@ -242,8 +242,8 @@ def _logins(directus: Directus) -> Iterator[Finding]:
     if without_titles := sorted(used - set(translations.languages())):
         yield Finding(
             "warning",
-            f"The Data Studio shows refusals by their code to who uses it in {', '.join(without_titles)}: translate the "
-            "keys that begin with errors. under Settings, Translations.",
+            f"Users of the Data Studio in {', '.join(without_titles)} see refusals as codes: translate the keys that begin "
+            "with errors. under Settings, Translations.",
         )
 
 
@@ -287,8 +287,8 @@ def _flow_call(directus: Directus) -> Iterator[Finding]:
             "wrong",
             "A secret of the functions has no value yet, or they may not read it: the log of CheckoutFunction names it "
             "(field secret). Put Stripe's key and the service user's token into the secrets that the outputs "
-            "StripeSecretArn and DirectusTokenSecretArn name (docs/deploy.md, step 3). A minute later they are used; then run "
-            "make doctor again.",
+            "StripeSecretArn and DirectusTokenSecretArn name (docs/deploy.md, step 3). They take effect within a minute; then "
+            "run make doctor again.",
         )
     elif status == _FORBIDDEN:
         yield Finding("wrong", "The flow Pay invoice is not active: run make apply.")
@@ -311,7 +311,7 @@ def _health(directus: Directus, storage: str) -> Iterator[Finding]:
         else:
             yield Finding("ok", f"{kind} {rest.partition(':')[0]} works")
     if not any(name.startswith("storage:") for name in checks):
-        yield Finding("wrong", f"Directus does not tell the health of its storage ({status}).")
+        yield Finding("wrong", f"Directus does not report the health of its storage ({status}).")
     elif not any(name.startswith(f"storage:{storage}:") for name in checks):
         yield Finding(
             "wrong",
@@ -352,18 +352,18 @@ def _webhook(deployment: Deployment) -> Iterator[Finding]:
 def _look(directus: Directus) -> Iterator[Finding]:
     status, answer = directus.answer("GET", "/items/firm?fields=accent_color")
     if status == _FORBIDDEN:
-        return  # the model is not applied, which was said above
+        return  # the model is not applied, which was reported above
     firm = answer.get("data") if isinstance(answer, dict) else None
     color = str((firm or {}).get("accent_color") or "")
     remark = remark_on_color(color)
     if remark:
         yield Finding("warning", remark)
     else:
-        yield Finding("ok", f"documents are drawn in {color or 'our dark blue'}")
+        yield Finding("ok", f"documents are rendered in {color or 'our dark blue'}")
 
 
 def _delivered(functions_url: str, secret: str) -> tuple[int, str, str]:
-    """Status, code and detail of delivering a signed body that is no event; nothing is stored for it."""
+    """Status, code and detail of delivering a signed body that is not an event; nothing is stored."""
     body = b"{}"
     timestamp = int(time.time())
     signature = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()

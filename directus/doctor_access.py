@@ -1,8 +1,7 @@
-"""Who may do more than `access/*.yaml` says, and how people prove who they are: the doctor's remarks on a target's rows.
+"""Who may do more than `access/*.yaml` says, and how users log in: the doctor's remarks on a target's rows.
 
-Pure: rows of Directus go in, sentences come out, each with what to do. Directus adds up every policy that a person
-holds, by the role, the role's parents or themselves, and adds those of Public to everybody's; so a policy too many
-opens what ours keep closed.
+Pure: takes rows of Directus, returns sentences, each with what to do. Directus adds up every policy of a user (of the role,
+its parents, the user and Public), so one policy too many opens what ours keep closed.
 """
 
 import re
@@ -11,13 +10,13 @@ from typing import Any
 
 from directus import access
 
-#: Directus's own policy of everybody without a login.
+#: Directus's own policy for everyone without a login.
 PUBLIC_POLICY = "abf8a154-5b1c-4a46-ac9c-7300570f4f17"
-#: All that Public can be meant to have of Directus's own collections: pictures of a website, by a filter.
+#: All that Public may reasonably have of Directus's own collections: pictures of a website, by a filter.
 _FOR_A_WEBSITE = frozenset({"read directus_files", "read directus_folders"})
-#: Whose people use the Data Studio.
+#: The roles that use the Data Studio.
 _STAFF = ("Staff", "Partner")
-#: Digits, cases and a sign, and still too short to withstand guessing.
+#: Digits, both cases and a sign, but too short to withstand guessing.
 _TOO_SHORT = "Aa1!Aa1"
 
 type Row = dict[str, Any]
@@ -25,9 +24,9 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Holdings:
-    """The target's rows: `/roles`, `/policies`, `/access` whole, and the `/users` who matter here.
+    """The target's rows: `/roles`, `/policies`, `/access` whole, and the relevant `/users`.
 
-    Those are the users to whom a policy is attached and all who have the role of the functions.
+    Those are the users with an attached policy and all who have the role of the functions.
     """
 
     roles: list[Row]
@@ -36,7 +35,7 @@ class Holdings:
     users: list[Row]
 
     def role(self, key: object) -> str:
-        """A role's name, as the target says it."""
+        """A role's name on the target."""
         return next((repr(row["name"]) for row in self.roles if row["id"] == key), "no role")
 
     def policy(self, key: object) -> str:
@@ -45,7 +44,7 @@ class Holdings:
 
 
 def too_much(held: Holdings) -> list[str]:
-    """What gives somebody more than the model does, or lets somebody act as the functions."""
+    """What gives users more than the model does, or lets a user act as the functions."""
     return [*_roles_with_more(held), *_users_with_more(held), *_public_with_more(held), *_more_services(held)]
 
 
@@ -56,7 +55,7 @@ def _roles_with_more(held: Holdings) -> list[str]:
         role = ours.get(str(link.get("role")))
         if role is not None and link["policy"] != role.policy["id"]:
             found.append(
-                f"The role {role.name} has the policy {held.policy(link['policy'])} besides its own, so its people may do "
+                f"The role {role.name} has the policy {held.policy(link['policy'])} besides its own, so its users may do "
                 "more than docs/roles.md says: remove it, or give both policies to a role of your own."
             )
     for row in held.roles:
@@ -64,13 +63,13 @@ def _roles_with_more(held: Holdings) -> list[str]:
             continue
         if row["id"] in ours:
             found.append(
-                f"The role {ours[row['id']].name} has the parent {held.role(row['parent'])}, whose policies its people hold, "
-                "too: take the parent away."
+                f"The role {ours[row['id']].name} has the parent {held.role(row['parent'])}, whose policies its users "
+                "get as well: remove the parent."
             )
         elif row["parent"] in ours and ours[row["parent"]].name not in _STAFF:
             found.append(
-                f"The role {row['name']!r} has the parent {ours[row['parent']].name}, and policies of its own besides: take "
-                "the parent away."
+                f"The role {row['name']!r} has the parent {ours[row['parent']].name} besides its own policies: remove the "
+                "parent."
             )
     return found
 
@@ -87,7 +86,7 @@ def _users_with_more(held: Holdings) -> list[str]:
 
 def _public_with_more(held: Holdings) -> list[str]:
     found = [
-        f"Everybody without a login has the policy {held.policy(link['policy'])}: remove it from Public."
+        f"Everyone without a login has the policy {held.policy(link['policy'])}: remove it from Public."
         for link in held.links
         if link.get("user") is None and link.get("role") is None and link["policy"] != PUBLIC_POLICY
     ]
@@ -116,20 +115,20 @@ def _more_services(held: Holdings) -> list[str]:
 
 
 def children_of_staff(held: Holdings) -> list[str]:
-    """Roles below Staff or Partner: they may be meant, but no document of ours says what they may do."""
+    """Roles below Staff or Partner: they may be intended, but our documents do not describe them."""
     parents = {role.role["id"]: role.name for role in access.roles() if role.name in _STAFF}
     return [
-        f"The role {row['name']!r} has the parent {parents[row['parent']]}: its people may do all that {parents[row['parent']]} "
-        "may, and what its own policies say besides. The flows know them as neither."
+        f"The role {row['name']!r} has the parent {parents[row['parent']]}: its users may do all that {parents[row['parent']]} "
+        "may and what its own policies allow. The flows treat them as neither."
         for row in held.roles
         if row.get("parent") in parents and row["id"] not in {role.role["id"] for role in access.roles()}
     ]
 
 
 def open_to_public(permissions: list[Row], collections: set[str]) -> tuple[list[str], list[str]]:
-    """What Public may do with our collections and Directus's own (`read invoices`, ...): for certain too much, and perhaps.
+    """What Public may do with our collections and Directus's own (`read invoices`, ...): certainly and perhaps too much.
 
-    Perhaps is files that a filter chooses, as a website needs them.
+    Perhaps: files that a filter selects, as a website needs them.
     """
     certain, perhaps = set(), set()
     for row in permissions:
@@ -147,7 +146,7 @@ def remark_on_passwords(policy: str | None) -> str | None:
     """What is wrong with `auth_password_policy` of Directus's settings, a regular expression."""
     how = "choose one under Settings, Security (auth_password_policy), such as /^.{12,}$/."
     if not policy:
-        return f"There is no password policy, so that a single letter is a password: {how}"
+        return f"There is no password policy, so a single letter is accepted: {how}"
     wrapped = policy.startswith("/") and policy.endswith("/")
     try:
         too_short = re.search(policy[1:-1] if wrapped else policy, _TOO_SHORT)
@@ -168,5 +167,5 @@ def remark_on_two_factors(policies: list[Row]) -> str | None:
         return None
     return (
         f"Two-factor login is not enforced for {', '.join(lacking)}: switch it on in these policies (Settings, Access "
-        "Policies, enforce_tfa), unless everybody logs in through an identity provider that asks for it."
+        "Policies, enforce_tfa), unless everyone logs in through an identity provider that asks for it."
     )

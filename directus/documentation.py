@@ -1,6 +1,6 @@
-"""The tables of `docs/data-model.md`, `docs/roles.md` and `docs/flows.md`, made from the data (`python -m directus docs`).
+"""The tables of `docs/data-model.md`, `docs/roles.md` and `docs/flows.md`, generated from the data (`python -m directus docs`).
 
-In each document the part between the two marks is generated; a test keeps it equal to the data.
+The part between the two marks is generated; a test compares it with the data.
 """
 
 import json

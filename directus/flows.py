@@ -46,7 +46,7 @@ def flow_ids() -> dict[str, str | None]:
 
 @cache
 def flows() -> tuple[Flow, ...]:
-    """All flows, as the files say."""
+    """All flows, from the files."""
     return tuple(_read(name) for name in FILES)
 
 
@@ -79,7 +79,7 @@ def _operation_id(flow: str, key: str | None) -> str | None:
 
 
 def _depths(lines: list[Row]) -> dict[str, tuple[int, int]]:
-    """Where each operation stands on the canvas: success goes right, failure down and right."""
+    """The place of each operation on the canvas: success goes right, failure down and right."""
     places = {lines[0]["key"]: (1, 0)}
     for line in lines:
         column, row = places.setdefault(line["key"], (1, 0))
@@ -106,7 +106,7 @@ def compare(flow_rows: list[Row], operation_rows: list[Row]) -> list[Change]:
             changes += _changes(
                 f"flow {flow.name}", f"/flows/{flow.id}", flow.row | {"status": "active"}, there[flow.id]
             )
-        # Last to first: an operation can only point to one that is there already.
+        # Last to first: an operation can only point to one that exists.
         for operation in _last_to_first(flow):
             name = f"operation {flow.name}: {operation['name']}"
             if operation["id"] not in operations:
@@ -123,7 +123,7 @@ def compare(flow_rows: list[Row], operation_rows: list[Row]) -> list[Change]:
 
 
 def inactive(flow_rows: list[Row]) -> list[str]:
-    """The names of our flows that are there but switched off."""
+    """The names of our flows that exist but are switched off."""
     ours = {flow.id for flow in flows()}
     return [str(row["name"]) for row in flow_rows if row["id"] in ours and row.get("status") != "active"]
 
@@ -145,7 +145,7 @@ def _last_to_first(flow: Flow) -> list[Row]:
     return ordered
 
 
-#: Where things stand on the canvas and what they are called is the firm's after creation.
+#: Positions on the canvas and names belong to the firm after creation.
 _COSMETIC = frozenset({"id", "icon", "description", "name", "position_x", "position_y", "flow"})
 
 

@@ -1,7 +1,7 @@
-"""Plan and apply: bring a Directus to what `model/`, `access/`, `flows/` and `translations/` say, and never further.
+"""Plan and apply: make a Directus match `model/`, `access/`, `flows/` and `translations/`, and change nothing else.
 
-Everything is read first, compared, and only what is missing or differs is sent; a second run finds nothing. Nothing
-is deleted, ever: collections, fields, roles and flows of the firm's own are not looked at.
+Everything is read and compared first; only what is missing or differs is sent, and a second run finds nothing. Nothing
+is ever deleted; the firm's own collections, fields, roles and flows are not touched.
 """
 
 import os
@@ -18,7 +18,7 @@ _OK = 200
 def plan(url: str, admin_token: str, *, service_token: str | None = None) -> list[Change]:
     """What `apply` would change on the target, in order; empty when it is up to date.
 
-    Raises `InstallerError` with one plain sentence where the target must be mended first.
+    Raises `InstallerError` with one sentence if the target must be fixed first.
     """
     with Directus(url, admin_token) as directus:
         probed = probe(directus)
@@ -28,8 +28,8 @@ def plan(url: str, admin_token: str, *, service_token: str | None = None) -> lis
 def apply(url: str, admin_token: str, *, service_token: str | None) -> list[Change]:
     """Make the changes of `plan` and return them. `service_token` becomes the service user's static token.
 
-    With `service_token=None` the token is left as it is. Raises `InstallerError`; what was done before an error
-    stays, and the next run goes on from there.
+    With `service_token=None` the token stays as it is. Raises `InstallerError`; changes made before an error stay, and
+    the next run continues from there.
     """
     with Directus(url, admin_token) as directus:
         guard = probe(directus).guard

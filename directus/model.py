@@ -1,4 +1,4 @@
-"""The collections, fields and relations of `model/*.yaml` as Directus wants to hear them, and what differs.
+"""Translates `model/*.yaml` into Directus's collections, fields and relations, and compares them with a target.
 
 What is compared on a field that exists: its type, nullability, uniqueness, index, length, and the parts of its
 `meta` that decide behaviour (`special`, `required`, `validation`). Icons, notes, order, widths are set when
@@ -49,7 +49,7 @@ _SPECIALS = {
     "json": ["cast-json"],
     "boolean": ["cast-boolean"],
 }
-#: Types Directus reports for what we asked: SQLite has no decimal and no uuid foreign keys of its own.
+#: Types that Directus reports for ours: SQLite has no decimals and no uuid foreign keys.
 _SAME_TYPE = {"decimal": {"decimal", "float"}, "uuid": {"uuid", "string", "char"}}
 
 type Row = dict[str, Any]
@@ -57,7 +57,7 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """One field as its YAML line says it."""
+    """One field, from its YAML line."""
 
     name: str
     collection: str
@@ -125,7 +125,7 @@ class Field:
         return rules
 
     def validation(self) -> Row | None:
-        """Directus's validation filter, enforced over REST for everybody, the administrator included."""
+        """Directus's validation filter, enforced over REST for everyone, including the administrator."""
         rules = [{self.name: rule} for rule in self.rules()]
         if not rules:
             return None
@@ -357,7 +357,7 @@ def _field_changes(field: Field, column: Row) -> list[Change]:
         for name in ("required", "validation")
         if (wanted["meta"][name] or None) != (actual_meta.get(name) or None)
     }
-    # On SQLite Directus adds flags of its own (`cast-timestamp`); without them a timestamp turns into a dateTime.
+    # On SQLite Directus adds its own flags (`cast-timestamp`); without them a timestamp turns into a dateTime.
     flags = actual_meta.get("special") or []
     missing = [flag for flag in wanted["meta"]["special"] or [] if flag not in flags]
     if missing:
@@ -382,7 +382,7 @@ def _field_changes(field: Field, column: Row) -> list[Change]:
 
 def _same(name: str, wanted: Any, actual: Any) -> bool:
     if name == "is_indexed":
-        return bool(wanted) == bool(actual) or not wanted  # an index of the firm's own is welcome
+        return bool(wanted) == bool(actual) or not wanted  # the firm may have its own index
     if name == "max_length":
         return actual is None or int(actual) >= int(
             wanted
@@ -415,8 +415,8 @@ def _relation_changes(field: Field, relation: Row | None, conflicts: list[str]) 
     meta = {key: value for key, value in wanted["meta"].items() if value and actual.get(key) != value}
     if not meta:
         return []
-    # Directus makes the foreign key anew, so everything is sent; with `collection` and `field` missing from the body
-    # 11.17.4 dies of an uncaught TypeError.
+    # Directus recreates the foreign key, so everything is sent; without `collection` and `field` in the body 11.17.4
+    # dies of an uncaught TypeError.
     body = wanted | {"meta": actual | wanted["meta"]}
     path = f"/relations/{field.collection}/{field.name}"
     return [Change(f"change relation {name} ({', '.join(meta)})", "PATCH", path, body)]

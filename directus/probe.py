@@ -1,4 +1,4 @@
-"""What must be true of a target before anything is changed on it, each refusal in plain words."""
+"""Checks a target before anything is changed on it."""
 
 import re
 import uuid
@@ -26,8 +26,8 @@ class Probed:
 def probe(administrator: Directus) -> Probed:
     """Check reachability, the token, the version, the licence of Directus 12 and the guard.
 
-    Raises `InstallerError` naming what is wrong and how to mend it. Changes nothing that stays: on Directus 12 a
-    policy is created and deleted again.
+    Raises `InstallerError` with what is wrong and how to fix it. Leaves nothing behind: on Directus 12 a policy is
+    created and deleted again.
     """
     me = _administrator(administrator)
     version = _version(administrator)
@@ -58,7 +58,7 @@ def _version(directus: Directus) -> str:
     info = directus.call("GET", "/server/info") or {}
     found = _VERSION.match(str(info.get("version", "")))
     if found is None:
-        message = "Directus does not tell its version to this token. Set DIRECTUS_ADMIN_TOKEN to an administrator's."
+        message = "Directus does not show its version to this token. Set DIRECTUS_ADMIN_TOKEN to an administrator's."
         raise InstallerError(message)
     major, minor = int(found.group(1)), int(found.group(2))
     if major == 12 or (major == 11 and minor >= _MINOR_OF_11):  # noqa: PLR2004  the majors we know
@@ -68,7 +68,7 @@ def _version(directus: Directus) -> str:
 
 
 def _custom_rules(directus: Directus) -> None:
-    """Directus 12 without a licence refuses row filters: ask it, with a policy that is deleted again."""
+    """Directus 12 without a licence refuses row filters: try one, with a policy that is deleted again."""
     policy = str(uuid.uuid4())
     directus.call("POST", "/policies", {"id": policy, "name": "billing probe (deleted at once)"})
     try:
@@ -88,15 +88,15 @@ def _custom_rules(directus: Directus) -> None:
 
 
 def _guard(url: str) -> str:
-    """The guard's version, asked without a login by a change that matches no row."""
+    """The guard's version, from its refusal of a change without a login that matches no row."""
     with Directus(url) as nobody:
         status, answer = nobody.answer(
             "PATCH", "/users", {"query": {"filter": {"id": {"_null": True}}}, "data": {"title": "probe"}}
         )
     if status != _FORBIDDEN:
         message = (
-            f"{url} answers changes by query to anybody, without a login ({status}): every field of every row can be "
-            f"guessed letter by letter. Copy directus/extensions/{GUARD} to its extensions folder (EXTENSIONS_PATH), "
+            f"{url} answers changes by query without a login ({status}): every field of every row can be guessed letter by "
+            f"letter. Copy directus/extensions/{GUARD} to its extensions folder (EXTENSIONS_PATH), "
             "restart Directus, and run this again. (Directus must start in a folder that holds a package.json, or it "
             "loads no extension at all.) Nothing was changed."
         )
@@ -108,7 +108,7 @@ def _guard(url: str) -> str:
     if not isinstance(version, str):
         message = (
             f"The extension {GUARD} is not loaded at {url} (something else refuses changes by query). It also checks "
-            f"every link staff and clients write. Copy directus/extensions/{GUARD} to the extensions folder, restart "
+            f"every link that staff and clients write. Copy directus/extensions/{GUARD} to the extensions folder, restart "
             "Directus, and run this again. Nothing was changed."
         )
         raise InstallerError(message)

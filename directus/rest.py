@@ -1,4 +1,4 @@
-"""A small REST client for the installer: an administrator's or nobody's requests to one Directus."""
+"""A small REST client for the installer: requests to one Directus with an administrator's token or none."""
 
 import json
 import ssl
@@ -13,7 +13,7 @@ import httpx
 
 
 class InstallerError(Exception):
-    """The installer cannot go on; the message is one plain sentence for the administrator."""
+    """The installer cannot continue; the message is one sentence for the administrator."""
 
 
 class DirectusRefused(InstallerError):
@@ -33,7 +33,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 class Directus:
-    """One Directus, spoken to with one token (or none). Never repeats a request that may have acted."""
+    """One Directus with one token (or none). Never repeats a request that may have taken effect."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""The one setting of Directus that is ours: how many wrong passwords suspend a person (`auth_login_attempts`).
+"""The one setting of Directus that we manage: how many wrong passwords suspend a user (`auth_login_attempts`).
 
-While it holds a number, a stranger who knows an address locks its owner out until an administrator acts. Empty, Directus
-lets anybody guess without end. So it is emptied only where the guard extension slows guessing.
+With a number, a stranger who knows an address can lock its owner out until an administrator acts. Empty, Directus allows
+unlimited guessing. So it is emptied only if the guard extension slows guessing.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _SLOWS_GUESSING = (1, 5, 0)
 
 
 def slows_guessing(guard: str) -> bool:
-    """Whether this version of the guard extension (`1.5.0`) does; False for what is no version."""
+    """Whether this version of the guard extension (`1.5.0`) does; False if it is not a version."""
     parts = guard.split(".")
     if not all(part.isdecimal() for part in parts):
         return False
@@ -26,21 +26,19 @@ def compare(settings: dict[str, Any], guard: str) -> list[Change]:
     attempts = settings.get(ATTEMPTS)
     if attempts is None or not slows_guessing(guard):
         return []
-    summary = (
-        f"empty setting {ATTEMPTS} (after {attempts} wrong passwords a stranger has locked a person out)"
-    )
+    summary = f"empty setting {ATTEMPTS} ({attempts} wrong passwords of a stranger lock a user out)"
     return [Change(summary, "PATCH", "/settings", {ATTEMPTS: None})]
 
 
 def danger(settings: dict[str, Any], guard: str) -> str | None:
-    """What is wrong with the two together where `compare` cannot mend it; None where nothing is."""
+    """What is wrong with the two together if `compare` cannot fix it, else None."""
     if slows_guessing(guard):
         return None
     attempts = settings.get(ATTEMPTS)
     now = (
-        "anybody may guess passwords without end"
+        "passwords can be guessed without limit"
         if attempts is None
-        else f"{attempts} wrong passwords of a stranger lock a person out"
+        else f"{attempts} wrong passwords of a stranger lock a user out"
     )
     return (
         f"The guard extension {guard} does not slow guessing, and {ATTEMPTS} is {attempts or 'empty'}: {now}. Copy "

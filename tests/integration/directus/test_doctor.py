@@ -158,7 +158,7 @@ def test_a_right_of_everybody_is_named(directus: RunningDirectus) -> None:
     key = directus.admin.call("POST", "/permissions", open_door)["id"]
     try:
         [wrong] = _wrong(directus)
-        assert "Anybody may do this without a login: read invoices" in wrong
+        assert "Anyone may do this without a login: read invoices" in wrong
     finally:
         directus.admin.call("DELETE", f"/permissions/{key}")
 
@@ -170,7 +170,7 @@ def test_a_colour_too_light_to_be_used_is_a_warning_with_its_ratio(directus: Run
         for color in ("#ffcc00", "#9b1c31", None):
             directus.admin.call("PATCH", "/items/firm", {"accent_color": color})
             findings = examine(Deployment(directus.url, ADMIN_TOKEN))
-            looks += [(found.state, found.what) for found in findings if "drawn in" in found.what]
+            looks += [(found.state, found.what) for found in findings if "rendered in" in found.what]
     finally:
         directus.admin.call("PATCH", "/items/firm", before)
     (state, what), *fine = looks
@@ -178,8 +178,8 @@ def test_a_colour_too_light_to_be_used_is_a_warning_with_its_ratio(directus: Run
     assert "#ffcc00 is too light" in what
     assert "1.51:1" in what
     assert fine == [
-        ("ok", "documents are drawn in #9b1c31"),
-        ("ok", "documents are drawn in our dark blue"),
+        ("ok", "documents are rendered in #9b1c31"),
+        ("ok", "documents are rendered in our dark blue"),
     ]
 
 
@@ -232,7 +232,7 @@ def test_a_policy_of_a_users_own_is_named(directus: RunningDirectus, person: str
 def test_a_second_policy_of_everybody_is_named(directus: RunningDirectus) -> None:
     with _policy(directus):
         [wrong] = _wrong(directus)
-    assert wrong.startswith("Everybody without a login has the policy ")
+    assert wrong.startswith("Everyone without a login has the policy ")
 
 
 def test_what_public_may_do_with_directuss_own_rows_is_named(directus: RunningDirectus) -> None:

@@ -157,6 +157,6 @@ def test_two_factor_login_is_asked_of_staff_partners_and_administrators() -> Non
 def test_nothing_wrong_is_said_only_where_there_is_nothing_to_say() -> None:
     ok, warning, wrong = Finding("ok", "a"), Finding("warning", "b"), Finding("wrong", "c")
     assert summary([ok], "https://x") == "Nothing wrong found at https://x."
-    assert summary([ok, warning], "https://x") == "Nothing to mend at https://x. 1 to think about."
-    assert summary([wrong, warning], "https://x") == "1 to mend at https://x. 1 to think about."
-    assert summary([wrong, wrong], "https://x") == "2 to mend at https://x."
+    assert summary([ok, warning], "https://x") == "Nothing to fix at https://x. 1 to consider."
+    assert summary([wrong, warning], "https://x") == "1 to fix at https://x. 1 to consider."
+    assert summary([wrong, wrong], "https://x") == "2 to fix at https://x."

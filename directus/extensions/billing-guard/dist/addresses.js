@@ -1,22 +1,22 @@
 /**
- * Doors of Directus that take an e-mail address and are open to everybody.
+ * Endpoints of Directus that take an e-mail address and are open to everyone.
  *
- * Directus 11.17.4 looks for the account before it looks at permissions: `POST /users/invite` answers 204 where there is
- * one and 403 where there is none, and mails the invited; `POST /users/register`, once it is on, refuses a weak password
- * only for addresses without an account. Closed, with one answer, to everybody but administrators and the functions. Of
- * GraphQL the same doors are closed, and those that take a password or a code as well: a document can ask one of them a
- * hundred times, and `login.js` counts requests. What stays open (`POST /auth/login`, `POST /auth/password/request`)
- * answers everybody alike.
+ * Directus 11.17.4 looks up the account before it checks permissions: `POST /users/invite` answers 204 if it exists and
+ * 403 if not, and mails the invited; `POST /users/register`, when enabled, refuses a weak password only for addresses
+ * without an account. Both are closed, with one answer, to everyone except administrators and the functions. In GraphQL
+ * the same fields are closed, and those that take a password or a code: one document can call a field a hundred times,
+ * and `login.js` counts requests. What stays open (`POST /auth/login`, `POST /auth/password/request`) gives every address
+ * the same answer.
  *
- * What is too long for an address is refused before anything compares it: the time that takes grows with the square of
- * its length, and Directus compares before it asks for a right.
+ * Text too long for an address is refused before it is compared: the time grows with the square of its length, and
+ * Directus compares before it checks rights.
  */
 const CLOSED = ['users/invite', 'users/register'];
 
-/** Only who may invite at all gets through; Directus still asks for the right. */
+/** Lets through only callers who may invite; Directus still checks the right. */
 const INVITATION = mentions('users_invite');
 
-/** Fields of `Mutation` that REST has as well, where they are counted or answer everybody alike. */
+/** Fields of `Mutation` that REST has as well, where they are counted or answer every address alike. */
 const ONLY_OVER_REST = mentions(
 	'auth_login',
 	'auth_password_request',
@@ -28,7 +28,7 @@ const ONLY_OVER_REST = mentions(
 const WITH_ADDRESSES = ['auth', 'users'];
 const LONGEST_ADDRESS = 254;
 
-/** PostgreSQL has no text with a NUL in it. */
+/** PostgreSQL cannot store a NUL in text. */
 const isNoAddress = (value) => typeof value === 'string' && (value.length > LONGEST_ADDRESS || value.includes('\0'));
 
 /** In a row, in several, or in the `data` for several. */
@@ -37,7 +37,7 @@ function hasNoAddress(body) {
 	return rows.some((row) => [row?.email, row?.identifier].flat().some(isNoAddress));
 }
 
-/** `mayInvite` says of a request's accountability whether it is an administrator's or the functions'. */
+/** `mayInvite` returns whether a request's accountability is an administrator's or the functions'. */
 export function closeAddressDoors(app, mayInvite) {
 	app.use((request, response, next) => {
 		const [first] = segmentsOf(request);
@@ -52,7 +52,7 @@ export function closeAddressDoors(app, mayInvite) {
 	});
 }
 
-/** The parts of the path as Directus's routers tell them apart: case and additional slashes make no difference. */
+/** The parts of the path as Directus's routers see them: case and extra slashes make no difference. */
 export function segmentsOf({ path }) {
 	return path
 		.toLowerCase()
@@ -60,7 +60,7 @@ export function segmentsOf({ path }) {
 		.filter((segment) => segment !== '');
 }
 
-/** A field is named in the document's own text: GraphQL has no escapes in names, and an alias does not replace the name. */
+/** A field's name is always in the document's text: GraphQL names have no escapes, and an alias does not replace the name. */
 function mentions(...names) {
 	return new RegExp(`(?<![_0-9A-Za-z])(?:${names.join('|')})(?![_0-9A-Za-z])`);
 }

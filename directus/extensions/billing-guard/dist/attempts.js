@@ -1,28 +1,28 @@
 /**
- * How often a password or a code was wrong lately, and how long the next try has to wait.
+ * Recent failures of a password or a code, and how long the next try has to wait.
  *
- * Pure: the time comes in, in milliseconds of any clock that only goes forward; nothing is asked and nothing sleeps. The
- * account is whatever the caller calls one, known to Directus or not: what does not exist is counted like what does.
- * A try is counted as soon as it begins, so that of fifty at once not one more is let through than one after the other.
+ * Pure: the time is passed in, in milliseconds of any monotonic clock; nothing is read and nothing sleeps. The account is
+ * whatever the caller names: one that does not exist is counted like one that does. A try counts when it starts, so fifty
+ * at once get no further than fifty in sequence.
  */
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** One account from one address, and one address over all accounts: so many failures are free within this time. */
+/** One account from one address, and one address over all accounts: free failures within this time. */
 const PAIR = { free: 5, within: 15 * MINUTE };
 const ADDRESS = { free: 30, within: 10 * MINUTE };
-/** From then on each failure is followed by a wait, which doubles. */
+/** After that, each failure is followed by a wait that doubles. */
 const FIRST_WAIT = 5 * SECOND;
 const LONGEST_WAIT = 60 * SECOND;
-/** Tries under way that could use up what is free are known after about so long. */
+/** How long it takes until tries in progress that could use up the free ones are decided. */
 const WAIT_FOR_OTHERS = SECOND;
 
-/** One account from all addresses is slowed and never refused: else a stranger could lock its owner out. */
+/** One account from all addresses is slowed, never refused: otherwise a stranger could lock its owner out. */
 const ACCOUNT = { free: 5, within: 15 * MINUTE };
 const DELAY = SECOND / 4;
 const LONGEST_DELAY = 2 * SECOND;
 
-/** So many pairs, addresses and accounts are remembered, each. */
+/** How many pairs, addresses and accounts are remembered, each. */
 export const MOST_ROWS = 20_000;
 
 export const [FAILED, SUCCEEDED, UNDECIDED] = ['failed', 'succeeded', 'undecided'];
@@ -40,8 +40,8 @@ export class Attempts {
 	}
 
 	/**
-	 * Begin a try, unless it has to wait: `{ wait }` in milliseconds. Else `{ wait: 0, delay, end }`: let it wait `delay`
-	 * milliseconds, and call `end(outcome, now)` once.
+	 * Start a try. Returns `{ wait }` in milliseconds if it has to wait, otherwise `{ wait: 0, delay, end }`: delay it by
+	 * `delay` milliseconds and call `end(outcome, now)` once.
 	 */
 	begin(account, address, now) {
 		const pair = `${account} ${address}`;
@@ -57,8 +57,8 @@ export class Attempts {
 		for (const [counter, key] of counted) counter.begin(key, now);
 		const end = (outcome, later) => {
 			for (const [counter, key] of counted) counter.end(key, outcome === FAILED, later);
-			// A success says who this address is, and nothing about the others that try this account, nor about this
-			// address's tries of other accounts.
+			// A success identifies this address. It says nothing about other addresses that try this account, nor about
+			// this address's tries of other accounts.
 			if (outcome === SUCCEEDED) this.#pairs.forget(pair);
 		};
 		return { wait: 0, delay, end };
@@ -82,19 +82,19 @@ function waitOf({ failures, last, underWay }, { free }, now) {
 /**
  * When the last failures of each key were, for at most `most` keys.
  *
- * What has lapsed goes first. If there is no room then, the key with the fewest failures goes, of these the one that was
- * quiet for longest. So a stranger who invents addresses pushes out what they invented before; to have a counter forgotten
- * that refuses, they must bring every other one to as many failures, and each of these is a guess they could have made.
+ * Lapsed keys are dropped first, then the key with the fewest failures, the longest quiet one among equals. A stranger who
+ * invents addresses evicts the ones invented before; to evict a counter that refuses, they must bring every other key to
+ * as many failures, and each of these is a guess they could have made.
  */
 class Failures {
 	#within;
 	#kept;
 	#most;
 	#rows = new Map();
-	/** The rows again, by the number of their failures, in the order in which they were touched. */
+	/** The rows by number of failures, in the order in which they were touched. */
 	#ranks;
 
-	/** `steps`: so many failures beyond the free ones make a difference; older ones need not be kept. */
+	/** `steps`: how many failures beyond the free ones make a difference; older ones are not kept. */
 	constructor({ free, within }, steps, most) {
 		this.#within = within;
 		this.#kept = free + steps;
@@ -130,7 +130,7 @@ class Failures {
 		this.#put(key, row);
 	}
 
-	/** Forget the failures, not the tries under way. */
+	/** Forget the failures, not the tries in progress. */
 	forget(key) {
 		const row = this.#take(key);
 		row.times = [];

@@ -1,9 +1,9 @@
 import { invalid } from './refusal.js';
 
-/** Who may be a client's person at the firm: holders of these policies (directus/access), and administrators. */
+/** Who may be assigned to a client: holders of these policies (directus/access) and administrators. */
 const FIRM_POLICIES = ['5a1c0de0-0000-4000-8000-000000000202', '5a1c0de0-0000-4000-8000-000000000203'];
 
-/** What is checked of a client, on creation and on change alike. */
+/** Checks of a client, on creation and change. */
 export async function checkClient(payload, { database }) {
 	checkTimezone(payload.timezone);
 	const user = payload.assigned_staff;
@@ -13,13 +13,13 @@ export async function checkClient(payload, { database }) {
 	return payload;
 }
 
-/** A zone nobody knows would silently count days in the firm's zone. */
+/** With an unknown zone days would silently be counted in the firm's zone. */
 function checkTimezone(timezone) {
 	if (timezone === undefined || timezone === null || isTimezone(timezone)) return;
 	throw invalid('INVALID_TIMEZONE', '"timezone" must be an IANA time zone such as Europe/Berlin.', { field: 'timezone' });
 }
 
-/** Whether the functions' database of zones knows the name, too. */
+/** Whether the functions' time zone database has the name, too. */
 export function isTimezone(name) {
 	try {
 		const known = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;

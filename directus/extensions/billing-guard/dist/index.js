@@ -9,16 +9,16 @@ import { scheduleRetention } from './retention.js';
 import { RULES, functionsChangeDocuments } from './rules.js';
 import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
 
-/** Told in the refusal of changes by query, so that the installer can see which guard is loaded. */
+/** Part of the refusal of changes by query, so that the installer can see which guard is loaded. */
 export const VERSION = '1.5.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';
 
-/** Whoever is neither an administrator nor the functions, logged in or not: links and rules are checked for them. */
+/** Everyone except administrators and the functions, logged in or not: their links and rules are checked. */
 const ANYBODY = 'anybody';
 
-/** Who writes: administrators and Directus itself (no accountability), the functions, or anybody else. */
+/** Who writes: administrators and Directus itself (no accountability), the functions, or anyone else. */
 function callerOf(accountability) {
 	if (!accountability || accountability.admin === true) return ADMINISTRATOR;
 	return accountability.role === SERVICE_ROLE ? FUNCTIONS : ANYBODY;
@@ -53,7 +53,7 @@ export default ({ init, filter, schedule }, directus) => {
 		checked('update', collection, context, async (caller) => {
 			let completed = payload;
 			if (caller === ANYBODY) {
-				// First of all, so that no refusal below tells anything about a row the caller cannot see.
+				// First, so that no refusal below reveals anything about a row the caller cannot see.
 				await mustBeReadable(collection, keys, context, ItemsService);
 				await checkLinks(collection, payload, context, ItemsService);
 				completed = (await RULES[collection].update?.(payload, keys, { ...context, ItemsService })) ?? payload;
@@ -64,7 +64,7 @@ export default ({ init, filter, schedule }, directus) => {
 	);
 };
 
-/** Run a check, told who writes. Filters run before Directus checks permissions. */
+/** Run a check with the writer. Filters run before Directus checks permissions. */
 async function checked(action, collection, context, check) {
 	if (!(collection in RULES)) return undefined;
 	const caller = callerOf(context.accountability);
@@ -73,7 +73,7 @@ async function checked(action, collection, context, check) {
 	try {
 		return await check(caller);
 	} catch (refusal) {
-		// Who may not do this at all is told so, and not what would be wrong with it.
+		// A caller without the right gets only that refusal, not what else is wrong.
 		if (refusal?.name === 'DirectusError' && !(await mayAtAll(action, collection, context))) throw forbidden();
 		throw refusal;
 	}

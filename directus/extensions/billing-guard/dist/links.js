@@ -1,12 +1,12 @@
 import { forbidden, invalid } from './refusal.js';
 
-/** Links that must never be emptied although their column may be null. */
+/** Links that must not be emptied although their column may be null. */
 const NEVER_EMPTIED = { payments: ['invoice', 'client'] };
 
 /**
  * Check every foreign key in a payload.
  *
- * Directus checks the rights on the row that is written, not on the rows it points to. Here each target is read with
+ * Directus checks the rights on the row being written, not on the rows it points to. Here each target is read with
  * the caller's own rights, inside the caller's transaction.
  */
 export async function checkLinks(collection, payload, context, ItemsService) {

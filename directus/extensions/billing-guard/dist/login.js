@@ -1,10 +1,9 @@
 /**
- * Guessing passwords is slow, and a stranger can lock nobody out (docs/decisions/0024-login-throttle.md).
+ * Slows password guessing without locking anyone out (docs/decisions/0024-login-throttle.md).
  *
- * Each request that has Directus check a password or a code is counted by account and by address before Directus sees it;
- * `attempts.js` says how long it has to wait. Whether the account exists makes no difference: not to the counting, not to
- * the answer, and not to the time, for which Directus hashes the password of an account that it does not know, too.
- * Counted in this process: several Directus count each for itself.
+ * Each request in which Directus would check a password or a code is counted by account and by address before Directus
+ * sees it; `attempts.js` decides how long it has to wait. Counting, answer and time do not depend on whether the account
+ * exists: Directus also hashes the password of an unknown account. Each Directus process counts for itself.
  */
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
@@ -25,9 +24,9 @@ export function throttleLogins(app, directus) {
 }
 
 /**
- * Refuse a password that came in by a WebSocket: Directus tells no address with it, so it cannot be counted.
+ * Refuse a password sent over a WebSocket: Directus passes no address, so it cannot be counted.
  *
- * As slow as Directus's own refusal of an address that it does not know.
+ * As slow as Directus's own refusal of an unknown address.
  */
 export async function refuseUncounted(payload, { accountability }, { LOGIN_STALL_TIME }) {
 	if (accountability !== null || typeof payload?.password !== 'string') return;
@@ -38,7 +37,7 @@ export async function refuseUncounted(payload, { accountability }, { LOGIN_STALL
 async function pass(request, response, next, attempts, directus) {
 	const door = doorOf(request, directus.env);
 	if (door === null) return next();
-	// Gone already: its end has been told, and a try that began now would be under way for ever.
+	// Already disconnected: its end event is over, so a try that starts now would stay in progress forever.
 	if (response.destroyed) return undefined;
 	const attempt = attempts.begin(keyOf(door.account), keyOf(networkOf(addressOf(request))), performance.now());
 	if (attempt.wait > 0) return refuse(response, attempt.wait);
@@ -49,7 +48,7 @@ async function pass(request, response, next, attempts, directus) {
 	return next();
 }
 
-/** Whose password or code a request has Directus check: null where it has it check none. */
+/** Whose password or code Directus checks in a request: null if none. */
 function doorOf(request, env) {
 	if (request.method !== 'POST') return null;
 	const [first, ...rest] = segmentsOf(request);

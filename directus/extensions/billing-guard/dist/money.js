@@ -27,7 +27,7 @@ export function checkNumbers(payload) {
 }
 
 /**
- * SQLite stores whatever it is given and PostgreSQL rounds without a word: nothing but an exact number comes this far.
+ * SQLite stores anything and PostgreSQL rounds silently, so only exact numbers are let through.
  * Null is for the model to allow or refuse.
  */
 function checkDecimal(field, value, digits, decimals, unit) {

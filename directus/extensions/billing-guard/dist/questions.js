@@ -3,18 +3,18 @@ import { isOperator, pathOf, stepOf } from './relations.js';
 import { grantingRules, grants, isHarmless, isSearchedWhole, readRules, rowsFor } from './rights.js';
 
 /**
- * What a query asks through relations.
+ * Queries through relations.
  *
- * Directus 11.17.4 checks along the path of a filter which fields the caller may read, never which rows: every row that
- * some relation leads to answers yes or no. Here a condition on related rows is answered first, by reading them with the
- * caller's own rights, and the keys found take its place: hidden rows count as if they were not there. Conditions that
- * meet readable rows only stay as they are. What keys cannot say (an order, a number in a group) is refused.
+ * Directus 11.17.4 checks along the path of a filter which fields the caller may read, never which rows: every row behind a
+ * relation answers yes or no. Here a condition on related rows is evaluated first, by reading them with the caller's own
+ * rights, and replaced by the keys found: hidden rows count as nonexistent. Conditions that only meet readable rows stay
+ * as they are. What keys cannot express (an order, a number in a group) is refused.
  */
 const MOST_KEYS = 30_000; // of all lists in one query; SQLite takes 32,766 values in a statement
 
-/** Of these Directus counts with a filter of its own that no event sees: it has copied the query before. */
+/** Directus counts these with a copy of the filter that no event sees. */
 const COPIES = ['directus_files'];
-const NO_COUNT = 'The number of files by related rows is not told beside the list: leave "meta" out and ask for aggregate[countDistinct]=id.';
+const NO_COUNT = 'Files filtered by related rows have no filter_count: leave out "meta" and request aggregate[countDistinct]=id.';
 
 /** See every read: this event comes before each of them, for items and for Directus's own collections alike. */
 export function closeQuestions(filter, services, isTrusted) {
@@ -26,7 +26,7 @@ export function closeQuestions(filter, services, isTrusted) {
 			if (!rights.has(accountability)) rights.set(accountability, readRules(question));
 			return rights.get(accountability);
 		};
-		// A copy: Directus may go on filling in `deep` while the query runs, and that would be asked unseen.
+		// A copy: Directus may keep filling in `deep` while the query runs, and that part would go unchecked.
 		const asked = { ...query, ...(query.deep && { deep: structuredClone(query.deep) }) };
 		await closeLevel(asked, collection, question, true);
 		if (question.isAnswered && COPIES.includes(collection) && asked.meta?.includes('filter_count')) throw forbidden(NO_COUNT);
@@ -50,7 +50,7 @@ async function closeLevel(query, collection, question, isRoot) {
 	for (const field of new Set([...sorts, ...measured, ...(query.group ?? [])])) {
 		const path = field.split('.');
 		const isSort = sorts.includes(field);
-		// Grouped and calculated is only by a field of the row itself: Directus fails where a path is given.
+		// Only a field of the row itself can be grouped or calculated by: Directus fails for a path.
 		if ((isSort || path.length === 1) && isHarmless(path, collection, await question.rules(), question.schema)) continue;
 		if (isSort && isRoot && (await leadsToVisible(path, query, collection, question))) continue;
 		throw forbidden(
@@ -60,13 +60,13 @@ async function closeLevel(query, collection, question, isRoot) {
 	}
 }
 
-/** What one level of `deep` may ask of its rows; Directus takes any other word there for a relation or an alias. */
+/** What one level of `deep` may request of its rows; Directus treats any other word as a relation or an alias. */
 const OF_A_LEVEL = ['_fields', '_filter', '_sort', '_limit', '_offset', '_page', '_search', '_alias'];
 /** Directus selects the row's own columns beside the sum: PostgreSQL refuses that, SQLite takes any one row. */
 const NOT_OF_A_LEVEL = ['_aggregate', '_group'];
 
 async function closeDeep(deep, collection, alias, question) {
-	// Under such a name Directus finds a query where everybody else reads an operator.
+	// Under such a name Directus finds a query where others read an operator.
 	if (Object.keys(alias ?? {}).some(isOperator)) throw forbidden('The name of an alias cannot begin with "_".');
 	for (const [key, level] of Object.entries(deep)) {
 		if (OF_A_LEVEL.includes(key)) continue;
@@ -95,7 +95,7 @@ async function closeFilter(filter, collection, question) {
 	Object.assign(filter, conditions.length > 1 ? { _and: conditions } : conditions[0]);
 }
 
-/** Several filters; one that asked of a relation without a condition is left out, or Directus would skip the others. */
+/** Several filters; one for a relation without a condition is left out, or Directus would skip the others. */
 async function closeEach(filters, collection, question) {
 	const kept = [];
 	for (const one of filters) {
@@ -106,20 +106,20 @@ async function closeEach(filters, collection, question) {
 	return kept.length > 0 ? kept : filters;
 }
 
-/** One condition as it may be asked, on the rows whose field the caller may read. */
+/** One allowed condition, limited to the rows whose field the caller may read. */
 async function closed(name, condition, collection, question) {
 	const step = stepOf(name, collection, question.schema);
 	if (!step) throw unreadable(name, collection);
 	const [logical] = Object.keys(condition ?? {});
 	if (logical === '_and' || logical === '_or') {
-		// Below `_some` and `_none` Directus leaves them inside, and would drop them there.
+		// Below `_some` and `_none` Directus would drop them.
 		const conditions = [];
 		for (const one of condition[logical]) conditions.push(await closed(name, one, collection, question));
 		return { [logical]: conditions };
 	}
 	const rules = await question.rules();
 	const here = rules.filter((rule) => rule.collection === collection);
-	// In the same words as for a field that is not there.
+	// The same message as for a field that does not exist.
 	if (step.field && here.length > 0 && !here.some((rule) => grants(rule, step.field))) throw unreadable(name, collection);
 	const closedCondition = await answered(step, condition, collection, question);
 	const granting = step.field && grantingRules(step.field, collection, rules);
@@ -128,12 +128,12 @@ async function closed(name, condition, collection, question) {
 	if (rows.length === 0 || rows.includes(undefined)) throw unreadable(name, collection);
 	question.isAnswered = true;
 	const { primary } = question.schema.collections[collection];
-	// The rules speak of rows and links that callers need not see: Directus itself reads by them.
+	// The rules use rows and links that the caller may not see: Directus reads by them.
 	const everyRow = new question.services.ItemsService(collection, { knex: question.knex, schema: question.schema });
 	return { _and: [{ [primary]: { _in: await keysOf(everyRow, { _or: rows }, primary, question) } }, closedCondition] };
 }
 
-/** A condition on the row itself stays; one on related rows becomes the keys that the caller's own reading finds. */
+/** A condition on the row itself stays; one on related rows becomes the keys that the caller can read. */
 async function answered(step, condition, collection, question) {
 	const { schema } = question;
 	const { name, field, to } = step;
@@ -149,7 +149,7 @@ async function answered(step, condition, collection, question) {
 	const path = pathOf(name, condition);
 	if (path && isHarmless(path, collection, rules, schema)) return { [name]: condition };
 	question.isAnswered = true;
-	// Directus checks the right to read a link as long as it is named; from here on it may not be.
+	// Directus checks the right to read a link while it is named; from here on it may not be named.
 	if (field && !rules.some((rule) => rule.collection === collection && grants(rule, field))) throw unreadable(field, collection);
 	const { primary } = schema.collections[collection];
 	const there = schema.collections[to.collection].primary;
@@ -165,13 +165,13 @@ async function answered(step, condition, collection, question) {
 	return { [primary]: { _in: await found(asked) } };
 }
 
-/** Whether a condition on the key of related rows is met by having none. */
+/** Whether having no related rows meets a condition on their key. */
 const asksForNone = (test) => Boolean(test) && (('_null' in test && test._null !== false) || test._nnull === false || test._eq === null);
 
 const asCaller = (collection, { services, accountability, knex, schema }) =>
 	new services.ItemsService(collection, { accountability, knex, schema });
 
-/** The values of a field on the rows that a service reads; asked with the caller's rights, this event sees it again. */
+/** The values of a field on the rows that a service reads; with the caller's rights, this event sees the read again. */
 async function keysOf(service, filter, field, question) {
 	const asked = { filter: { _and: [structuredClone(filter), { [field]: { _nnull: true } }] }, group: [field], sort: [field], limit: MOST_KEYS + 1 };
 	return counted(await service.readByQuery(asked), field, question);
@@ -198,7 +198,7 @@ async function keysByCount(to, inner, there, question) {
 		});
 	const asked = { filter: { [to.field]: { _nnull: true } }, group: [to.field], aggregate: { countDistinct: [there] }, limit: -1 };
 	const rows = await asCaller(to.collection, question).readByQuery(asked);
-	// Rows without any are in no group: where these match, the others are named.
+	// Rows without any are in no group: if these match, the others are listed.
 	const matchesNone = holds(0);
 	const found = rows.filter((row) => holds(Number(row.countDistinct[there])) !== matchesNone);
 	return { [matchesNone ? '_nin' : '_in']: counted(found, to.field, question) };
@@ -223,7 +223,7 @@ async function leadsToVisible(path, query, collection, question) {
 	return last !== undefined && !last.to?.many && !grantingRules(last.field, at, await question.rules());
 }
 
-/** The order, the sum or the greatest of a field tells of it, also on rows on which it may not be read. */
+/** The order, sum or maximum of a field reveals it, even on rows where it may not be read. */
 async function refusePartlyGranted(field, collection, question) {
 	const step = stepOf(field.split('.')[0], collection, question.schema);
 	if (!step) throw unreadable(field, collection);

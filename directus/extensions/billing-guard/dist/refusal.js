@@ -9,11 +9,11 @@ export class Refusal extends Error {
 	}
 }
 
-/** Directus's own answer to what is forbidden or unknown: it never tells which. */
+/** Directus's own answer for both forbidden and unknown: it does not reveal which. */
 export const forbidden = (message = "You don't have permission to access this.") => new Refusal(403, 'FORBIDDEN', message);
 
 /** The value itself is wrong. */
 export const invalid = (code, message, extensions) => new Refusal(400, code, message, extensions);
 
-/** The value is fine, the state of the record forbids it. */
+/** The value is fine, but the state of the record forbids it. */
 export const locked = (code, message, extensions) => new Refusal(403, code, message, extensions);

@@ -1,10 +1,10 @@
 /**
- * One request without a login ends Directus 11.17.4: `GET /users?deep={"a":{"_filter":"x"}}`, or a `deep` with a list in
+ * One request without a login stops Directus 11.17.4: `GET /users?deep={"a":{"_filter":"x"}}`, or a `deep` with a list in
  * a list, three thousand times.
  *
- * It does not wait for the levels of `deep` that it reads, so what is wrong with one of them is a rejection that nothing
- * handles, and Node ends the process. What comes from reading a query is logged here instead; the query goes on without
- * that level. Everything else ends the process as it did.
+ * Directus does not await the levels of `deep` that it reads, so an error in one of them is an unhandled rejection, and
+ * Node ends the process. Rejections from reading a query are logged here instead and the query continues without that
+ * level. Any other one still ends the process.
  */
 export function surviveBadQueries(logger) {
 	process.on('unhandledRejection', (reason) => {

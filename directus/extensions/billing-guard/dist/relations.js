@@ -1,14 +1,14 @@
 /**
- * What a name in a query stands for: a field of the collection itself, or a step to related rows.
+ * What a name in a query means: a field of the collection itself, or a step to related rows.
  *
  * Strict where Directus is lenient. It trims names, reads only the beginning of some, and takes any two columns for
- * `$FOLLOW`: a name that is not exactly one of the model's is nothing here.
+ * `$FOLLOW`: here a name that is not exactly one of the model's is unknown.
  */
 const FOLLOW = /^\$FOLLOW\(([^(),]+),([^(),]+)\)$/;
 const CALL = /^([a-z]+)\(([^()]+)\)$/;
 
 /**
- * The step that a name takes, or undefined where the model has no such name.
+ * The step of a name, or undefined if the model has no such name.
  *
  * `field` is the collection's own field (undefined for `$FOLLOW`, which names a field of the related rows), `isCount`
  * says that their number is asked, `to` where the step leads: `many` of them have their `field` pointing back here.

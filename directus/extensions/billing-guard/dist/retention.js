@@ -1,15 +1,15 @@
 /**
  * Old rows of `stripe_events`: the functions' service user deletes nothing, so Directus does it, at night.
  *
- * Only events that are finished go. What is `received`, `parked` or `failed` stays until somebody has seen to it, and
- * so does a row without a date.
+ * Only finished events are deleted. `received`, `parked` and `failed` ones stay until a person has dealt with them, and so
+ * do rows without a date.
  */
 const COLLECTION = 'stripe_events';
 const FINISHED = ['done', 'ignored'];
 
 const DAYS_VARIABLE = 'BILLING_STRIPE_EVENTS_RETENTION_DAYS';
 const DEFAULT_DAYS = 90;
-/** Stripe lists events, and sends them again, for 30 days; an event must still be known when it comes back. */
+/** Stripe lists and resends events for 30 days; an event that comes back must still be known. */
 const FEWEST_DAYS = 35;
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -17,11 +17,11 @@ const CRON_VARIABLE = 'BILLING_STRIPE_EVENTS_RETENTION_CRON';
 /** Three times in one quiet hour of the server's clock, so that a busy day's events are gone in one night. */
 const DEFAULT_CRON = '7,27,47 3 * * *';
 
-/** A statement deletes so many rows at most, a run so many batches: no lock is held for long. */
+/** Maximum rows per statement and batches per run: no lock is held for long. */
 const BATCH = 500;
 const BATCHES = 10;
 
-/** Delete old events by `schedule`, a hook of Directus; never lets an error out. */
+/** Delete old events on `schedule`, a hook of Directus; never throws. */
 export function scheduleRetention(schedule, { env, logger, database, getSchema, services: { ItemsService } }) {
 	const days = retentionDays(env[DAYS_VARIABLE], (sentence) => logger.warn(`billing-guard: ${sentence}`));
 	let running = false;
@@ -38,7 +38,7 @@ export function scheduleRetention(schedule, { env, logger, database, getSchema, 
 	});
 }
 
-/** Days to keep, from the variable as Directus has read it (numbers are numbers); says so when it takes another value. */
+/** Days to keep, from the variable as Directus parsed it (numbers are numbers); logs when it uses another value. */
 export function retentionDays(value, warn) {
 	if (value === undefined || value === null || value === '') return DEFAULT_DAYS;
 	const days = typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN;
@@ -53,7 +53,7 @@ export function retentionDays(value, warn) {
 	return days;
 }
 
-/** The times of deletion; of a variable with commas Directus makes a list. */
+/** The times of deletion; Directus turns a variable with commas into a list. */
 export function retentionCron(value) {
 	const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
 	return text.trim() === '' ? DEFAULT_CRON : text;
@@ -68,7 +68,7 @@ async function deleteOldEvents(before, { logger, database, getSchema, ItemsServi
 		for (let batch = 0; batch < BATCHES; batch += 1) {
 			const keys = await oldest(events, before);
 			if (keys.length === 0) break;
-			// The status again: an event may have been taken up anew. Whoever else deletes the same keys just counts fewer.
+			// The status again: an event may be in progress again. Another process that deletes the same keys counts fewer.
 			deleted += await database(COLLECTION).whereIn('id', keys).whereIn('status', FINISHED).delete();
 		}
 	} finally {
@@ -83,7 +83,7 @@ async function oldest(events, before) {
 	return rows.map((row) => row.id);
 }
 
-/** What the database said, in one line: Knex writes the whole statement in front of it. */
+/** The database's message in one line: Knex puts the whole statement in front of it. */
 function reason(error) {
 	const [line] = String(error?.message ?? error).split(' - ').at(-1).split('\n');
 	return line.slice(0, 200);

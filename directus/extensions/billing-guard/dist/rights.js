@@ -1,11 +1,11 @@
 import { isOperator, stepOf } from './relations.js';
 
 /**
- * What a caller may read, as the rules are written: `{collection, fields, rows, isBound}`.
+ * What a caller may read, by rule: `{collection, fields, rows, isBound}`.
  *
- * Read as Directus reads them (`fetchPolicies`, `fetchPermissions`): the policies of the user and of their roles, those
- * of everybody for who has no role, and what Directus's own code lets everybody read who may open the Data Studio. A rule
- * of a policy that is bound to addresses (`isBound`) may show rows, but is never counted on to.
+ * Read as Directus reads them (`fetchPolicies`, `fetchPermissions`): the policies of the user and of their roles, Public's
+ * for users without a role, and what Directus's own code lets every user of the Data Studio read. A rule of a policy that
+ * is bound to addresses (`isBound`) may show rows, but is never relied on.
  */
 export async function readRules({ accountability, knex, schema, services }) {
 	const { user, roles = [], share, app } = accountability;
@@ -28,7 +28,7 @@ export async function readRules({ accountability, knex, schema, services }) {
 	}));
 }
 
-/** Directus adds its own rules to whatever an administrator lists; they never change while it runs. */
+/** Directus's own rules, added to those of an administrator; constant while it runs. */
 let ofTheDataStudio;
 async function builtIn(services, knex, schema) {
 	if (!ofTheDataStudio) {
@@ -46,8 +46,8 @@ const isEveryRow = (rule) => Object.keys(rule.rows).length === 0;
 /**
  * Whether a path meets only rows and fields that the caller may read, so that Directus may answer it itself.
  *
- * Each step goes to a collection whose rows are readable one and all, or to rows that are readable whenever the row
- * before them is: its rule asks of them all that theirs asks.
+ * Each step leads to a collection with only readable rows, or to rows that are readable whenever the row before them is:
+ * its rule asks of them all that theirs asks.
  */
 export function isHarmless(path, collection, rules, schema) {
 	let at = collection;
@@ -71,7 +71,7 @@ export function isHarmless(path, collection, rules, schema) {
 	return true;
 }
 
-/** Whether every rule that shows a row says, of the rows a step away, all that this rule asks of them. */
+/** Whether every rule that shows a row implies all that this rule asks of the rows one step away. */
 function isImplied(rule, step, here) {
 	const asked = conditionsOf(rule.rows);
 	return (
@@ -87,7 +87,7 @@ function isImplied(rule, step, here) {
 	);
 }
 
-/** A rule as the conditions that must all hold, each with its whole path; an `_or` stays one piece. */
+/** A rule as conditions that must all hold, each with its whole path; an `_or` stays one condition. */
 function conditionsOf(rule, under = (one) => one) {
 	return Object.entries(rule).flatMap(([name, value]) => {
 		if (name === '_and') return value.flatMap((one) => conditionsOf(one, under));
@@ -97,8 +97,8 @@ function conditionsOf(rule, under = (one) => one) {
 }
 
 /**
- * Which rows a field may be read on: undefined where that is every row the caller sees, else the rules as they are
- * written that grant it. Directus checks a field that is asked for against all rules together, whatever the row.
+ * On which rows a field may be read: undefined if on every row the caller sees, otherwise the rules that grant it.
+ * Directus checks a requested field against all rules together, regardless of the row.
  */
 export function grantingRules(field, collection, rules) {
 	const held = rules.filter((rule) => rule.collection === collection);
@@ -108,14 +108,14 @@ export function grantingRules(field, collection, rules) {
 	return dependable.some(isEveryRow) ? undefined : dependable;
 }
 
-/** Whether Directus searches every field on every row although some rows may be read in part only: one rule with `*` does it. */
+/** Whether Directus searches every field on every row although some may only be read in part: one rule with `*` is enough. */
 export function isSearchedWhole(collection, rules) {
 	const held = rules.filter((rule) => rule.collection === collection);
 	const whole = held.filter((rule) => rule.fields.includes('*'));
 	return whole.length > 0 && whole.length < held.length && !whole.some((rule) => isEveryRow(rule) && !rule.isBound);
 }
 
-/** A rule with `_and` and `_or` outermost: deeper, and beside other names, Directus drops what it reads as a filter. */
+/** A rule with `_and` and `_or` outermost: Directus drops them deeper down and beside other names. */
 function outward(rule, under = (one) => one) {
 	const parts = Object.entries(rule).map(([name, value]) => {
 		if (name === '_and' || name === '_or') return { [name]: value.map((one) => outward(one, under)) };
@@ -125,7 +125,7 @@ function outward(rule, under = (one) => one) {
 	return parts.length === 1 ? parts[0] : { _and: parts };
 }
 
-/** A rule's rows with the caller in the place of Directus's variables; undefined where it names others of them. */
+/** A rule's rows with Directus's variables replaced by the caller's values; undefined for other variables. */
 export function rowsFor(rule, { user, role, roles }) {
 	const values = { $CURRENT_USER: user, $CURRENT_ROLE: role, $CURRENT_ROLES: roles };
 	let known = true;

@@ -15,7 +15,7 @@ const FROZEN_NUMBERS = ['subtotal', 'tax_rate', 'tax', 'total'];
 const INVOICE_MONEY = ['subtotal', 'tax', 'total'];
 const LINE_MONEY = ['rate', 'amount', 'cost_price'];
 
-/** Where a payment entered by hand may go; `failed` and `canceled` are final (cancel and enter again). */
+/** The next states of a payment entered manually; `failed` and `canceled` are final (cancel and enter again). */
 const PAYMENT_STEPS = {
 	pending: ['pending', 'succeeded', 'failed', 'canceled'],
 	succeeded: ['succeeded', 'failed', 'canceled'],
@@ -32,7 +32,7 @@ const one = async (database, table, id, columns) =>
 
 const many = (database, table, keys, columns) => database(table).select(columns).whereIn('id', keys);
 
-/** Before `make apply` has added the column there is no `voided_at`: rows that are asked this are read whole. */
+/** Before `make apply` adds the column there is no `voided_at`, so rows that are checked for it are read whole. */
 const isVoid = (invoice) => invoice.status === 'void' || (invoice.voided_at ?? null) !== null;
 
 // -- invoices ---------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ async function invoiceChanged(payload, keys, { database }) {
 	return payload;
 }
 
-/** Amounts written in dollars and cents are none in yen. */
+/** Amounts in dollars and cents do not exist in yen. */
 async function checkInNewCurrency(invoice, database) {
 	checkMoney(invoice, INVOICE_MONEY, invoice.currency);
 	for (const line of await database('line_items').select(LINE_MONEY).where({ invoice: invoice.id })) {
@@ -73,7 +73,7 @@ async function checkInNewCurrency(invoice, database) {
 	}
 }
 
-/** Payments and documents carry the client and currency of their invoice; they would stay behind. */
+/** Payments and documents have the client and currency of their invoice; they would not follow. */
 async function refuseIfAttached(database, invoice) {
 	for (const table of ['payments', 'documents']) {
 		if (await database(table).select('id').where({ invoice }).first()) {
@@ -108,7 +108,7 @@ function checkLine(payload, invoice) {
 	checkNumbers(payload);
 }
 
-/** A discount stays for good; one too many would leave a total that no column holds. */
+/** A discount is permanent; one too many would leave a total that does not fit the column. */
 async function checkTotalFits(invoice, amount, database) {
 	const lines = await database('line_items').select('amount').where({ invoice: invoice.id });
 	const net = lines.reduce((sum, line) => sum + cents(line.amount), cents(amount));
@@ -140,9 +140,9 @@ function checkDiscount(kind, amount) {
 
 async function paymentEntered(payload, { database }) {
 	const invoice = await one(database, 'invoices', payload.invoice, ['id', 'client', 'currency']);
-	if (invoice === undefined) throw invalid('LINK_REQUIRED', 'A payment entered by hand needs its invoice.', { field: 'invoice' });
+	if (invoice === undefined) throw invalid('LINK_REQUIRED', 'A payment entered manually needs its invoice.', { field: 'invoice' });
 	if (!BY_HAND.includes(payload.method)) {
-		throw invalid('INVALID_METHOD', 'Only wire, check, cash and other payments are entered by hand.', { field: 'method' });
+		throw invalid('INVALID_METHOD', 'Only wire, check, cash and other payments are entered manually.', { field: 'method' });
 	}
 	checkMoney(payload, ['amount'], invoice.currency);
 	return completePayment(withFactsOf(invoice, payload), database);
@@ -164,7 +164,7 @@ async function paymentChanged(payload, keys, context) {
 		return writeUnderLock('payments', payload, keys, context);
 	}
 	const undated = rows.filter((row) => isByHand(row) && leavesUndated(payload, row, 'payment_date'));
-	// One change has one date for all: those that have theirs keep it only where each is written by itself.
+	// One change has one date for all rows: those that have a date keep it only when each row is written separately.
 	if (undated.length > 0 && undated.length < rows.length) return writeUnderLock('payments', payload, keys, context);
 	let result = payload;
 	for (const row of rows) {
@@ -178,7 +178,7 @@ async function paymentChanged(payload, keys, context) {
 
 const PAYMENT_COLUMNS = ['id', 'invoice', 'client', 'currency', 'amount', 'status', 'method', 'payment_date', 'transaction_id', 'checkout_session'];
 
-/** In a transaction they stay as they are here until it ends: the billing functions book Stripe's at any moment. */
+/** Lock the rows until the transaction ends: the billing functions may book Stripe's payments at any moment. */
 async function paymentRows(keys, database) {
 	const query = many(database, 'payments', keys, PAYMENT_COLUMNS).orderBy('id');
 	return heldUntilTheEnd(query, database);
@@ -186,10 +186,10 @@ async function paymentRows(keys, database) {
 
 const isByHand = (row) => BY_HAND.includes(row.method) && row.transaction_id === null && row.checkout_session === null;
 
-/** An unapplied payment (no invoice, no client) is assigned once; no other payment is ever moved. */
+/** An unapplied payment (no invoice, no client) is assigned once; other payments are never moved. */
 async function assign(payload, keys, row, { database }) {
 	if (row.invoice !== null || row.client !== null) {
-		throw locked('PAYMENT_MOVED', 'A payment is never moved: cancel it and enter it again.', { payment: row.id });
+		throw locked('PAYMENT_MOVED', 'A payment cannot be moved: cancel it and enter it again.', { payment: row.id });
 	}
 	if (keys.length !== 1 || Object.keys(payload).some((field) => !['invoice', 'client', 'note'].includes(field))) {
 		throw invalid('ASSIGN_ONE', 'Assign one unapplied payment at a time, without other changes.', { payment: row.id });
@@ -207,7 +207,7 @@ async function editedByHand(payload, row, { database }) {
 	const steps = PAYMENT_STEPS[row.status] ?? [];
 	const edits = Object.keys(payload).filter((field) => !['note', 'reference', 'invoice', 'client'].includes(field));
 	if (edits.length > 0 && steps.length === 0) {
-		throw locked('PAYMENT_FINAL', `A ${row.status} payment no longer changes: enter a new one.`, { payment: row.id });
+		throw locked('PAYMENT_FINAL', `A ${row.status} payment can no longer change: enter a new one.`, { payment: row.id });
 	}
 	if (payload.status !== undefined && !steps.includes(payload.status)) {
 		throw locked('INVALID_STATUS', `A ${row.status} payment cannot become ${payload.status}.`, { payment: row.id });
@@ -217,15 +217,15 @@ async function editedByHand(payload, row, { database }) {
 	if (payload.amount !== undefined && cents(payload.amount) < refunds) {
 		throw invalid('BELOW_REFUNDS', 'The amount cannot be less than what was refunded.', { payment: row.id });
 	}
-	// Entered again it would count in full, and the money that went back would be nowhere. (A check may fail after all.)
+	// Entered again it would count in full, and its refunds would be lost. (A check may bounce.)
 	if (payload.status === 'canceled' && refunds > 0) {
-		throw locked('HAS_REFUNDS', 'Money of this payment was refunded: cancel the refunds first, and enter them again with it.', {
+		throw locked('HAS_REFUNDS', 'This payment has refunds: cancel them first, and enter them again with the new payment.', {
 			payment: row.id,
 		});
 	}
 }
 
-/** Of a Stripe payment staff may only ask for the end of a pending attempt; if Stripe says paid, Stripe wins. */
+/** Staff may only cancel a pending attempt of a Stripe payment; if Stripe says paid, Stripe wins. */
 function stripeRowChanged(payload, row) {
 	const fields = Object.keys(payload).filter((field) => !['invoice', 'client'].includes(field));
 	const asksToCancel = fields.length === 1 && payload.status === 'canceled' && ['pending', 'canceled'].includes(row.status);
@@ -241,14 +241,14 @@ async function refundEntered(payload, { database }) {
 		.select(['id', 'amount', 'currency', 'status', 'method', 'transaction_id', 'checkout_session'])
 		.where({ id: payload.payment ?? null })
 		.first();
-	// Two refunds entered at the same moment must not both see the same rest.
+	// Two refunds entered at the same moment must not both see the same remainder.
 	const payment = await heldUntilTheEnd(query, database);
 	if (payment === undefined) throw invalid('LINK_REQUIRED', 'A refund needs its payment.', { field: 'payment' });
 	if (payload.stripe_refund !== undefined && payload.stripe_refund !== null) {
 		throw locked('STRIPE_REFUND', "Stripe's refunds are recorded by the billing functions.", { field: 'stripe_refund' });
 	}
 	if (!isByHand(payment) || payment.status !== 'succeeded') {
-		throw locked('NOT_REFUNDABLE_BY_HAND', 'Only a succeeded payment entered by hand is refunded here; use Stripe for the others.', {
+		throw locked('NOT_REFUNDABLE_BY_HAND', 'Only a succeeded payment entered manually can be refunded here. Refund the others in Stripe.', {
 			payment: payment.id,
 		});
 	}
@@ -306,14 +306,14 @@ async function documentChanged(payload, keys, { database }) {
 }
 
 /**
- * The functions withdraw a receipt whose payment has moved, and show it again. Who sees any other document is for people to say.
- * They name the payment of a receipt that was made before it was named, and never another one.
- * They title the version of an invoice's document that a newer one has replaced; the newest only together with its version.
+ * The functions may hide a receipt whose payment has moved and show it again; people decide who sees any other document.
+ * They may fill in the payment of an older receipt once, and never change it. They may title a replaced version of an
+ * invoice's document; the newest one only together with its version.
  */
 export async function functionsChangeDocuments(payload, keys, { database }) {
 	const { visible_to_client: visible, payment, title, version } = payload;
 	if (visible === undefined && payment === undefined && title === undefined) return;
-	// Whole: before `make apply` has added the column there is no `payment`.
+	// Whole rows: before `make apply` adds the column there is no `payment`.
 	for (const row of await many(database, 'documents', keys, '*')) {
 		const isRelinked = payment !== undefined && (row.payment ?? null) !== null && row.payment !== payment;
 		if ((visible !== undefined || payment !== undefined) && (row.type !== 'receipt' || isRelinked)) throw forbidden();
@@ -321,7 +321,7 @@ export async function functionsChangeDocuments(payload, keys, { database }) {
 	}
 }
 
-/** What people add has no hash of its content. */
+/** Documents that people add have no content hash. */
 async function mayBeTitled({ type, invoice, content_hash: hash, version: own }, version, database) {
 	if (type !== 'invoice' || hash === null) return false;
 	if (version !== undefined) return true;
@@ -389,7 +389,7 @@ async function mustHaveDiscount(invoiceId, beingAccepted, database) {
 		.where({ invoice: invoiceId, kind: 'discount' })
 		.andWhere('date_created', '>=', first);
 	const invoice = await one(database, 'invoices', invoiceId, ['tax_rate', 'currency']);
-	// A client objects to what they were asked to pay, tax included; lines are written without it.
+	// A client objects to the amount payable, tax included; line amounts exclude it.
 	const given = withTax(discounts.reduce((sum, line) => sum - cents(line.amount), 0), invoice);
 	const wanted = all.reduce((sum, dispute) => sum + cents(dispute.amount), 0);
 	if (given < wanted) {
@@ -400,7 +400,7 @@ async function mustHaveDiscount(invoiceId, beingAccepted, database) {
 	}
 }
 
-/** What each collection checks, beyond its links. Each returns the payload, possibly completed. */
+/** What each collection checks besides its links. Each returns the payload, possibly completed. */
 export const RULES = {
 	clients: { create: checkClient, update: (payload, keys, context) => checkClient(payload, context) },
 	invoices: { create: invoiceWritten, update: invoiceChanged },

@@ -3,15 +3,14 @@ import { invalid, locked } from './refusal.js';
 /**
  * A void invoice stays void.
  *
- * The invoice writer sets `status` from rows it has read a moment before. A void written in between it would overwrite, and
- * nothing would tell of it any more. So whatever sets an invoice to void sets `voided_at` in the same statement; the
- * functions never write that column, and from then on it alone decides. They restore the status from it, which is why
- * they may write `void` where it is set, and nowhere else.
+ * The invoice writer sets `status` from rows that it read a moment before; it would overwrite a void written in between
+ * without a trace. So every write of `void` sets `voided_at` in the same statement. The functions never write that column;
+ * once set, it alone decides. They restore the status from it, so they may write `void` only where it is set.
  */
 export const FUNCTIONS = 'functions';
 export const ADMINISTRATOR = 'administrator';
 
-/** A new invoice: void ones (imports) get their moment, unless they bring it. */
+/** A new invoice: void ones (imports) get their time, unless they have one. */
 export function completeNewVoid(payload, { schema }, caller) {
 	if (!hasColumn(schema)) return payload;
 	mayBecome(payload.voided_at, { id: payload.id, voided_at: null }, caller);
@@ -23,7 +22,7 @@ export async function completeVoid(payload, keys, { database, schema }, caller) 
 	const becomesVoid = payload.status === 'void';
 	if (!becomesVoid && payload.voided_at === undefined) return payload;
 	if (!hasColumn(schema)) return becomesVoid && caller === FUNCTIONS ? refuseFunctions(keys[0]) : payload;
-	// Whether it is set never goes back, so it may be read outside the transaction of the change.
+	// It is never emptied again, so it may be read outside the transaction of the change.
 	const rows = await database('invoices').select(['id', 'voided_at']).whereIn('id', keys);
 	for (const row of rows) mayBecome(payload.voided_at, row, caller);
 	const unmarked = rows.filter((row) => row.voided_at === null);
@@ -39,17 +38,17 @@ export async function completeVoid(payload, keys, { database, schema }, caller) 
 
 const stamped = (payload) => ({ ...payload, voided_at: new Date().toISOString() });
 
-/** The extension is copied before `make apply` adds the column; until then nobody's change may fail for it. */
+/** The extension is installed before `make apply` adds the column; until then no change may fail for it. */
 const hasColumn = (schema) => 'voided_at' in (schema.collections.invoices?.fields ?? {});
 
-/** Set once, by this hook or by an administrator; never changed, not even by undoing to an older revision. */
+/** Set once, by this hook or by an administrator; never changed, not even by restoring an older revision. */
 function mayBecome(wanted, row, caller) {
 	if (wanted === undefined || sameMoment(wanted, row.voided_at)) return;
 	if (row.voided_at !== null) {
-		throw locked('INVOICE_VOID', 'A void invoice stays void: "voided_at" never changes.', { invoice: row.id });
+		throw locked('INVOICE_VOID', 'A void invoice stays void: "voided_at" cannot be changed.', { invoice: row.id });
 	}
 	if (caller !== ADMINISTRATOR) {
-		throw invalid('VOIDED_AT_NOT_WRITABLE', '"voided_at" is set by setting the status to void, and not otherwise.', {
+		throw invalid('VOIDED_AT_NOT_WRITABLE', '"voided_at" cannot be set directly: set the status to void.', {
 			field: 'voided_at',
 		});
 	}
