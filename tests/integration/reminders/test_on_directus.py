@@ -167,7 +167,7 @@ def test_of_many_senders_at_once_one_sends(house: House) -> None:
 def test_a_claim_given_back_frees_its_key_for_the_retry(house: House) -> None:
     invoice = house.invoice("100.00")
     message = house.message(invoice)
-    slow = house.sender(Outbox(MailPostponed("SES does not take mail now.")))
+    slow = house.sender(Outbox(MailPostponed("SES does not accept mail at the moment.")))
     with pytest.raises(MailPostponed):
         slow(message)
     assert house.sender()(message).status == "sent"

@@ -175,7 +175,7 @@ def test_an_event_of_the_other_mode_is_parked_without_a_look(*, live_key: bool, 
     world.deliver([event])
     assert ended(world) == ["parked"]
     assert "retrieve session" not in world.steps.names
-    assert "belong together" in world.parked[0].detail
+    assert "must be of the same mode" in world.parked[0].detail
     world.deliver(
         [replace(event, id="evt_right", livemode=live_key), replace(event, id="evt_old", livemode=None)]
     )

@@ -286,8 +286,8 @@ def test_every_wrong_column_of_an_invoice_is_named_with_both_values() -> None:
         "kind": "invoice_differs",
         "invoice": INVOICE,
         "detail": (
-            "Invoice INV-1: amount_paid shows 0.00, its rows say 40.00; balance_due shows 100.00, its rows say 60.00;"
-            " status shows sent, its rows say partially_paid."
+            "Invoice INV-1: amount_paid is 0.00, but its rows say 40.00; balance_due is 100.00, but its rows say 60.00;"
+            " status is sent, but its rows say partially_paid."
         ),
     }
 
@@ -356,7 +356,7 @@ def test_a_void_that_was_overwritten_is_found_and_restored(status: InvoiceStatus
         assert differences == []
     else:
         assert (kinds(differences), repairs(differences)) == (["invoice_differs"], [Recompute(INVOICE).name])
-        assert f"status shows {status}, its rows say void" in differences[0].detail
+        assert f"status is {status}, but its rows say void" in differences[0].detail
 
 
 @pytest.mark.parametrize("pdf_status", ["none", "pending", "failed"])
@@ -473,7 +473,7 @@ def test_only_a_queue_with_messages_is_reported() -> None:
         "kind": "dead_letters",
         "queue": "render",
         "messages": "2",
-        "detail": "2 messages of the queue for render could not be handled.",
+        "detail": "2 messages of the queue for render failed.",
     }
 
 

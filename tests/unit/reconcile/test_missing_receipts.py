@@ -157,7 +157,7 @@ def test_a_receipt_of_an_invoice_that_is_a_draft_again_stays_with_its_client() -
 def test_a_receipt_from_before_its_words_were_kept_is_not_said_to_be_untrue() -> None:
     found = house()
     (payment,) = found.payments()
-    for says, sentence in ((None, "looked at once"), ("something else", "was moved there")):
+    for says, sentence in ((None, "it is checked once"), ("something else", "was moved there")):
         payment |= receipt_columns(payment) | {"receipt_says": says}
         (entry,) = [one for one in found.run().as_json()["repaired"] if one["kind"] == "receipt_outdated"]
         assert sentence in entry["detail"]

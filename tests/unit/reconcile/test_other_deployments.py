@@ -73,4 +73,6 @@ def test_what_goes_back_on_one_is_named_and_never_called_repaired(what: str) -> 
     repaired, found = settled(house)
     assert repaired == []
     assert set(kinds(found)) == {f"{what}_missing", "payment_of_another_deployment"}
-    assert "not booked by itself" in next(one["detail"] for one in found if one["kind"] == f"{what}_missing")
+    assert "not booked automatically" in next(
+        one["detail"] for one in found if one["kind"] == f"{what}_missing"
+    )

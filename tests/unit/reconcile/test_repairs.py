@@ -364,7 +364,7 @@ def test_dead_letters_that_come_back_are_not_called_repaired() -> None:
         "render",
         "3",
     )
-    assert "2 sent back once more, 1 left" in difference["detail"]
+    assert "2 went back to the queue once more, 1 stay" in difference["detail"]
     house.dead_letters.queues, house.dead_letters.stuck = {"render": 1}, {}
     house.dead_letters.again = {"render": 1}
     report = house.run()

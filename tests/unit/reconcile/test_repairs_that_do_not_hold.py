@@ -52,7 +52,7 @@ def test_it_is_named_once_an_earlier_run_has_asked_for_it_and_asked_for_on_and_o
     assert ("payment_missing" in repaired, "payment_missing" in named) == (True, True)
     assert rows_of(house) == left, "else it does hold and proves nothing"
     (report, *_) = house.reports.stored
-    assert "did not take hold" in report.differences[0]["detail"]
+    assert "an earlier repair failed" in report.differences[0]["detail"]
 
 
 def test_one_that_holds_is_named_by_no_later_run() -> None:

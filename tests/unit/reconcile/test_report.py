@@ -33,17 +33,17 @@ REPORT = PrintableReport(
 
 WHAT_WAS_COMPARED = [
     (
-        "Compared on 2026-03-03 12:35 UTC. With Stripe: its sessions, refunds, disputes and balance transactions from"
-        " 2026-02-28 12:35 UTC on; of Directus Stripe's payments, refunds and disputes that were made or changed since then,"
-        " and, however old, checkouts and bank debits that are not over and refunds and disputes that can still change."
+        "Compared on 2026-03-03 12:35 UTC. With Stripe: its sessions, refunds, disputes and balance transactions"
+        " since 2026-02-28 12:35 UTC; rows of Stripe's payments, refunds and disputes made or changed since then; and,"
+        " however old, unfinished checkouts and bank debits, and refunds and disputes that can still change."
     ),
     (
-        "In Directus alone: every sent invoice with its rows and documents, payments without an invoice, events that are"
-        " not applied, messages that are not sent. Besides: events that Stripe could not deliver, and dead letters."
+        "In Directus: every sent invoice with its rows and documents, payments without an invoice, events that were not"
+        " applied, messages that were not sent. Also: events that Stripe could not deliver, and dead letters."
     ),
     (
-        "Not compared with Stripe: what is older than 2026-02-28 12:35 UTC, was not changed since and is over. The nightly"
-        " run leaves nothing out."
+        "Not compared with Stripe: finished records older than 2026-02-28 12:35 UTC that were not changed since. The"
+        " nightly run compares everything."
     ),
 ]
 
@@ -97,12 +97,12 @@ def test_the_page_says_when_what_and_how_many_before_what_differs_and_what_was_r
         "USD 20.00 belongs to no invoice.", "Payment:", PAYMENT,
         "What was repaired: 1",
         "What differed", "Repair", "Records",
-        "status shows sent.", "added up again from its rows", "Invoice:", INVOICE,
+        "status shows sent.", "recomputed from its rows", "Invoice:", INVOICE,
     ]  # fmt: skip
 
 
 def test_the_page_of_a_part_says_that_it_has_not_looked_at_everything() -> None:
-    said = "There was not time for all of it: the rest is compared in another part, with a report of its own."
+    said = "Time ran out: the rest is compared in another part, with its own report."
     assert said not in read(REPORT).lines
     assert read(replace(REPORT, continued=True)).lines[5] == said
 

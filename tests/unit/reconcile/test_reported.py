@@ -128,7 +128,7 @@ def test_an_amount_of_a_refund_that_differs() -> None:
     house, refund, _ = with_refund(amount="20.00")
     found = reported(house)
     assert (found["kind"], found["refund"]) == ("refund_amount_differs", refund)
-    assert "is 25.00 USD, its row says 20.00 USD" in found["detail"]
+    assert "is 25.00 USD, but its row says 20.00 USD" in found["detail"]
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending"])

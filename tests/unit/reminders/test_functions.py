@@ -62,7 +62,7 @@ def test_a_variable_that_is_missing_is_named(
     ("function", "event", "sentence"),
     [
         (planner, {"as_of": "soon"}, "as_of must be a day"),
-        (planner, {"dryrun": True}, "Reminders know as_of and dry_run, not dryrun"),
+        (planner, {"dryrun": True}, "Reminders take as_of and dry_run, not dryrun"),
         (reconcile, {"since": "soon"}, "since must be a day"),
     ],
 )

@@ -27,7 +27,7 @@ class Account(Outbox):
 
     def send(self, mail: Mail) -> str:
         if not self.mended:
-            message = "SES takes no mail of this deployment (MessageRejected); nothing was sent."
+            message = "SES accepts no mail from this deployment (MessageRejected); nothing was sent."
             raise MailNotConfigured(message)
         return super().send(mail)
 
@@ -74,7 +74,7 @@ def test_a_reminder_that_the_account_may_not_send_yet_leaves_its_step_free() -> 
     (row,) = firm.directus.rows.values()
     assert (row["status"], row["dedupe_key"]) == ("skipped", None)
     assert row["reason"] == (
-        "SES takes no mail of this deployment (MessageRejected); nothing was sent. The next hourly run tries again."
+        "SES accepts no mail from this deployment (MessageRejected); nothing was sent. The next hourly run retries."
     )
     firm.account.mended = True
     firm.an_hour_passes()

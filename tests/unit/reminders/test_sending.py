@@ -234,7 +234,9 @@ def test_a_crash_between_send_and_the_record_of_it_never_sends_twice() -> None:
 
 
 def test_a_mail_ses_did_not_take_now_gives_the_claim_back_and_is_sent_by_the_retry() -> None:
-    desk = Desk(outbox=Outbox(MailPostponed("SES does not take mail now (TooManyRequestsException).")))
+    desk = Desk(
+        outbox=Outbox(MailPostponed("SES does not accept mail at the moment (TooManyRequestsException)."))
+    )
     with pytest.raises(MailPostponed):
         desk.send(MESSAGE)
     assert [(row["status"], row["dedupe_key"]) for row in desk.rows] == [("skipped", None)]

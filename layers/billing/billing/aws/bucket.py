@@ -87,11 +87,13 @@ def bucket_failure(error: Exception) -> UpstreamFailed | UpstreamUnavailable:
     status = _status(error)
     if status == 429 or status >= 500 or status == 0:  # noqa: PLR2004  # HTTP's own numbers
         return bucket_unreachable()
-    message = f"The documents bucket refused a request ({status}); look at the function's role and the bucket's name."
+    message = (
+        f"The documents bucket refused a request ({status}); check the function's role and the bucket's name."
+    )
     return UpstreamFailed(message, code="documents_bucket_refused")
 
 
 def bucket_unreachable() -> UpstreamUnavailable:
     """S3 gave no answer."""
-    message = "The documents bucket cannot be reached now."
+    message = "The documents bucket cannot be reached."
     return UpstreamUnavailable(message, code="documents_bucket_unavailable")

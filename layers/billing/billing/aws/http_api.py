@@ -56,7 +56,7 @@ def raw_body(event: HttpEvent, *, maximum_bytes: int = MAXIMUM_BODY_BYTES) -> by
     else:
         raw = body.encode("utf-8", errors="surrogatepass")
     if len(raw) > maximum_bytes:
-        message = f"The body has {len(raw)} bytes; {maximum_bytes} are accepted."
+        message = f"The body has {len(raw)} bytes; at most {maximum_bytes} are accepted."
         raise PayloadTooLarge(message)
     return raw
 
@@ -163,7 +163,7 @@ def uuids(body: Mapping[str, Any], name: str) -> list[str]:
     given = value if isinstance(value, list) else [value]
     values = [found for found in given if found not in (None, "undefined")]
     if len(values) > MAXIMUM_IDS:
-        message = f"{name} holds {len(values)} ids; {MAXIMUM_IDS} are accepted at once."
+        message = f"{name} has {len(values)} ids; at most {MAXIMUM_IDS} are accepted at once."
         raise BadRequest(message, code="too_many_ids")
     return list(dict.fromkeys(as_uuid(found, name) for found in values))
 
@@ -196,5 +196,5 @@ def parse_moment(value: object, name: str) -> dt.date | dt.datetime:
     if isinstance(moment, dt.datetime) and moment.tzinfo is None:
         raise BadRequest(message, code=f"invalid_{name}")
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise BadRequest(f"{name} is a year that no invoice has.", code=f"invalid_{name}")
+        raise BadRequest(f"{name} is outside the years that an invoice can have.", code=f"invalid_{name}")
     return moment

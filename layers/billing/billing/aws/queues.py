@@ -170,5 +170,5 @@ def _send_batch(client: SQSClient, queue_url: str, entries: list[Any]) -> None:
 
 
 def _not_queued(reason: str) -> UpstreamUnavailable:
-    message = f"SQS did not take the message ({reason}); nothing is lost if the caller repeats the request."
+    message = f"SQS did not accept the message ({reason}); repeat the request, nothing is lost."
     return UpstreamUnavailable(message, code="queue_unavailable")

@@ -38,7 +38,9 @@ class DirectusAssets:
         if answer.status in {408, 429} or answer.status >= 500 or not is_refusal(answer.body):  # noqa: PLR2004  # HTTP's own number
             message = f"Directus answered {answer.status} when asked for a file."
             raise UpstreamUnavailable(message, file=file)
-        message = f"Directus answered {answer.status} when asked for a file; look at the service user's permissions."
+        message = (
+            f"Directus answered {answer.status} when asked for a file; check the service user's permissions."
+        )
         raise DirectusRejected(message, file=file)
 
     def _get(self, file: str, token: str) -> Answer:
@@ -48,6 +50,6 @@ class DirectusAssets:
             return send(self._http, request, maximum_bytes=self._maximum_bytes)
         except AnswerTooLarge:
             message = (
-                f"The file has more than {self._maximum_bytes} bytes, whatever its row in Directus says."
+                f"The file has more than {self._maximum_bytes} bytes, more than its row in Directus says."
             )
             raise Unprocessable(message, code="file_too_large", file=file) from None

@@ -78,7 +78,7 @@ def http_client(
     def limit(request: httpx.Request) -> None:
         left = remaining_seconds()
         if left <= needed_seconds:
-            message = f"There was no time left for the {request.method} that came next; ask again."
+            message = f"No time was left for the next request ({request.method}); try again."
             raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
         connect, read = min(connect_timeout, left), min(read_timeout, left)
         request.extensions["timeout"] = {"connect": connect, "read": read, "write": read, "pool": connect}
@@ -293,7 +293,7 @@ def _data(answer: Answer, method: str, path: str) -> Any:
         if answer.status == 204 and method not in {"SEARCH", "GET"}:  # noqa: PLR2004  # HTTP's own number
             return None
         # A maintenance page of a proxy: "no such row" or "written" would be a lie that loses a payment.
-        message = f"Something that is not Directus answered {answer.status} to {method} {path}."
+        message = f"A server that is not Directus answered {answer.status} to {method} {path}."
         raise UpstreamUnavailable(message)
     if answer.status == 401:  # noqa: PLR2004  # HTTP's own number
         # A matter for the administrator, but not the request's fault: work waits until the token is right.
@@ -305,7 +305,7 @@ def _data(answer: Answer, method: str, path: str) -> Any:
     extensions = _extensions(document)
     if extensions is None:
         # A proxy's 404 while Directus restarts, its 403, its way to a login page: Directus refused nothing.
-        message = f"Something that is not Directus answered {answer.status} to {method} {path}."
+        message = f"A server that is not Directus answered {answer.status} to {method} {path}."
         raise UpstreamUnavailable(message, retry_after=answer.retry_after or _RETRY_AFTER)
     raise _refusal(extensions, answer.status, method, path)
 

@@ -56,5 +56,5 @@ def parse[Model: RowModel](model: type[Model], row: Row, collection: str) -> Mod
 
 def unreadable(collection: str, columns: str, record: object = None) -> DirectusRejected:
     """The error for a row with columns that cannot be read."""
-    message = f"A row of {collection} cannot be read: look at {columns}."
+    message = f"A row of {collection} cannot be read: check {columns}."
     return DirectusRejected(message, code="row_unreadable", record=str(record) if record else None)

@@ -339,7 +339,7 @@ def _is_complete(row: Row) -> bool:
 
 def _cut(invoice: str) -> UpstreamUnavailable:
     message = (
-        "Directus sent fewer rows below the invoice than it counts. They were being changed; if it stays so, "
+        "Directus returned fewer rows of the invoice than it counts. They may have been changing; if this continues, "
         "QUERY_LIMIT_MAX of Directus is too small for this invoice."
     )
     return UpstreamUnavailable(message, code="rows_cut", invoice=invoice)

@@ -89,18 +89,18 @@ class ApplyStripeEvent:
         if elsewhere or subject is Subject.NOTHING_OF_OURS:
             return "ignored"
         if subject is Subject.UNKNOWN:
-            text = f"There is no rule for events of type {event.type}: look at it in Stripe's dashboard."
+            text = f"Events of type {event.type} are not handled: look at this one in Stripe's dashboard."
             raise Parked(text, event=event.id, object=event.object_id)
         if None not in {event.livemode, self.stripe.livemode} and event.livemode != self.stripe.livemode:
             text = (
-                f"The event is of {_mode(event.livemode)} mode, the API key of {_mode(self.stripe.livemode)} mode: "
-                "the endpoint's signing secret and the key in Secrets Manager belong together."
+                f"The event is in {_mode(event.livemode)} mode, the API key in {_mode(self.stripe.livemode)} mode: "
+                "the endpoint's signing secret and the API key in Secrets Manager must be of the same mode."
             )
             raise Parked(text, event=event.id, object=event.object_id)
         try:
             session = self._session(event, subject)
         except StripeRejected as error:
-            text = f"What an event of type {event.type} is about cannot be found at Stripe. {error.detail}"
+            text = f"Stripe does not have the object of this event ({event.type}). {error.detail}"
             raise Parked(text, event=event.id, object=event.object_id) from error
         if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"

@@ -99,7 +99,7 @@ def verified_event(raw: bytes, signature: str | None, secrets: Iterable[str], no
         expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
         if any(hmac.compare_digest(expected, given) for given in signatures):
             return _event(raw)
-    message = "No accepted secret signed this webhook: is it the one in Secrets Manager?"
+    message = "The webhook's signature does not match the signing secret in Secrets Manager."
     raise SignatureRejected(message)
 
 

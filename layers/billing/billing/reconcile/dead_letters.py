@@ -201,5 +201,5 @@ def _sqs_errors() -> Iterator[None]:
         reason = type(error).__name__
         if isinstance(error, ClientError):
             reason = error.response.get("Error", {}).get("Code", reason)
-        message = f"SQS did not let the dead letters be read or sent back ({reason})."
+        message = f"SQS refused to read or return the dead letters ({reason})."
         raise UpstreamUnavailable(message, code="queue_unavailable") from error

@@ -137,8 +137,8 @@ def once_tried(difference: Difference, happened: datetime, now: datetime) -> Dif
     if difference.repair is None or difference.kind not in MONEY_KINDS or now - happened < HELD_AFTER:
         return difference
     text = (
-        f"{difference.detail} That was before the last runs: unless it was changed or no run came since, its repair has"
-        " been asked for and did not take hold. It is asked for again."
+        f"{difference.detail} It is older than the last runs, so an earlier repair failed (unless the row was changed or no"
+        " run came since). The repair is requested again."
     )
     return replace(difference, detail=text, tried_before=True)
 

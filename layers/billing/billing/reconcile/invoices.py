@@ -50,7 +50,7 @@ def compare_invoice(
     found: list[Difference] = []
     if right != invoice:
         said = "; ".join(
-            f"{name} shows {_shown(getattr(invoice, name))}, its rows say {_shown(getattr(right, name))}"
+            f"{name} is {_shown(getattr(invoice, name))}, but its rows say {_shown(getattr(right, name))}"
             for name in vars(state)
             if getattr(right, name) != getattr(invoice, name)
         )
@@ -74,8 +74,8 @@ def _report_below_minimum(invoice: Invoice, balance: Money) -> list[Difference]:
     if not is_below_minimum(balance):
         return []
     text = (
-        f"{balance} is left on invoice {invoice.invoice_number}, and online payments take at least"
-        f" {minimum_charge(balance.currency)}: its client cannot pay that online and is not reminded of it."
+        f"{balance} is left on invoice {invoice.invoice_number}, less than the {minimum_charge(balance.currency)} that an"
+        " online payment needs: its client can neither pay it online nor is reminded of it."
     )
     return [Difference("below_minimum", text, ids_of(invoice=invoice.id))]
 
@@ -85,12 +85,12 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
     ids = ids_of(invoice=ledger.invoice.id, payment=payment.id)
     found = []
     if payment.open_claim and payment.status in {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED}:
-        text = f"A payment that is {payment.status} still claims its invoice, so nobody can pay it."
+        text = f"A {payment.status} payment still blocks its invoice: it cannot be paid online."
         found.append(Difference("claim_left", text, ids, Recompute(ledger.invoice.id)))
     elif payment.open_claim and payment.open_claim != ledger.invoice.id:
         text = (
-            "A payment claims an invoice that it does not belong to, so nobody can pay that one. An administrator"
-            " empties open_claim."
+            "A payment blocks an invoice that it does not belong to: that invoice cannot be paid online. An"
+            " administrator empties the payment's open_claim."
         )
         found.append(Difference("claim_of_another", text, {**ids, "claimed": payment.open_claim}))
     nothing = Money.zero(payment.amount.currency)
@@ -100,12 +100,12 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
     ):
         stored = getattr(payment, name) or nothing
         if stored != derived:
-            text = f"A payment's {name} shows {stored}, its rows say {derived}."
+            text = f"A payment's {name} is {stored}, but its rows say {derived}."
             repair, suspect_since = Recompute(ledger.invoice.id), ledger.invoice.sent_at
             found.append(Difference("payment_differs", text, ids, repair, suspect_since=suspect_since))
     if payment.client != ledger.invoice.client:
         text = (
-            f"A payment of {payment.amount} on invoice {ledger.invoice.invoice_number} names another client than the"
+            f"A payment of {payment.amount} on invoice {ledger.invoice.invoice_number} has another client than the"
             " invoice, or none. An administrator corrects the payment's client, or its invoice."
         )
         found.append(Difference("payment_of_another_client", text, ids))
@@ -113,16 +113,16 @@ def _compare_payment(payment: Payment, ledger: Ledger) -> list[Difference]:
 
 
 def _compare_origin(payment: Payment, ledger: Ledger) -> list[Difference]:
-    """Money that counts and was a checkout's or is Stripe's, with nothing by which Stripe could be asked about it."""
+    """A succeeded payment of a checkout or of Stripe without the transaction by which Stripe could be asked."""
     if payment.status is not PaymentStatus.SUCCEEDED or payment.transaction_id is not None:
         return []
     begun = payment.checkout_session is not None or payment.attempt is not None
     if payment.method not in STRIPE_METHODS and not begun:
         return []
     text = (
-        f"A succeeded payment of {payment.amount} ({payment.method}) on invoice {ledger.invoice.invoice_number} counts, and"
-        " has no transaction_id, which Stripe's payments carry. If Stripe received it, an administrator writes its pi_…"
-        " there; if not, an administrator empties checkout_session and attempt and says in method how it came."
+        f"A succeeded payment of {payment.amount} ({payment.method}) on invoice {ledger.invoice.invoice_number} counts as"
+        " Stripe's but has no transaction_id. If Stripe received it, an administrator enters its pi_… there; if not, an"
+        " administrator empties checkout_session and attempt and sets method to how it was paid."
     )
     return [
         Difference("payment_without_transaction", text, ids_of(invoice=ledger.invoice.id, payment=payment.id))
@@ -130,28 +130,28 @@ def _compare_origin(payment: Payment, ledger: Ledger) -> list[Difference]:
 
 
 def _compare_sums(payment: Payment, ledger: Ledger) -> list[Difference]:
-    """Money that the balance leaves out, or that it counts no further than to nothing: people must know."""
+    """Payments that the balance ignores or caps at zero."""
     ids = ids_of(invoice=ledger.invoice.id, payment=payment.id)
     number, back = ledger.invoice.invoice_number, amount_refunded(payment, ledger.refunds)
     if payment.status in {PaymentStatus.FAILED, PaymentStatus.CANCELED} and back.minor > 0:
         text = (
-            f"{back} was refunded on a payment of {payment.amount} that is {payment.status}: the refund counts nothing on"
-            f" invoice {number}. Cancel the refund, or correct the payment."
+            f"A refund of {back} is on a {payment.status} payment of {payment.amount} and does not count on invoice"
+            f" {number}. Cancel the refund, or correct the payment."
         )
         return [Difference("refund_of_unpaid", text, ids)]
     if payment.status is not PaymentStatus.SUCCEEDED:
         return []
     if payment.amount.currency != ledger.invoice.currency:
         text = (
-            f"A payment of {payment.amount} stands on invoice {number}, which is in {ledger.invoice.currency}: it counts"
-            " nothing there. An administrator takes it off the invoice or assigns it to another."
+            f"A payment of {payment.amount} is on invoice {number}, which is in {ledger.invoice.currency}, and does not"
+            " count there. An administrator removes it from the invoice or assigns it to another."
         )
         return [Difference("payment_in_other_currency", text, ids)]
     gone = back + amount_disputed_lost(payment, ledger.payment_disputes)
     if gone > payment.amount:
         text = (
-            f"{gone} went back on a payment of {payment.amount} on invoice {number}; its balance counts no more than the"
-            " payment. Compare the payment's refunds and disputes with Stripe's dashboard or the bank."
+            f"{gone} was refunded or lost on a payment of {payment.amount} on invoice {number}; only the payment's amount"
+            " is subtracted. Compare the payment's refunds and disputes with Stripe's dashboard or the bank."
         )
         return [Difference("more_back_than_paid", text, ids)]
     return []
@@ -163,7 +163,7 @@ def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: da
     if invoice.is_void:
         return []  # whatever document it has stays; it gets no new one
     if invoice.pdf_status == "failed":
-        text = f"The PDF of invoice {invoice.invoice_number} could not be made; pdf_error says why."
+        text = f"The PDF of invoice {invoice.invoice_number} could not be rendered; pdf_error says why."
         return [Difference("pdf_failed", text, ids)]
     if invoice.pdf_status in {"none", "pending"}:
         if invoice.sent_at is None or now - invoice.sent_at < GRACE:
@@ -171,20 +171,20 @@ def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: da
         text = f"Invoice {invoice.invoice_number} was sent more than 15 minutes ago and has no PDF yet."
         return [Difference("pdf_missing", text, ids, Render(invoice.id, force=False))]
     if not documents:
-        text = f"Invoice {invoice.invoice_number} says that its PDF is ready, but no document of it is registered."
+        text = f"Invoice {invoice.invoice_number} has pdf_status ready, but no document is registered."
         return [Difference("document_missing", text, ids, Render(invoice.id, force=True))]
     newest = max(documents, key=lambda document: document.version)
     return [_without_file(ledger, row, newest) for row in documents if row.file is None]
 
 
 def _without_file(ledger: Ledger, row: DocumentRow, newest: DocumentRow) -> Difference:
-    """Only the newest version can be drawn again: what the others printed has changed since."""
+    """Only the newest version can be rendered again: what the others printed has changed since."""
     invoice = ledger.invoice
     ids = ids_of(document=row.id, invoice=invoice.id)
-    text = f"Version {row.version} of the document of invoice {invoice.invoice_number} has lost its file."
+    text = f"Version {row.version} of the document of invoice {invoice.invoice_number} has no file."
     if row is newest:
         return Difference("document_without_file", text, ids, Render(invoice.id, force=True))
-    text += " It can only come from a backup of Directus: the file itself is still in the bucket."
+    text += " Restore it from a backup of Directus; the file itself is still in the bucket."
     return Difference("document_without_file", text, ids)
 
 

@@ -62,7 +62,7 @@ def _owner(event: UndeliveredEvent) -> str | None:
 
 def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
     """An event that Stripe could not deliver and that has no row in `stripe_events`."""
-    text = f"Stripe has not delivered the event {event.id} ({event.type}), and nobody here has seen it."
+    text = f"Stripe has not delivered the event {event.id} ({event.type}), and it is not in stripe_events."
     invoice = record_id(event.metadata.get("directus_invoice"))
     found = StripeEvent(
         id=event.id,
@@ -78,7 +78,7 @@ def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
 
 
 def compare_notice(notice: NoticeRow, now: datetime) -> list[Difference]:
-    """A message that was not sent, or of which nobody knows."""
+    """A message that was not sent, or may have been."""
     ids = ids_of(notice=notice.id, invoice=notice.invoice)
     if notice.status is NoticeStatus.FAILED:
         text = f"A message ({notice.kind}) could not be sent; its row in notices says why."
@@ -86,7 +86,7 @@ def compare_notice(notice: NoticeRow, now: datetime) -> list[Difference]:
     young = notice.created is not None and now - notice.created < GRACE
     if notice.status is NoticeStatus.CLAIMED and young:
         return []
-    text = f"Nobody can tell whether a message ({notice.kind}) went out; it is not sent again by itself."
+    text = f"It is unknown whether a message ({notice.kind}) was sent; it is not sent again automatically."
     return [Difference("notice_unknown", text, ids)]
 
 
@@ -94,16 +94,16 @@ def compare_queue(name: str, messages: int) -> list[Difference]:
     """A dead-letter queue that is not empty."""
     if not messages:
         return []
-    return [_dead_letters(name, messages, "could not be handled.")]
+    return [_dead_letters(name, messages, "failed.")]
 
 
 def compare_redriven(name: str, redriven: Redriven) -> tuple[Difference | None, Difference | None]:
     """What was sent back to be handled for the first time, and what a person must look at: that did not help."""
     first, failing = redriven.redriven - redriven.again, redriven.again + redriven.left
-    back = _dead_letters(name, first, "could not be handled and went back to be tried again.")
+    back = _dead_letters(name, first, "failed and went back to the queue.")
     became = (
-        f"could not be handled, though sent back before: {redriven.again} sent back once more,"
-        f" {redriven.left} left in the dead-letter queue for good."
+        f"failed again after a retry: {redriven.again} went back to the queue once more,"
+        f" {redriven.left} stay in the dead-letter queue."
     )
     return back if first else None, _dead_letters(name, failing, became) if failing else None
 

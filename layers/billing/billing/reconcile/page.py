@@ -123,4 +123,4 @@ def reason_of(error: Exception, sentence: str) -> str:
     if isinstance(error, BillingError):
         return error.detail
     logger.exception(sentence, exc_info=error)
-    return f"{type(error).__name__}; the log of this run says where."
+    return f"{type(error).__name__}; see the log of this run."

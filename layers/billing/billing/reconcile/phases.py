@@ -353,8 +353,8 @@ class Phases:
             try:
                 redriven = self._dead_letters.redrive(name, at_most=_REDRIVEN_AT_MOST)
             except Exception as error:  # noqa: BLE001  # the other queues have nothing to do with it
-                said = reason_of(error, "Dead letters could not be sent back.")
-                text = f"{found[0].detail} They could not be sent back: {said}"
+                said = reason_of(error, "Dead letters could not go back to their queue.")
+                text = f"{found[0].detail} They could not go back to the queue: {said}"
                 yield Page(name, [Difference(found[0].kind, text, found[0].ids)], checked)
                 continue
             back, left = compare_redriven(name, redriven)

@@ -104,7 +104,7 @@ class DirectusReports:
             if error.ids.get("directus_code") != "INVALID_PAYLOAD":
                 raise
             message = (
-                f"Directus does not take the report's page: {HTML} must be among the types in its"
+                f"Directus does not accept the report: {HTML} must be among the types in its"
                 " FILES_MIME_TYPE_ALLOW_LIST where documents are uploaded."
             )
             raise DirectusRejected(message, directus_code="INVALID_PAYLOAD") from error

@@ -31,16 +31,16 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
         if payment.changed_at is not None and now - payment.changed_at >= GRACE
     ]
     text = (
-        f"A payment on invoice {invoice.invoice_number} succeeded more than 15 minutes ago and has no receipt yet; if it"
-        " cannot be drawn, the payment's receipt_error says why."
+        f"A payment on invoice {invoice.invoice_number} succeeded more than 15 minutes ago and has no receipt yet. If it"
+        " cannot be rendered, the payment's receipt_error says why."
     )
     untrue = (
-        f"A payment on invoice {invoice.invoice_number} was moved there, or its amount or day was corrected, and its"
-        " receipt says something else; if another cannot be drawn, the payment's receipt_error says why."
+        f"The receipt of a payment on invoice {invoice.invoice_number} no longer matches it: the payment was moved there, or"
+        " its amount or date was corrected. If a new one cannot be rendered, the payment's receipt_error says why."
     )
     unknown = (
-        f"The receipt of a payment on invoice {invoice.invoice_number} was made before it was kept what a receipt says; it"
-        " is looked at once."
+        f"The receipt of a payment on invoice {invoice.invoice_number} was made before receipts were compared with"
+        " their payment; it is checked once."
     )
     return [
         Difference(
@@ -73,7 +73,7 @@ def compare_detached(payment: Payment, shown: Iterable[ShownReceipt]) -> list[Di
     seen = any(row.payment == payment.id and (row.invoice, row.client) != place for row in shown)
     if not seen and not is_outdated(payment):
         return []
-    moved = "was taken off its invoice" if payment.invoice is None else "was moved to a draft"
+    moved = "was removed from its invoice" if payment.invoice is None else "was moved to a draft"
     left = "its client still sees" if seen else "it still names"
     text = f"A payment of {payment.amount} {moved}, and {left} the receipt for the invoice that the payment was on."
     return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]

@@ -93,7 +93,7 @@ class Reconcile:
         now = self._clock()
         since = request.since or now - DEFAULT_LOOK_BACK
         if since > now:
-            message = "since lies in the future."
+            message = "since is in the future."
             raise BadRequest(message, code="invalid_since")
         resume = request.resume or Resume(next(iter(self._phases)))
         if resume.phase not in self._phases:
@@ -150,8 +150,8 @@ class Reconcile:
         names = list(self._phases)
         what = stop.phase.replace("_", " ").capitalize()
         text = (
-            f"{what} were not all compared: {PARTS_OF_A_PHASE} invocations were not enough. What lies behind {stop.after}"
-            " is left out this time; the next runs begin elsewhere where the rows of Directus are gone through."
+            f"{what} were not all compared: {PARTS_OF_A_PHASE} invocations were not enough. Everything after"
+            f" {stop.after} is left out this time; later runs start elsewhere in the rows of Directus."
         )
         run.report.differs(Difference("not_compared", text, {"phase": stop.phase}))
         following = names[names.index(stop.phase) + 1 :]
@@ -184,8 +184,8 @@ class Reconcile:
         event = {"since": since.isoformat(), "dry_run": run.scope.dry_run, "widened": True}
         if (refused := self._started(event)) is not None:
             text = (
-                f"Rows may be missing of what Stripe made since {since.isoformat()}, and the run that looks for them could"
-                f" not be started: {refused} The nightly run compares everything."
+                f"Rows of Stripe objects made since {since.isoformat()} may be missing, but the run that looks for them"
+                f" could not be started: {refused} The nightly run compares everything."
             )
             run.report.differs(Difference("run_not_continued", text, {"since": since.isoformat()}))
         else:
@@ -200,7 +200,7 @@ class Reconcile:
         }
         if (refused := self._started(event)) is not None:
             run.report.continued = False
-            text = f"The run had no time left at {resume.phase} and could not go on: {refused} The next run begins anew."
+            text = f"The run ran out of time at {resume.phase} and could not continue: {refused} The next run starts again."
             run.report.differs(Difference("run_not_continued", text, {"phase": resume.phase}))
 
     def _started(self, event: Mapping[str, object]) -> str | None:
@@ -216,7 +216,7 @@ class Reconcile:
         try:
             return {"notes": self._notes.keep(run.notes())}
         except Exception:  # noqa: BLE001  # the run goes on without, and asks more
-            logger.exception("What was seen so far could not be stored for the next part of the run.")
+            logger.exception("The state of the run could not be stored for its next part.")
             return {}
 
     def _recalled(self, resume: Resume) -> Mapping[str, Collection[str]]:
@@ -225,7 +225,7 @@ class Reconcile:
         try:
             return self._notes.recall(resume.notes)
         except Exception:  # noqa: BLE001  # without them this part only asks more
-            logger.exception("What the part before has seen could not be read.")
+            logger.exception("The state of the previous part could not be read.")
             return {}
 
     def _publish(self, run: Run) -> None:

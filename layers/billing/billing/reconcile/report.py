@@ -53,10 +53,10 @@ _COLLECTIONS = {
 }  # fmt: skip
 _REPAIRS = {
     "sync_session": "looked up at Stripe again",
-    "recompute": "added up again from its rows",
+    "recompute": "recomputed from its rows",
     "stripe_event": "applied",
-    "render": "drawn again",
-    "redrive": "sent back to be tried again",
+    "render": "rendered again",
+    "redrive": "queued again",
 }
 _STYLE = (
     "body{font-family:sans-serif;line-height:1.4;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -132,19 +132,19 @@ def _scope(report: PrintableReport) -> Iterator[str]:
     since = _instant(report.since)
     yield (
         f"Compared on {_instant(report.moment)}. With Stripe: its sessions, refunds, disputes and balance transactions"
-        f" from {since} on; of Directus Stripe's payments, refunds and disputes that were made or changed since then,"
-        " and, however old, checkouts and bank debits that are not over and refunds and disputes that can still change."
+        f" since {since}; rows of Stripe's payments, refunds and disputes made or changed since then; and, however old,"
+        " unfinished checkouts and bank debits, and refunds and disputes that can still change."
     )
     yield (
-        "In Directus alone: every sent invoice with its rows and documents, payments without an invoice, events that are"
-        " not applied, messages that are not sent. Besides: events that Stripe could not deliver, and dead letters."
+        "In Directus: every sent invoice with its rows and documents, payments without an invoice, events that were not"
+        " applied, messages that were not sent. Also: events that Stripe could not deliver, and dead letters."
     )
     yield (
-        f"Not compared with Stripe: what is older than {since}, was not changed since and is over. The nightly run"
-        " leaves nothing out."
+        f"Not compared with Stripe: finished records older than {since} that were not changed since. The nightly run"
+        " compares everything."
     )
     if report.continued:
-        yield "There was not time for all of it: the rest is compared in another part, with a report of its own."
+        yield "Time ran out: the rest is compared in another part, with its own report."
 
 
 def _compared(checked: Mapping[str, int]) -> Iterator[str]:

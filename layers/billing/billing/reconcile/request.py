@@ -32,7 +32,7 @@ class Resume:
     @classmethod
     def from_member(cls, given: object) -> Resume:
         """Parse the member `resume`; `BadRequest` for what no run of ours has written."""
-        message = "resume is what an earlier run has written; leave it out."
+        message = "resume is written by an earlier part of a run; leave it out."
         if not isinstance(given, dict) or not isinstance(given.get("phase"), str):
             raise BadRequest(message, code="invalid_resume")
         after, checked = given.get("after"), given.get("checked", {})
@@ -86,7 +86,7 @@ class ReconcileRequest:
         """
         given = members_of(event)
         if unknown := sorted(set(given) - {"since", "dry_run", "resume", "widened"}):
-            message = f"Reconcile knows since and dry_run, not {', '.join(unknown)}."
+            message = f"Reconcile takes since and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
         dry_run, widened = _flag(given, "dry_run"), _flag(given, "widened")
         resume = Resume.from_member(given["resume"]) if "resume" in given else None

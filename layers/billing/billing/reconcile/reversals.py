@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from billing.reconcile.differences import ReversalRow, SyncSession
 
 
-_NOT_OURS = " No Checkout session of this deployment is behind its payment: it is not booked by itself."
+_NOT_OURS = " Its payment has no Checkout session of this deployment, so it is not booked automatically."
 #: A dispute that is over and took nothing.
 _HARMLESS = DISPUTE_STATUSES - UNSETTLED_DISPUTES - LOST_DISPUTE
 
@@ -42,8 +42,8 @@ def compare_reversal(
     back = Money(found.amount, found.currency)
     if row is not None and row.payment.id != payment.id:
         text = (
-            f"Stripe's {kind} {found.id} of {back} belongs to {payment.transaction_id}, its row in Directus to another"
-            " payment. An administrator moves the row to the payment that it belongs to."
+            f"Stripe's {kind} {found.id} of {back} belongs to {payment.transaction_id}, but its row in Directus is on"
+            " another payment. An administrator moves the row to the right payment."
         )
         return [Difference(f"{kind}_misplaced", text, {**ids, "stored_on": row.payment.id})]
     if (unfit := _unfit(kind, found, payment)) is not None:
@@ -70,17 +70,17 @@ def _compare_row(
     if isinstance(found, StripeDispute):
         if (row.status, row.amount) == (found.status, back):
             return []
-        text = f"Stripe's dispute {found.id} is {found.status} over {back}, its row says {row.status}, {row.amount}."
+        text = f"Stripe's dispute {found.id} is {found.status} over {back}, but its row says {row.status}, {row.amount}."
         return [Difference("dispute_differs", text, ids, repair)]
     differences = []
     if row.amount != back:
         text = (
-            f"Stripe's refund {found.id} is {back}, its row says {row.amount}. Compare with Stripe's dashboard; an"
-            " administrator corrects the row."
+            f"Stripe's refund {found.id} is {back}, but its row says {row.amount}. Compare with Stripe's"
+            " dashboard; an administrator corrects the row."
         )
         differences.append(Difference("refund_amount_differs", text, ids))
     if row.status != found.status:
-        text = f"Stripe's refund {found.id} of {back} is {found.status}, its row says {row.status}."
+        text = f"Stripe's refund {found.id} of {back} is {found.status}, but its row says {row.status}."
         differences.append(Difference("refund_differs", text, ids, repair))
     return differences
 
@@ -94,7 +94,7 @@ def _unfit(kind: str, found: StripeRefund | StripeDispute, payment: Payment) -> 
         )
     if found.status not in (REFUND_STATUSES if isinstance(found, StripeRefund) else DISPUTE_STATUSES):
         return (
-            f"Stripe's {kind} {found.id} of {back} is {found.status}, which is not known here: it cannot be booked;"
+            f"Stripe's {kind} {found.id} of {back} has the unknown status {found.status} and cannot be booked;"
             " look at it in Stripe's dashboard."
         )
     return None
@@ -103,21 +103,21 @@ def _unfit(kind: str, found: StripeRefund | StripeDispute, payment: Payment) -> 
 def report_unknown_reversal(kind: str, row: ReversalRow) -> Difference:
     """A row with an id that Stripe does not know; `kind` is `refund` or `dispute`."""
     text = (
-        f"A {kind} of {row.amount} ({row.status}) is stored as {row.stripe_id}, which Stripe does not know; it counts all"
-        " the same. Compare with Stripe's dashboard; an administrator corrects the row."
+        f"A {kind} of {row.amount} ({row.status}) is stored as {row.stripe_id}, which Stripe does not know; it still"
+        " counts. Compare with Stripe's dashboard; an administrator corrects the row."
     )
     ids = ids_of(**{kind: row.stripe_id}, payment=row.payment.id, invoice=row.payment.invoice)
     return Difference(f"{kind}_unknown_to_stripe", text, ids)
 
 
 def compare_entered_refunds(ledger: Ledger) -> list[Difference]:
-    """Refunds of Stripe payments that somebody entered by hand: Stripe's own is booked as well, so they count twice."""
+    """Refunds entered manually on Stripe payments: Stripe's own is booked as well, so they count twice."""
     of_stripe = {payment.id: payment for payment in ledger.payments if payment.transaction_id is not None}
     return [
         Difference(
             "refund_entered_by_hand",
-            f"A refund of {refund.amount} was entered by hand on a Stripe payment of {of_stripe[refund.payment].amount};"
-            " Stripe's refunds are booked by themselves, so it counts twice. Set it to canceled.",
+            f"A refund of {refund.amount} was entered manually on a Stripe payment of {of_stripe[refund.payment].amount}."
+            " Stripe's refunds are booked automatically, so it counts twice. Set it to canceled.",
             ids_of(refund_row=refund.id, payment=refund.payment, invoice=ledger.invoice.id),
         )
         for refund in ledger.refunds
@@ -129,16 +129,16 @@ def compare_entered_refunds(ledger: Ledger) -> list[Difference]:
 
 
 def compare_nameless_disputes(ledger: Ledger) -> list[Difference]:
-    """Disputes without Stripe's id: nobody enters any, and Stripe's own is booked beside it."""
+    """Disputes without Stripe's id: people enter none, and Stripe's own is booked beside it."""
     succeeded = {
         payment.id: payment for payment in ledger.payments if payment.status is PaymentStatus.SUCCEEDED
     }
     return [
         Difference(
             "dispute_without_id",
-            f"A dispute of {dispute.amount} ({dispute.status}) on a payment of {succeeded[dispute.payment].amount} has lost"
-            " its stripe_dispute, or never had one. Stripe's disputes are booked by themselves, so that it may count"
-            " twice. An administrator deletes its row if Stripe's dispute has another one, else writes Stripe's id into it.",
+            f"A dispute of {dispute.amount} ({dispute.status}) on a payment of {succeeded[dispute.payment].amount} has no"
+            " stripe_dispute. Stripe's disputes are booked automatically, so it may count twice. If Stripe's dispute has"
+            " another row, an administrator deletes this one; otherwise an administrator enters Stripe's id.",
             ids_of(dispute_row=dispute.id, payment=dispute.payment, invoice=ledger.invoice.id),
         )
         for dispute in ledger.payment_disputes

@@ -46,7 +46,7 @@ class S3RunNotes:
                 ContentType="application/gzip",
             )
         except (BotoCoreError, ClientError) as error:
-            message = f"The bucket did not take the notes of the run ({type(error).__name__})."
+            message = f"The bucket did not accept the notes of the run ({type(error).__name__})."
             raise UpstreamUnavailable(message, code="documents_bucket_unavailable") from error
         return name
 
@@ -55,7 +55,7 @@ class S3RunNotes:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # large, and only needed here
 
         if _NAME.fullmatch(name) is None:
-            message = "No notes of a run are called like this."
+            message = "There are no notes of a run with this name."
             raise UpstreamUnavailable(message, code="notes_unknown")
         try:
             stored = self._client.get_object(Bucket=self._bucket, Key=_key(name))["Body"].read()

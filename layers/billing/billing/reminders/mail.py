@@ -139,14 +139,14 @@ def _refusal(error: ClientError) -> MailPostponed | MailNotConfigured | MailReje
     said = error.response.get("Error", {}).get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NOT_NOW or status in {_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE}:
-        return MailPostponed(f"SES does not take mail now ({code}); nothing was sent.")
+        return MailPostponed(f"SES does not accept mail at the moment ({code}); nothing was sent.")
     if status not in _REFUSALS:
         return MailOutcomeUnknown(f"SES failed ({code}); the mail may have been sent.")
     if code in _THIS_MAIL and not _OF_THE_ACCOUNT.search(said):
         return MailRejected(f"SES refused the mail ({code}). Check the client's address.")
     return MailNotConfigured(
-        f"SES takes no mail of this deployment ({code}); nothing was sent. Mend the AWS account: docs/runbooks.md, "
-        "MailNotConfiguredAlarm."
+        f"SES accepts no mail from this deployment ({code}); nothing was sent. Fix the AWS account: see "
+        "docs/runbooks.md, MailNotConfiguredAlarm."
     )
 
 

@@ -44,7 +44,7 @@ class PlanRequest:
         """Parse the event; `BadRequest` for anything but `as_of` and `dry_run` (a misspelt one would send mail)."""
         given = members_of(event)
         if unknown := sorted(set(given) - {"as_of", "dry_run"}):
-            message = f"Reminders know as_of and dry_run, not {', '.join(unknown)}."
+            message = f"Reminders take as_of and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
         dry_run = given.get("dry_run", False)
         if not isinstance(dry_run, bool):

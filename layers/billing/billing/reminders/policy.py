@@ -95,10 +95,10 @@ class Policy:
         days = [step.days_after_due for step in self.steps]
         names = {step.name for step in self.steps}
         if not days or days != sorted(set(days)) or len(names) != len(days):
-            message = "The reminder policy needs steps with names of their own, in the order of their days."
+            message = "The reminder policy needs steps with unique names, in the order of their days."
             raise ValueError(message)
         if self.send_from >= self.send_until:
-            message = "The reminder policy's hours must begin before they end."
+            message = "The reminder policy's hours must start before they end."
             raise ValueError(message)
 
     def latest_due(self, days_overdue: int) -> int | None:

@@ -83,7 +83,7 @@ class ReminderMessage:
             and message.get("dedupe_key") == parsed.dedupe_key
         )
         if parsed is None or not genuine:
-            text = "The message is no reminder that the planner could have queued."
+            text = "The message is not a reminder of the planner."
             raise BadRequest(text, code="malformed_message")
         return parsed
 
@@ -155,7 +155,7 @@ class SendReminder:
             self._record(
                 notice,
                 NoticeStatus.SKIPPED,
-                reason=f"{error.detail} It is tried again.",
+                reason=f"{error.detail} It will be retried.",
                 dedupe_key=None,
             )
             raise
@@ -164,7 +164,7 @@ class SendReminder:
             self._record(
                 notice,
                 NoticeStatus.SKIPPED,
-                reason=f"{error.detail} The next hourly run tries again.",
+                reason=f"{error.detail} The next hourly run retries.",
                 dedupe_key=None,
             )
             return Outcome("dropped", error.code)
@@ -195,7 +195,7 @@ class SendReminder:
     def _held_by_another(self, reminder: ReminderMessage) -> Outcome:
         held = self._notices.find(reminder.dedupe_key)
         if held is None:  # given back a moment ago
-            message = "The claim on this reminder has just been given back."
+            message = "The claim on this reminder was just released."
             raise ClaimedByAnother(message, retry_after=_LOOK_AGAIN_SECONDS, invoice=reminder.invoice)
         return self._settle(held)
 
@@ -206,9 +206,7 @@ class SendReminder:
         if held.claimed_at is not None and self._clock() - held.claimed_at < CLAIM_EXPIRES:
             message = "Another attempt holds the claim on this reminder and may still be sending it."
             raise ClaimedByAnother(message, retry_after=_LOOK_AGAIN_SECONDS, notice=held.id)
-        reason = (
-            "The sender was interrupted after claiming this reminder; nobody can tell whether it went out."
-        )
+        reason = "The sender was interrupted after claiming this reminder; it is unknown whether it was sent."
         self._record(held.id, NoticeStatus.UNKNOWN, reason=reason)
         return Outcome(NoticeStatus.UNKNOWN, "interrupted")
 

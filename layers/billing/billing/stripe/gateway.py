@@ -97,7 +97,7 @@ class StripeGateway:
         """
         if not parameters.get("allowed_payment_method_types", True):
             # The SDK leaves out an empty list, and Stripe would offer every method that the account has.
-            message = "A session without any payment method was asked for; Stripe is not sent that."
+            message = "A session needs a payment method; Stripe was not called."
             raise CreationRefused(message)
         try:
             created = self._call(
@@ -219,7 +219,7 @@ class StripeGateway:
         retries = self._retries()
         if key != self._clients_key:
             if livemode_of(key) and self._api_base != _STRIPE:
-                message = "A live Stripe key is never sent anywhere but to Stripe: check StripeApiBase."
+                message = "A live Stripe key may only be sent to Stripe: check StripeApiBase."
                 raise BillingError(message, code="live_key_refused")
             self._clients, self._clients_key = {}, key
         if retries not in self._clients:
@@ -236,7 +236,7 @@ class StripeGateway:
         left = self._remaining_seconds() - _RESERVE_SECONDS
         fitting = [retries for retries, seconds in enumerate(_SECONDS_BY_RETRIES) if seconds <= left]
         if not fitting:
-            message = "There is no time left to ask Stripe; ask again."
+            message = "No time was left for the request to Stripe; try again."
             raise UpstreamUnavailable(message, code="out_of_time", retry_after=5)
         return fitting[-1]
 
@@ -302,7 +302,7 @@ def _retrieve(stripe_v1: V1Services, subject: Subject, object_id: str) -> Any:
             return stripe_v1.radar.early_fraud_warnings.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
         case Subject.REVIEW:
             return stripe_v1.reviews.retrieve(object_id, {"expand": _EXPAND_PAYMENT})
-    message = f"No payment stands behind {subject}."
+    message = f"{subject} has no payment."
     raise AssertionError(message)
 
 
