@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 FRESH ?= 0
 ARCHITECTURE ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 LAYER ?= .aws-sam/pdf-layer
-PYTHON313 ?= $(shell sh local/setup/python.sh)
+PYTHON313 ?= $(shell sh local/setup/run.sh python)
 IN_LAYER = $(MAKE) --no-print-directory -C layers/weasyprint/$(ARCHITECTURE) -f ../Makefile PYTHON="$(PYTHON313)"
 
 .DEFAULT_GOAL := help
@@ -58,8 +58,7 @@ deploy: ## sam build and sam deploy to AWS
 	@$(PYTHON) -m local.deploy_to_aws
 
 lock: ## write the lock files anew from requirements/*.in
-	@sh local/setup/run.sh check
-	@$(PYTHON) -m local.setup.lock
+	@sh local/setup/run.sh lock
 
 layer: ## build the PDF layer into LAYER (default .aws-sam/pdf-layer) for ARCHITECTURE (x86_64 or arm64), without SAM
 	@mkdir -p "$(LAYER)"

@@ -12,8 +12,7 @@ from local.credentials import Credentials
 from local.ports import HOST
 from local.postgresql_server import PostgresqlServer
 from local.problem import Problem
-from local.setup.node import node_environment
-from local.setup.paths import ROOT, directus_tree
+from local.setup.paths import ROOT, directus_tree, node_environment
 from local.supervisor import Program
 
 EXTENSIONS: Final = ROOT / "directus" / "extensions"

@@ -15,7 +15,6 @@ from typing import Final
 
 from local.ports import HOST
 from local.problem import Problem
-from local.setup.system_packages import postgresql_programs, unprivileged_user
 from local.supervisor import Program
 
 USER: Final = "billing"
@@ -113,8 +112,24 @@ class PostgresqlServer:
 
 
 def runs_as() -> str | None:
-    """Return who runs PostgreSQL when we are root, whom it refuses; None for ourselves."""
-    return unprivileged_user()
+    """Return who runs PostgreSQL when we are root, whom it refuses: `postgres` or `nobody`; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
+
+
+def postgresql_programs() -> Path | None:
+    """Return the directory of `initdb`, `postgres` and `pg_isready`, the newest version's; None where there is none."""
+    # sorted by number: 9.6 is older than 15
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    for folder in (*reversed(versions), Path("/usr/local/pgsql/bin")):
+        if all((folder / name).exists() for name in ("initdb", "postgres", "pg_isready")):
+            return folder
+    return None
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.parent.name.split(".") if part.isdecimal())
 
 
 def _as_its_user() -> Sequence[str]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.problem import Problem
-from local.setup.commands import tail
 from local.waiting import NeverHappened, wait_for
 
 MARK: Final = "DIRECTUS_LEGAL_BILLING_STACK"
@@ -212,6 +211,15 @@ class Supervisor:
     def _sentence(self, name: str, what: str) -> str:
         log = self.log(name)
         return f"{name} {what}; its last lines, from {log}:\n{tail(log)}"
+
+
+def tail(path: Path, lines: int = 12) -> str:
+    """Return the last lines of a log, indented; empty when there is no such file."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

@@ -4,14 +4,16 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from local.adapter.pdf_layer import PdfLayer, prepare
-from local.setup.commands import run
-from local.setup.paths import CACHE, digest, lock_file, python_environment
+from local.problem import Problem
+from local.setup.paths import CACHE, LOGS, digest, lock_file, python_environment
+from local.supervisor import tail
 
 SOURCES: Final = ("template.yaml", "functions", "layers")
 KEPT_BUILDS: Final = 4
@@ -81,18 +83,25 @@ def _build(root: Path, final: Path, layer: PdfLayer) -> None:
     building = final.with_name(f"{final.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
-    run(
-        [
-            *("sam", "build", "--cached", "--parallel"),
-            *("--template-file", str(root / "template.yaml"), "--base-dir", str(root)),
-            *("--build-dir", str(building / "build"), "--cache-dir", str(CACHE / "sam" / layer.key)),
-            *("--parameter-overrides", f"Architecture={layer.architecture}"),
-        ],
-        cwd=building,
-        environment={**sam_environment(), **layer.variables},
-        log="sam-build",
-        sentence="sam build failed.",
-    )
+    log = LOGS / "sam-build.log"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        outcome = subprocess.run(
+            [
+                *(python_environment("sam") / "bin/sam", "build", "--cached", "--parallel"),
+                *("--template-file", root / "template.yaml", "--base-dir", root),
+                *("--build-dir", building / "build", "--cache-dir", CACHE / "sam" / layer.key),
+                *("--parameter-overrides", f"Architecture={layer.architecture}"),
+            ],
+            cwd=building,
+            env={**os.environ, **sam_environment(), **layer.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if outcome.returncode:
+        raise Problem(f"sam build failed; its last lines, from {log}:\n{tail(log)}")
     building.rename(final)
 
 

@@ -20,11 +20,9 @@ from typing import Any
 from directus.installer import apply
 from directus.rest import Directus, InstallerError
 from local.directus_server import HARDENED
-from local.postgresql_server import PostgresqlServer
+from local.postgresql_server import PostgresqlServer, postgresql_programs
 from local.seed import seed, seed_id
-from local.setup.node import node_environment
-from local.setup.paths import ROOT, directus_tree
-from local.setup.system_packages import postgresql_programs
+from local.setup.paths import ROOT, directus_tree, node_environment
 from local.waiting import NeverHappened, wait_for
 from tests.integration.directus.functions_stub import FunctionsStub, free_port
 

@@ -16,7 +16,7 @@ import pytest
 
 from directus.probe import EXTENSION
 from local.seed import seed_id
-from local.setup.node import node_environment
+from local.setup.paths import node_environment
 from tests.integration.directus.server import RunningDirectus, code_of
 
 #: Of the firm of the seed data.

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from directus.probe import EXTENSION
-from local.setup.node import node_environment
-from local.setup.system_packages import postgresql_programs
+from local.postgresql_server import postgresql_programs
+from local.setup.paths import node_environment
 from local.waiting import wait_for
 from tests.integration.directus.server import RunningDirectus, another
 

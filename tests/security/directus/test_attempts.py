@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from directus.probe import EXTENSION
-from local.setup.node import node_environment
+from local.setup.paths import node_environment
 
 SECOND = 1.0
 MINUTE = 60.0

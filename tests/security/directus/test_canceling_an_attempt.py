@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from directus.rest import Directus
+from local.postgresql_server import postgresql_programs
 from local.setup.paths import ROOT
-from local.setup.system_packages import postgresql_programs
 from local.waiting import wait_for
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, another, code_of
 from tests.security.directus.world import World, new, refused, sent_invoice

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from directus.probe import EXTENSION
-from local.setup.node import node_environment
+from local.setup.paths import node_environment
 from local.waiting import wait_for
 from tests.integration.directus.server import code_of
 from tests.security.directus.strangers import PASSWORD, Answer, Strangers, new_address

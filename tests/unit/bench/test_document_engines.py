@@ -26,7 +26,6 @@ from bench.documents.process import EngineFailed, EngineProcess
 from bench.documents.software import Software, required_name, with_requirements
 from bench.documents.stock import Stock
 from billing.documents.template import TEMPLATES, DocumentTemplate
-from local.setup.__main__ import ENVIRONMENTS
 from local.setup.paths import ROOT
 
 
@@ -72,10 +71,6 @@ def test_the_documentation_names_every_engine_and_every_variable(engines: dict[s
     text = (ROOT / "docs/benchmarks.md").read_text()
     for name in (*engines, CHROMIUM, "BILLING_BENCH_RENDER_ROUNDS", "BILLING_BENCH_RENDER_LINES"):
         assert f"| {name}" in text or f"{name}=" in text, name
-
-
-def test_only_the_benchmark_installs_the_other_engines() -> None:
-    assert [purpose for purpose, names in ENVIRONMENTS.items() if "bench" in names] == ["bench"]
 
 
 @pytest.mark.parametrize(

@@ -1,80 +1,130 @@
-"""The set-up with programs in the place of npm and node, in a cache of its own."""
+"""`run.sh` and `apt.sh` in a checkout and a cache of their own, with programs in the place of uv, npm and apt-get."""
 
+import fcntl
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from local.setup.__main__ import wanted_packages
-from local.setup.paths import CACHE, ROOT, directus_tree, node_tree
-from local.setup.python_environments import uv_program
+from local.setup.paths import (
+    CACHE,
+    ROOT,
+    directus_tree,
+    node_directory,
+    node_tree,
+    python_environment,
+    uv_directory,
+)
+from local.waiting import wait_for
 
+TOOLS = (
+    "cat", "chmod", "cp", "dirname", "env", "flock", "grep", "id", "mkdir", "mv", "rm", "sed", "sh", "sleep", "tail",
+    "uname",
+)  # fmt: skip
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
-NODE = f"node_modules/node-linux-{MACHINE}/bin/node"
-INSTALLS_NODE = f"""mkdir -p node_modules/node-linux-{MACHINE}/bin
-printf '#!/bin/sh\\nexit 0\\n' > {NODE} && chmod +x {NODE}
-echo called >> "$CALLS"
+INTERPRETER = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]  # as `run.sh` asks for it
+
+UV = f"""for last in "$@"; do :; done
+echo "uv $1 ${{last##*/}}" >> "$CALLS"
+if [ "$1" = venv ]; then
+    mkdir -p "$last/bin" "$last/lib/python3.13/site-packages"
+    echo '#!/bin/sh\nexec {INTERPRETER} "$@"' > "$last/bin/python" && chmod +x "$last/bin/python"
+fi
 """
+NODE = f"node_modules/node-linux-{MACHINE}/bin"
+NPM = f"""echo "npm in ${{PWD##*/}} headers ${{npm_config_nodedir:-none}}" >> "$CALLS"
+mkdir -p {NODE} && echo '#!/bin/sh\nexit 0' > {NODE}/node && chmod +x {NODE}/node
+"""
+APT = 'echo "apt-get $1" >> "$CALLS"'
+PYTHON = f"""case "$1 $2" in
+"-m pip") exit 1 ;;
+*_base_executable*) echo "$0" ;;
+*) exec {INTERPRETER} "$@" ;;
+esac"""
+"""As Debian's python3.13: it runs and has no pip."""
+
+HAS_PIP = """case "$1 $2 $3" in
+"-m pip --version") exit 0 ;;
+"-m pip install")
+    while [ $# -gt 0 ]; do [ "$1" = --target ] && target="$2"; shift; done
+    mkdir -p "$target/bin" && cp "$UV" "$target/bin/uv" && echo pip >> "$CALLS" ;;
+*) exit 1 ;;
+esac"""
+"""An older Python with pip."""
 
 
 class Machine:
-    """A directory with its own cache and its own programs."""
+    """A checkout, a cache and programs; nothing else of this machine but a few tools and a Python without pip."""
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.cache = directory / "cache"
+        self.checkout = directory / "checkout"
         self.programs = directory / "bin"
-        self.calls = directory / "calls"
+        self.calls_file = directory / "calls"
+        self.calls_file.touch()
+        for name in ("local/setup", "local/node", "local/directus", "requirements"):
+            shutil.copytree(ROOT / name, self.checkout / name)
+        (self.checkout / "local/stripe_simulator").mkdir()
+        (self.checkout / "local/stripe_simulator/specification.py").touch()
         self.programs.mkdir()
+        for name in TOOLS:
+            found = shutil.which(name)
+            assert found, name
+            (self.programs / name).symlink_to(found)
+        self.program("python3.13", PYTHON)
+        self.program("npm", NPM)
+        self.program("apt-get", APT)
+        self.program("uv", UV)
+        shutil.copytree(self.programs, self.of(uv_directory()) / "bin", symlinks=True)
 
     def program(self, name: str, lines: str) -> None:
         path = self.programs / name
         path.write_text(f"#!/bin/sh\n{lines}\n")
         path.chmod(0o755)
 
-    def run(self, step: str) -> subprocess.CompletedProcess[str]:
-        """Run one step of the set-up; its problem, if any, is the standard error."""
-        return self.evaluate(f"{step}(Progress())")
+    def uv(self, lines: str) -> None:
+        (self.of(uv_directory()) / "bin/uv").write_text(f"#!/bin/sh\n{lines}\n")
 
-    def evaluate(self, expression: str) -> subprocess.CompletedProcess[str]:
-        """Evaluate an expression of the set-up's names; its problem, if any, is the standard error."""
-        code = (
-            "import sys\nfrom local.problem import Problem\nfrom local.setup.node import install_directus, install_node\n"
-            "from local.setup.__main__ import AFTER_PACKAGES, install_side_by_side\n"
-            "from local.setup.python_environments import install_environment\n"
-            "from local.setup.system_packages import SystemPackage, install_system_packages\n"
-            f"from local.setup.progress import Progress\ntry:\n    {expression}\n"
-            "except Problem as problem:\n    sys.exit(str(problem))\n"
-        )
-        environment = {
-            "CALLS": str(self.calls),
+    def of(self, path: Path) -> Path:
+        """The same thing in this machine's cache."""
+        return self.cache / path.relative_to(CACHE)
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["/bin/sh", str(self.checkout / "local/setup" / arguments[0]), *arguments[1:]]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "CALLS": str(self.calls_file),
             "DIRECTUS_LEGAL_BILLING_CACHE": str(self.cache),
-            "PATH": f"{self.programs}:{self.tools()}",
+            "HOME": str(self.directory),
+            "PATH": str(self.programs),
+            "UV": str(self.programs / "uv"),
         }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            self.command(*arguments), env=self.variables, capture_output=True, text=True, check=False
         )
 
-    def tools(self) -> str:
-        """The few programs that the stand-ins use, and nothing else of this machine."""
-        folder = self.programs.parent / "tools"
-        if not folder.exists():
-            folder.mkdir()
-            for name in ("mkdir", "chmod", "printf", "sh", "touch", "sleep", "grep", "seq", "ln"):
-                real = next(path for path in (Path("/usr/bin", name), Path("/bin", name)) if path.exists())
-                (folder / name).symlink_to(real)
-        return str(folder)
+    def fails(self, *arguments: str) -> str:
+        """Run what must fail; return why it says so."""
+        outcome = self.run(*arguments)
+        assert outcome.returncode == 1, outcome
+        assert "Traceback" not in outcome.stderr
+        return outcome.stderr
 
-    def of(self, tree: Path) -> Path:
-        """The same tree in this machine's cache."""
-        return self.cache / tree.name
+    def calls(self) -> list[str]:
+        """What was called since this was last asked."""
+        text = self.calls_file.read_text()
+        self.calls_file.write_text("")
+        return text.splitlines()
 
 
 @pytest.fixture
@@ -82,137 +132,201 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_without_npm_the_set_up_says_what_to_install(machine: Machine) -> None:
-    outcome = machine.run("install_node")
-    assert outcome.returncode == 1
-    assert "npm is needed" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+def test_everything_is_made_once_and_found_where_the_programs_look(machine: Machine) -> None:
+    first = machine.run("run.sh", "stack")
+    assert (first.returncode, first.stderr) == (0, "")
+    calls = machine.calls()
+    assert [call for call in calls if call.startswith("uv")] == [
+        *("uv venv .venv", "uv pip dev.txt"),
+        *(line for name in ("sam", "ministack", "lambda_runtime") for line in _making(name)),
+    ]
+    assert [call for call in calls if call.startswith(("npm", "apt-get"))] == [
+        "apt-get install",  # a compiler among others, before Directus is compiled
+        f"npm in {node_tree().name}.building headers none",
+        f"npm in {directus_tree().name}.building headers {machine.of(node_directory())}",
+    ]
+    for made in (python_environment("ministack"), node_tree(), directus_tree()):
+        assert machine.of(made).is_dir()
+    machine.program("apt-get", "exit 100")
+    for name in ("g++", "python3", "make", "readelf", "setpriv", "bwrap", "fc-match"):
+        machine.program(name, "exit 1")
+    second = machine.run("run.sh", "stack")
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    assert machine.calls() == []
 
 
-def test_node_is_installed_once(machine: Machine) -> None:
-    machine.program("npm", INSTALLS_NODE)
-    assert machine.run("install_node").returncode == 0
-    assert machine.run("install_node").returncode == 0
-    assert machine.calls.read_text() == "called\n"
-    assert os.access(machine.of(node_tree()) / NODE, os.X_OK)
+def test_the_checks_need_neither_npm_nor_packages(machine: Machine) -> None:
+    assert machine.run("run.sh", "check").returncode == 0
+    assert machine.calls() == ["uv venv .venv", "uv pip dev.txt", *_making("sam")]
 
 
-def test_a_failing_npm_shows_its_last_lines_and_leaves_nothing_that_counts(machine: Machine) -> None:
-    machine.program("npm", "echo 'npm error ENOSPC: no space left on device'; exit 228")
-    outcome = machine.run("install_node")
-    assert outcome.returncode == 1
-    assert "npm could not install node. It ended with exit code 228" in outcome.stderr
-    assert "no space left on device" in outcome.stderr
-    assert not machine.of(node_tree()).exists()
+def _making(name: str) -> list[str]:
+    return [f"uv venv {python_environment(name).name}.building", f"uv pip {name}.txt"]
 
 
-def test_what_an_interrupted_install_left_is_thrown_away(machine: Machine) -> None:
-    left = machine.cache / f"{node_tree().name}.building"
-    left.mkdir(parents=True)
-    (left / "half-a-file").write_text("")
-    machine.program("npm", INSTALLS_NODE)
-    assert machine.run("install_node").returncode == 0
-    assert not (machine.of(node_tree()) / "half-a-file").exists()
-    assert not left.exists()
-
-
-def test_native_modules_that_do_not_load_do_not_count(machine: Machine) -> None:
-    machine.program("npm", "mkdir node_modules")
-    machine.program("node", "echo 'Error: was compiled against a different Node.js version' >&2; exit 1")
-    outcome = machine.run("install_directus")
-    assert outcome.returncode == 1
-    assert "its native modules do not load under Node 22" in outcome.stderr
-    assert "different Node.js version" in outcome.stderr
-    assert not machine.of(directus_tree()).exists()
-
-
-def test_directus_is_built_with_the_headers_of_node_22(machine: Machine) -> None:
-    machine.program("npm", 'mkdir node_modules; echo "$npm_config_nodedir" > node_modules/nodedir')
-    machine.program("node", "exit 0")
-    assert machine.run("install_directus").returncode == 0
-    tree = machine.of(directus_tree())
-    assert (tree / "node_modules/nodedir").read_text().strip().endswith(f"node_modules/node-linux-{MACHINE}")
-    assert (tree / "package-lock.json").exists()
-
-
-APT_WAITS_FOR_NODE = """[ "$1" = update ] && exit 0
-for _ in $(seq 200); do grep -q node "$CALLS" && break; sleep 0.05; done
-# Half a second in which a Directus that does not wait would show itself.
-for _ in $(seq 10); do grep -q directus "$CALLS" && break; sleep 0.05; done
-echo "apt $*" >> "$CALLS"
-"""
-NPM_TELLS_WHAT_IT_INSTALLS = f"""case "$PWD" in
-*directus-*) echo directus >> "$CALLS"; mkdir node_modules ;;
-*) echo node >> "$CALLS"
-mkdir -p node_modules/node-linux-{MACHINE}/bin
-printf '#!/bin/sh\\nexit 0\\n' > {NODE} && chmod +x {NODE} ;;
-esac
-"""
-DIRECTUS_NEEDS_A_COMPILER = (
-    "install_side_by_side([install_node, AFTER_PACKAGES, install_directus],"
-    " packages=lambda progress: install_system_packages("
-    "[SystemPackage('g++', lambda: False, 'compiling')], progress), progress=Progress())"
-)
-
-
-def test_directus_is_installed_when_the_compiler_is_there_and_node_beside_it(machine: Machine) -> None:
-    machine.calls.touch()
-    machine.program("sudo", 'shift; [ "$1" = true ] || exec "$@"')
-    machine.program("apt-get", APT_WAITS_FOR_NODE)
-    machine.program("npm", NPM_TELLS_WHAT_IT_INSTALLS)
-    outcome = machine.evaluate(DIRECTUS_NEEDS_A_COMPILER)
-    assert (outcome.returncode, outcome.stderr) == (0, "")
-    installs = "apt install --yes --no-install-recommends g++"
-    assert machine.calls.read_text().splitlines() == ["node", installs, "directus"]
-
-
-def test_directus_is_not_begun_when_the_compiler_cannot_be_had(machine: Machine) -> None:
-    machine.calls.touch()
-    machine.program("sudo", 'shift; [ "$1" = true ] || exec "$@"')
-    machine.program("apt-get", "echo 'E: Unable to locate package g++'; exit 100")
-    machine.program("npm", NPM_TELLS_WHAT_IT_INSTALLS)
-    outcome = machine.evaluate(DIRECTUS_NEEDS_A_COMPILER)
-    assert outcome.returncode == 1
-    assert "Unable to locate package g++" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    assert "directus" not in machine.calls.read_text()
-
-
-@pytest.mark.parametrize("purpose", ["stack", "tests"])
-def test_a_compiler_is_wanted_until_directus_is_built(purpose: str) -> None:
-    before = {package.name for package in wanted_packages(purpose, directus_is_built=False)}
-    afterwards = {package.name for package in wanted_packages(purpose, directus_is_built=True)}
-    assert before - afterwards == {"g++", "python3"}
-    assert "make" in afterwards  # sam build
-
-
-def test_the_checks_alone_want_no_package() -> None:
-    assert wanted_packages("check", directus_is_built=False) == []
-
-
-UV_MAKES_ENVIRONMENTS = f"""echo "uv $1" >> "$CALLS"
-[ "$1" = venv ] || exit 0
-for last in "$@"; do :; done
-mkdir -p "$last/bin" && ln -s {sys.executable} "$last/bin/python"
-"""
+@pytest.mark.parametrize("name", ["dev", "sam"])
+def test_an_environment_whose_making_was_killed_is_made_again(machine: Machine, name: str) -> None:
+    machine.uv(f'{UV}\n[ "${{last##*/}}" != {name}.txt ] || kill -9 $PPID')
+    assert machine.run("run.sh", "check").returncode < 0
+    machine.calls()
+    machine.uv(UV)
+    assert machine.run("run.sh", "check").returncode == 0
+    again = ["uv venv .venv", "uv pip dev.txt"] if name == "dev" else []
+    assert machine.calls() == [*again, *_making("sam")]
 
 
 def test_an_environment_is_made_again_when_its_interpreter_is_gone(machine: Machine) -> None:
-    uv = machine.cache / uv_program().relative_to(CACHE)
-    uv.parent.mkdir(parents=True)
-    uv.write_text(f"#!/bin/sh\n{UV_MAKES_ENVIRONMENTS}")
-    uv.chmod(0o755)
-    made = ["uv venv", "uv pip"]
-    assert machine.evaluate("install_environment('sam', Progress())").returncode == 0
-    assert machine.evaluate("install_environment('sam', Progress())").returncode == 0
-    assert machine.calls.read_text().splitlines() == made
+    machine.run("run.sh", "check")
+    machine.calls()
+    interpreter = machine.of(python_environment("sam")) / "bin/python"
+    interpreter.unlink()
+    interpreter.symlink_to("/nonexistent/python3.13")
+    assert machine.run("run.sh", "check").returncode == 0
+    assert machine.calls() == _making("sam")
 
-    (environment,) = (machine.cache / "environments").iterdir()
-    (environment / "bin/python").unlink()
-    (environment / "bin/python").symlink_to("/nonexistent/python3.13")
-    assert machine.evaluate("install_environment('sam', Progress())").returncode == 0
-    assert machine.calls.read_text().splitlines() == made * 2
-    assert os.access(environment / "bin/python", os.X_OK)
+
+def test_a_new_lock_makes_the_environment_of_the_checkout_anew(machine: Machine) -> None:
+    machine.run("run.sh", "check")
+    machine.calls()
+    (machine.checkout / "requirements/dev.txt").write_text("pytest==1\n")
+    assert machine.run("run.sh", "check").returncode == 0
+    assert machine.calls() == ["uv venv .venv", "uv pip dev.txt"]
+
+
+def test_the_environments_become_whole_while_directus_fails(machine: Machine) -> None:
+    machine.program("npm", "exit 1")
+    assert "npm could not install node" in machine.fails("run.sh", "stack")
+    machine.calls()
+    machine.program("npm", NPM)
+    assert machine.run("run.sh", "stack").returncode == 0
+    assert not [call for call in machine.calls() if call.startswith("uv")]
+
+
+def test_the_interrupt_key_ends_what_runs_side_by_side(machine: Machine) -> None:
+    works = 'echo $$ >> "$CALLS"; exec sleep 600'
+    machine.uv(works)
+    machine.program("npm", works)
+    with subprocess.Popen(
+        machine.command("run.sh", "stack"), env=machine.variables, start_new_session=True
+    ) as set_up:
+        # `apt-get install` and both
+        wait_for("uv and npm", lambda: len(machine.calls_file.read_text().splitlines()) == 3)
+        os.killpg(set_up.pid, signal.SIGINT)
+        assert set_up.wait(60) != 0
+    processes = [int(call) for call in machine.calls() if call.isdecimal()]
+    wait_for("their end", lambda: not any(Path(f"/proc/{process}/exe").exists() for process in processes))
+
+
+def test_an_environment_that_fails_beside_directus_fails_the_set_up(machine: Machine) -> None:
+    machine.uv(f"{UV}\n[ ${{last##*/}} != ministack.txt ]")
+    assert "uv could not make the Python environment ministack" in machine.fails("run.sh", "stack")
+
+
+def test_a_wheel_that_cannot_be_had_is_named_and_nothing_counts(machine: Machine) -> None:
+    machine.uv(f"{UV}\n[ $1 = venv ] || {{ echo 'error: Failed to fetch the wheel of boto3'; exit 2; }}")
+    reason = machine.fails("run.sh", "check")
+    assert "Failed to fetch the wheel of boto3" in reason
+    assert "Set-up: uv could not make .venv." in reason
+    machine.uv(UV)
+    assert machine.run("run.sh", "check").returncode == 0
+
+
+def test_without_npm_it_says_what_to_install(machine: Machine) -> None:
+    (machine.programs / "npm").unlink()
+    assert "Set-up: npm is needed" in machine.fails("run.sh", "stack")
+
+
+def test_a_failing_npm_shows_its_last_lines_and_what_it_left_is_thrown_away(machine: Machine) -> None:
+    machine.program(
+        "npm", "echo half > half-a-file; echo 'npm error ENOSPC: no space left on device'; exit 228"
+    )
+    reason = machine.fails("run.sh", "stack")
+    assert "no space left on device" in reason
+    assert "Set-up: npm could not install node." in reason
+    machine.program("npm", NPM)
+    assert machine.run("run.sh", "stack").returncode == 0
+    assert not (machine.of(node_tree()) / "half-a-file").exists()
+
+
+def test_native_modules_that_do_not_load_do_not_count(machine: Machine) -> None:
+    broken = "#!/bin/sh\necho was compiled against a different Node.js version; exit 1"
+    machine.program("npm", f"{NPM}\necho '{broken}' > {NODE}/node")
+    reason = machine.fails("run.sh", "stack")
+    assert "different Node.js version" in reason
+    assert "its native modules do not load under Node 22" in reason
+    assert not machine.of(directus_tree()).exists()
+
+
+def test_a_python_of_another_version_is_not_taken(machine: Machine) -> None:
+    for name in ("python3.13", "python3"):
+        machine.program(name, "exit 1")
+    assert "Set-up: Python 3.13 is needed and was not found" in machine.fails("run.sh", "check")
+
+
+def test_a_python_without_pip_gets_uv_from_another_one(machine: Machine) -> None:
+    shutil.rmtree(machine.of(uv_directory()))
+    machine.program("python3.11", HAS_PIP)
+    assert machine.run("run.sh", "check").returncode == 0
+    assert machine.calls()[:2] == ["pip", "uv venv .venv"]
+
+
+def test_without_any_pip_it_says_what_to_install(machine: Machine) -> None:
+    shutil.rmtree(machine.of(uv_directory()))
+    assert "install pip (Debian: python3-pip)" in machine.fails("run.sh", "check")
+
+
+def test_a_pip_that_fails_shows_why_and_leaves_nothing_that_counts(machine: Machine) -> None:
+    shutil.rmtree(machine.of(uv_directory()))
+    machine.program("python3.11", '[ "$3" = --version ] || { echo "ERROR: no network"; exit 1; }')
+    assert "ERROR: no network" in machine.fails("run.sh", "check")
+    assert not machine.of(uv_directory()).exists()
+
+
+def test_two_set_ups_take_turns(machine: Machine) -> None:
+    machine.cache.mkdir(exist_ok=True)
+    with (machine.cache / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            machine.command("run.sh", "check"), env=machine.variables, stdout=subprocess.PIPE, text=True
+        ) as waiting:
+            assert waiting.stdout is not None
+            assert "waiting for it" in waiting.stdout.readline()
+            assert machine.calls() == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert waiting.wait(60) == 0
+
+
+def test_a_server_that_a_package_starts_does_not_hold_the_lock(machine: Machine) -> None:
+    machine.program("apt-get", '[ ! -e /proc/$$/fd/9 ] || echo "holds the lock" >> "$CALLS"')
+    assert machine.run("run.sh", "stack").returncode == 0
+    assert "holds the lock" not in machine.calls()
+
+
+def test_old_package_lists_are_read_again(machine: Machine) -> None:
+    machine.program("apt-get", f'{APT}\n[ "$1" != install ] || grep -q update "$CALLS"')
+    assert machine.run("apt.sh", "stack").returncode == 0
+    assert machine.calls() == ["apt-get install", "apt-get update", "apt-get install"]
+
+
+def test_packages_that_cannot_be_installed_stop_it_before_directus(machine: Machine) -> None:
+    machine.program("apt-get", "echo 'E: Unable to locate package g++'; exit 100")
+    reason = machine.fails("run.sh", "stack")
+    assert "Unable to locate package g++" in reason
+    assert "Set-up: apt-get could not install" in reason
+    assert not [call for call in machine.calls() if call.startswith("npm")]
+
+
+def test_who_may_not_install_packages_is_told_which_and_what_for(machine: Machine) -> None:
+    (machine.programs / "id").unlink()
+    machine.program("id", "echo 1000")
+    reason = machine.fails("apt.sh", "tests")
+    assert "only an administrator can install them" in reason
+    assert "qpdf (the PDF tests)" in reason
+    for name in ("make", "setpriv", "fc-match", "chromium", "pdftoppm", "qpdf"):
+        machine.program(name, "exit 1")
+    optional = machine.run("apt.sh", "tests")
+    assert optional.returncode == 0
+    assert "bubblewrap (the functions' sandbox). Going on without." in " ".join(optional.stderr.split())
 
 
 def test_environments_of_two_interpreters_do_not_meet(tmp_path: Path) -> None:
