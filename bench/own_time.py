@@ -1,7 +1,6 @@
 """What receiver and worker cost by themselves: processor milliseconds, upstream waits left out.
 
 In process, with everything real but the services: secrets and queues are clients in memory, Directus and Stripe answer
-import httpx
 from the memory of another process, through our own HTTP client and Stripe's package. Each figure stands beside a
 floor that nobody can undercut: the same bytes through `json.loads` and one HMAC, and a Python that imports nothing.
 """
@@ -24,7 +23,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import boto3
 import httpx
 
 from bench.tables import heading, remark, row
@@ -180,7 +178,6 @@ def receiver_and_worker() -> None:
         )  # fmt: skip
         floor = timed(floor_of_receiving, bodies)
         beside("receiver: verify, parse, queue, answer", office.timed(office.receive, bodies), floor)
-        beside("  with boto3's own work of sending", office.timed(office.receive_with_boto3, bodies), floor)
         messages = [office.queued() for _ in bodies]
         beside("worker: apply a paid session", office.timed(office.work, messages))
         again = [office.under_another_name(body) for body in messages]
@@ -300,14 +297,6 @@ class Office:
         self._put("clients", {"id": self._client, "timezone": "America/New_York"})
         self._put("directus_users", {"id": self._user, "client": self._client, "status": "active"})
         self._receiver = self._received_by(self._queue)
-        sqs = boto3.client(
-            "sqs",
-            endpoint_url=urls["directus"],
-            region_name="us-east-1",
-            aws_access_key_id="bench",
-            aws_secret_access_key="bench",  # noqa: S106  # nobody checks it
-        )
-        self._receiver_with_boto3 = self._received_by(SqsInvoiceQueue(sqs, f"{urls['directus']}/queue"))
         self._worker = self._worked_by()
 
     def timed[Given](self, work: Callable[[Given], object], given: list[Given]) -> Times:
@@ -400,14 +389,6 @@ class Office:
 
     def receive(self, raw: bytes) -> None:
         """One delivery; the signature is Stripe's work, but costs so little that it is counted as ours."""
-        self._delivered(raw, self._receiver)
-
-    def receive_with_boto3(self, raw: bytes) -> None:
-        """The same, and the message is really sent."""
-        self._delivered(raw, self._receiver_with_boto3)
-
-    @staticmethod
-    def _delivered(raw: bytes, receiver: Callable[[dict[str, Any], Any], Any]) -> None:
         timestamp = str(int(time.time()))
         signed = hmac.new(
             WEBHOOK_SECRET.encode(), timestamp.encode() + b"." + raw, hashlib.sha256
@@ -418,7 +399,7 @@ class Office:
             "body": raw.decode(),
             "isBase64Encoded": False,
         }
-        answer = _called(receiver, event)
+        answer = _called(self._receiver, event)
         assert answer["statusCode"] == 200, answer  # noqa: PLR2004  # OK
 
     def work(self, body: str) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_NAME_WIDTH: Final = 56
-_CELL_WIDTH: Final = 16
+_NAME_WIDTH: Final = 50
+_CELL_WIDTH: Final = 14
 
 
 def heading(title: str, *columns: str) -> None:
@@ -27,9 +24,3 @@ def remark(*sentences: str) -> None:
     """Print what the figures mean."""
     for sentence in sentences:
         print(f"  {sentence}", flush=True)
-
-
-def rows(table: Sequence[tuple[str, ...]]) -> None:
-    """Print several rows."""
-    for name, *cells in table:
-        row(name, *cells)

@@ -2,11 +2,10 @@
 
 So that the processor time of another process is that process's own. Prints one line of JSON, `{"directus": url,
 "stripe": url, "secret_key": …}`, and serves until its standard input ends. Directus is the fake of the unit tests
-behind HTTP; `PUT /<collection>` puts a row there as an administrator would; SQS takes every batch at the same address.
-Stripe is the simulator.
+behind HTTP; `PUT /<collection>` puts a row there as an administrator would. Stripe is
+the simulator.
 """
 
-import hashlib
 import http.server
 import json
 import sys
@@ -46,8 +45,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def _asked(self, body: bytes) -> tuple[int, bytes]:
-        if self.headers.get("X-Amz-Target") == "AmazonSQS.SendMessageBatch":
-            return HTTPStatus.OK, json.dumps(_taken(json.loads(body)["Entries"])).encode()
         if self.command == "PUT":
             row: dict[str, Any] = json.loads(body)
             collection = self.path.strip("/")
@@ -67,21 +64,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
-
-
-def _taken(entries: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """What SQS answers; boto3 checks the sums."""
-    return {
-        "Successful": [
-            {
-                "Id": entry["Id"],
-                "MessageId": entry["Id"],
-                "MD5OfMessageBody": hashlib.md5(entry["MessageBody"].encode()).hexdigest(),  # noqa: S324  # SQS's sum
-            }
-            for entry in entries
-        ],
-        "Failed": [],
-    }
 
 
 def main() -> None:

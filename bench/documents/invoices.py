@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +22,16 @@ if TYPE_CHECKING:
     from billing.documents.invoice import LineGroup, PrintedInvoice
 
 
-def write(folder: Path, templates: Path, lines: int, rounds: int) -> float:
-    """Write the invoice, and `rounds` others as long; return the processor seconds of one HTML, the fastest."""
-    template = DocumentTemplate(templates)
+def write(folder: Path, lines: int, rounds: int) -> None:
+    """Write the invoice, and `rounds` others as long."""
+    template = DocumentTemplate()
     (folder / "invoice.css").write_text(template.style)
-    seconds = []
     for number in range(rounds + 1):
         printed = invoice(lines, number)
-        began = time.process_time()
-        html = template.invoice_html(printed)
-        seconds.append(time.process_time() - began)
         stem = path(folder, lines, number)
-        stem.with_suffix(".html").write_text(html)
+        stem.with_suffix(".html").write_text(template.invoice_html(printed))
         stem.with_suffix(".pickle").write_bytes(pickle.dumps(printed))
         stem.with_suffix(".json").write_text(json.dumps(texts(printed, template)))
-    return min(seconds)
 
 
 def path(folder: Path, lines: int, number: int) -> Path:

@@ -87,7 +87,7 @@ if __name__ == "__main__":
     for _name, _value in {
         "logs": LOGS,
         "uv_directory": uv_directory(),
-        **{name: python_environment(name) for name in ("sam", "ministack", "lambda_runtime", "bench")},
+        **{name: python_environment(name) for name in ("sam", "ministack", "lambda_runtime")},
         "node_tree": node_tree(),
         "node_directory": node_directory(),
         "node_abi": NODE_ABI,

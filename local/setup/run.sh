@@ -87,7 +87,6 @@ bring_environments() {
     [ "$purpose" != check ] || return 0
     bring_environment ministack "$ministack"
     bring_environment lambda_runtime "$lambda_runtime"
-    [ "$purpose" != bench ] || bring_environment bench "$bench"
     .venv/bin/python -m local.stripe_simulator.specification >/dev/null ||
         fail "Stripe's OpenAPI document could not be fetched."
     # While Directus is compiled there is time for `sam build`; otherwise, or if it fails, the start of the stack does it.
