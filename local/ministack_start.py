@@ -4,7 +4,7 @@ Measured with 1.5.33: a warm invocation took 100 ms, with the first two 15 ms. N
 them, except that a log line written after the answer may land in the next invocation's log.
 
 The third: at its limit of concurrent invocations MiniStack refuses whoever comes next at once. It refuses a queue's
-worker as well, and leaves its message invisible for the whole visibility timeout (adapter/visibility.py); AWS tries it
+worker as well, and leaves its message invisible for the whole visibility timeout (adapter/emulator_gaps.py); AWS tries it
 again meanwhile. An invoice with many lines calls a function once per line in the same moment, so here a call waits
 until there is room, and the queues' workers have room of their own (`Slots`).
 """

@@ -13,9 +13,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.adapter.http_api import with_routes
-from local.adapter.left_out import without_left_out
-from local.adapter.permissions import with_emulated_permissions
+from local.adapter.emulator_gaps import (
+    with_emulated_permissions,
+    with_local_visibility,
+    with_routes,
+    without_tls_only,
+)
 from local.adapter.sandbox import (
     Function,
     Mode,
@@ -25,7 +28,6 @@ from local.adapter.sandbox import (
     merged_layers,
     placeholder_zip,
 )
-from local.adapter.visibility import with_local_visibility
 from local.problem import Problem
 from local.setup.paths import ROOT, python_environment
 from local.waiting import NeverHappened, wait_for
@@ -76,7 +78,7 @@ def deploy(emulator: Emulator, *, built: Path, stack_name: str, parameters: Mapp
     Raises `Problem` with the reasons CloudFormation gives when a resource cannot be made.
     """
     answer = translated(built, parameters, region=emulator.region, stack_name=stack_name)
-    template = without_left_out(answer["template"])
+    template = without_tls_only(answer["template"])
     template = with_local_visibility(with_emulated_permissions(with_routes(template)))
     mode = available_mode()
     _upload_code(emulator, template, answer["functions"], mode)

@@ -34,7 +34,7 @@ GAPS: Final[Mapping[tuple[str, str], str]] = {
         "Content.S3Bucket",
     ): "no API returns it; the sandbox mounts the built layer",
     ("AWS::Lambda::LayerVersion", "Content.S3Key"): "no API returns it; the sandbox mounts the built layer",
-    ("AWS::S3::BucketPolicy", ""): "left out: the emulator speaks http (local/adapter/left_out.py)",
+    ("AWS::S3::BucketPolicy", ""): "left out: the emulator speaks http (local/adapter/emulator_gaps.py)",
     (
         "AWS::SecretsManager::Secret",
         "GenerateSecretString",

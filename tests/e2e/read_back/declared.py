@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from local.adapter.build import built
 from local.adapter.deploy import translated
-from local.adapter.http_api import with_routes
-from local.adapter.permissions import with_emulated_permissions
-from local.adapter.visibility import with_local_visibility
+from local.adapter.emulator_gaps import with_emulated_permissions, with_local_visibility, with_routes
 from local.setup.paths import ROOT
 from local.stack import STACK_NAME, Stack
 
@@ -38,8 +36,8 @@ def declared(stack: Stack) -> list[Declared]:
     """Return every resource as SAM expands it for AWS, but for three things.
 
     Routes are spelled out, because no API returns a body. The roles' permissions are in the emulator's words
-    (`local/adapter/permissions.py` names and explains each, its unit test holds it to exactly these). Messages of
-    killed and throttled workers come back sooner (`local/adapter/visibility.py`).
+    and messages of killed and throttled workers come back sooner (`local/adapter/emulator_gaps.py` explains each, its
+    unit test holds it to exactly these).
     """
     parameters = stack.parameters()
     emulator = stack.emulator()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from local.adapter.visibility import MARGIN_SECONDS
+from local.adapter.emulator_gaps import MARGIN_SECONDS
 from local.ministack_start import (
     KEPT_FOR_QUEUE_WORKERS,
     LONGEST_WAIT_SECONDS,
