@@ -5,8 +5,8 @@
     stack.description()["functions"]["api_url"]
     stack.down()
 
-`<directory>/data` is everything that survives `down`; `stack.json` describes the running stack; `logs/` and
-`run/` belong to the supervisor.
+`<directory>/data` is everything that survives `down` (`stack_state.py`); `stack.json` describes the running stack
+(`stack_json.py`); `logs/` and `run/` belong to the supervisor.
 """
 
 import fcntl
@@ -29,12 +29,14 @@ from local.adapter.build import built, claim
 from local.adapter.deploy import Emulator, deploy, is_deployed
 from local.adapter.pdf_layer import LAMBDA_NAMES
 from local.adapter.sandbox import Mode, available_mode
-from local.credentials import Credentials, write_private
+from local.credentials import write_private
 from local.directus_server import DirectusServer, Storage
 from local.ports import HOST, choose_ports
 from local.postgresql_server import PostgresqlServer, runs_as
 from local.problem import Problem
 from local.setup.paths import ROOT
+from local.stack_json import description
+from local.stack_state import StackState
 from local.stripe_simulator.specification import SpecificationError, obtain
 from local.supervisor import Program, Supervisor
 
@@ -49,33 +51,6 @@ DATABASE_VARIABLE: Final = "DIRECTUS_DATABASE"
 STACK_NAME: Final = "legal-billing"
 DEPLOYMENT: Final = "local"
 SENDER_EMAIL: Final = "billing@example.com"
-
-FUNCTIONS: Final = {
-    "checkout": "Checkout",
-    "stripe_webhook": "StripeWebhook",
-    "stripe_webhook_worker": "StripeWebhookWorker",
-    "billing_changed": "BillingChanged",
-    "render_pdf": "RenderPdf",
-    "render_pdf_worker": "RenderPdfWorker",
-    "reminders": "Reminders",
-    "reminders_sender": "RemindersSender",
-    "reconcile": "Reconcile",
-}
-QUEUES: Final = {
-    "stripe_events": "StripeEventsQueue",
-    "stripe_events_dlq": "StripeEventsDlq",
-    "render": "RenderQueue",
-    "render_dlq": "RenderDlq",
-    "reminders": "RemindersQueue",
-    "reminders_dlq": "RemindersDlq",
-}
-SECRETS: Final = {
-    "flow": "FlowSecret",
-    "webhook": "WebhookSecret",
-    "stripe": "StripeSecret",
-    "directus": "DirectusTokenSecret",
-}
-"""Names of the contract -> the beginnings of the template's outputs."""
 
 type Say = Callable[[str], None]
 
@@ -105,7 +80,8 @@ class Stack:
         self._wanted_parameters = dict(parameters or {})
         self._source = source
         self._say: Say = say or (lambda _: None)
-        self._data = self.directory / "data"
+        self._state = StackState(self.directory)
+        self._description_file = self.directory / "stack.json"
         self._supervisor = Supervisor(self.directory)
 
     # ---- what a person or a test asks for ----------------------------------------------------------------------
@@ -155,30 +131,29 @@ class Stack:
     @property
     def database(self) -> str:
         """Directus's database: `sqlite` or `postgresql`."""
-        facts = self._facts()
+        facts = self._state.facts()
         # Data from before there was a choice is in SQLite.
         chosen = facts.get("database") or ("sqlite" if facts else None)
         return str(chosen or self._wanted_database or os.environ.get(DATABASE_VARIABLE) or "sqlite")
 
     def description(self) -> dict[str, Any]:
         """Return what `stack.json` says."""
-        path = self.directory / "stack.json"
-        if not path.exists():
+        if not self._description_file.exists():
             raise Problem(f"No stack runs in {self.directory}; start it with make up.")
-        description: dict[str, Any] = json.loads(path.read_text())
-        return description
+        described: dict[str, Any] = json.loads(self._description_file.read_text())
+        return described
 
     # ---- up ----------------------------------------------------------------------------------------------------
 
     def _bring_up(self) -> None:
         self._forget_half_filled_data()
-        self._data.mkdir(parents=True, exist_ok=True)
+        self._state.data.mkdir(parents=True, exist_ok=True)
         running = self._supervisor.running()
         owners = {"mail": "mail_catcher", "smtp": "mail_catcher"}
         ports = [*PORTS, *(["postgresql"] if self.database == "postgresql" else [])]
         listening = [name for name in ports if owners.get(name, name) in running]
-        choose_ports(ports, self._ports_file, running=listening)
-        Credentials.load_or_new(self._credentials_file)
+        choose_ports(ports, self._state.ports_file, running=listening)
+        self._state.credentials()
         with ThreadPoolExecutor(max_workers=2) as threads:
             building = threads.submit(self._timed, "sam build", lambda: built(self._source, self._say))
             foundations = threads.submit(
@@ -195,11 +170,19 @@ class Stack:
             directus = threads.submit(self._timed, "Directus", lambda: self.start_process("directus"))
             _results(simulator, directus)
         self._timed("model and seed data", self._fill_directus)
-        self._write_description()
+        described = description(
+            url=self._url,
+            api_url=self._api_url(),
+            emulator=self.emulator(),
+            outputs=self._state.facts()["outputs"],
+            credentials=self._state.credentials(),
+            logins=self._state.logins(),
+        )
+        write_private(self._description_file, json.dumps(described, indent=2))
 
     def _forget_half_filled_data(self) -> None:
         """Seed data is written once, into an empty model; where that was interrupted, everything begins anew."""
-        facts = self._facts()
+        facts = self._state.facts()
         if facts.get("seeding") and not facts.get("seeded"):
             self._say(
                 "  the last start was interrupted while it wrote the seed data; beginning with empty data"
@@ -209,9 +192,9 @@ class Stack:
             self._decide_database()
 
     def _forget_data(self) -> None:
-        if cluster := self._facts().get("postgresql"):
+        if cluster := self._state.facts().get("postgresql"):
             shutil.rmtree(cluster, ignore_errors=True)
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self._state.data, ignore_errors=True)
 
     def _decide_database(self) -> None:
         """The first start decides; data does not move from one database to another."""
@@ -222,15 +205,15 @@ class Stack:
             raise Problem(
                 f"The data in {self.directory} is in {database}; begin with empty data to change that."
             )
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._remember(database=database)
-        if database == "postgresql" and "postgresql" not in self._facts():
-            self._remember(postgresql=str(self._new_cluster_directory()))
+        self._state.data.mkdir(parents=True, exist_ok=True)
+        self._state.remember(database=database)
+        if database == "postgresql" and "postgresql" not in self._state.facts():
+            self._state.remember(postgresql=str(self._new_cluster_directory()))
 
     def _new_cluster_directory(self) -> Path:
         """PostgreSQL refuses root, and the user that runs it instead cannot enter the stack's private directory."""
         if runs_as() is None:
-            return self._data / "postgresql"
+            return self._state.data / "postgresql"
         return Path(tempfile.mkdtemp(prefix="directus-legal-billing-postgresql."))
 
     def _programs(self) -> list[str]:
@@ -248,19 +231,21 @@ class Stack:
         emulator = self.emulator()
         parameters = self.parameters()
         mode = available_mode()
-        self._remember(build=str(built_directory))
-        claim(built_directory, self._facts_file)
+        self._state.remember(build=str(built_directory))
+        claim(built_directory, self._state.facts_file)
         key = _digest(str(built_directory), parameters, mode, _adapter_sources())
-        if self._facts().get("deployed") != key or not is_deployed(emulator, STACK_NAME):
-            self._remember(deployed=None)
+        if self._state.facts().get("deployed") != key or not is_deployed(emulator, STACK_NAME):
+            self._state.remember(deployed=None)
             deployed = deploy(emulator, built=built_directory, stack_name=STACK_NAME, parameters=parameters)
-            self._remember(deployed=key, resources=dict(deployed.resources), outputs=dict(deployed.outputs))
+            self._state.remember(
+                deployed=key, resources=dict(deployed.resources), outputs=dict(deployed.outputs)
+            )
         self._prepare_account(emulator)
         self._say(f"  functions run {_said(mode)}")
 
     def _prepare_account(self, emulator: Emulator) -> None:
-        outputs = self._facts()["outputs"]
-        credentials = self._credentials()
+        outputs = self._state.facts()["outputs"]
+        credentials = self._state.credentials()
         aws_account.verify_sender(emulator, SENDER_EMAIL)
         aws_account.fill_secrets(
             emulator,
@@ -275,21 +260,21 @@ class Stack:
         key_id, secret = aws_account.storage_access_key(emulator, outputs["DocumentsBucketName"], known)
         if (key_id, secret) != known:
             changed = replace(credentials, storage_access_key_id=key_id, storage_secret_access_key=secret)
-            changed.save(self._credentials_file)
+            changed.save(self._state.credentials_file)
 
     def _fill_directus(self) -> None:
-        credentials = self._credentials()
+        credentials = self._state.credentials()
         url = self._directus().url
         key = directus_content.digest()
-        if self._facts().get("applied") != key:
+        if self._state.facts().get("applied") != key:
             directus_content.install(url, credentials.admin_token, service_token=credentials.service_token)
-            self._remember(applied=key)
-        if not self._facts().get("seeded"):
-            self._remember(seeding=True)
+            self._state.remember(applied=key)
+        if not self._state.facts().get("seeded"):
+            self._state.remember(seeding=True)
             logins = directus_content.fill(url, credentials.admin_token)
-            write_private(self._data / "logins.json", json.dumps(logins, indent=2))
-            self._remember(seeded=True)
-        if not self._facts().get("documents_ordered"):
+            self._state.remember_logins(logins)
+            self._state.remember(seeded=True)
+        if not self._state.facts().get("documents_ordered"):
             # The seed writes rows as if people had worked for months; their documents are drawn like any other.
             directus_content.order_documents(
                 url,
@@ -298,7 +283,7 @@ class Stack:
                 flow_secret=credentials.flow_secret,
                 say=self._say,
             )
-            self._remember(documents_ordered=True)
+            self._state.remember(documents_ordered=True)
 
     # ---- down --------------------------------------------------------------------------------------------------
 
@@ -307,7 +292,7 @@ class Stack:
             seconds = 60.0 if name == "ministack" else 20.0
             self._supervisor.stop(name, seconds)
         self._supervisor.stop_strays()
-        (self.directory / "stack.json").unlink(missing_ok=True)
+        self._description_file.unlink(missing_ok=True)
 
     # ---- the parts ---------------------------------------------------------------------------------------------
 
@@ -345,18 +330,18 @@ class Stack:
 
     def resources(self) -> dict[str, str]:
         """Return the physical ids of the deployed resources by logical id."""
-        resources: dict[str, str] = self._facts()["resources"]
+        resources: dict[str, str] = self._state.facts()["resources"]
         return resources
 
     def _program(self, name: str) -> Program:
-        ports = self._ports()
+        ports = self._state.ports()
         if name == "mail_catcher":
             return programs.mail_catcher(
-                self._data / "mail", smtp_port=ports["smtp"], http_port=ports["mail"]
+                self._state.data / "mail", smtp_port=ports["smtp"], http_port=ports["mail"]
             )
         if name == "ministack":
             return programs.ministack(
-                self._data / "ministack", port=ports["ministack"], smtp_port=ports["smtp"]
+                self._state.data / "ministack", port=ports["ministack"], smtp_port=ports["smtp"]
             )
         if name == "directus":
             return self._directus().program(
@@ -364,9 +349,9 @@ class Stack:
             )
         if name == "stripe_simulator":
             return programs.stripe_simulator(
-                self._data / "stripe_simulator.sqlite",
+                self._state.data / "stripe_simulator.sqlite",
                 port=ports["stripe_simulator"],
-                credentials=self._credentials(),
+                credentials=self._state.credentials(),
                 webhook_url=f"{self._api_url()}/stripe/webhook",
                 document=_stripe_document(),
             )
@@ -375,12 +360,12 @@ class Stack:
         raise Problem(f"There is no program {name!r} in the stack; there are {', '.join(self._programs())}.")
 
     def _directus(self) -> DirectusServer:
-        ports = self._ports()
+        ports = self._state.ports()
         return DirectusServer(
-            directory=self._data / "directus",
+            directory=self._state.data / "directus",
             port=ports["directus"],
             smtp_port=ports["smtp"],
-            credentials=self._credentials(),
+            credentials=self._state.credentials(),
             postgresql=self._postgresql(),
         )
 
@@ -389,7 +374,7 @@ class Stack:
         if self.parameters()["DocumentDelivery"] == "upload":
             return None
         return Storage(
-            bucket=self._facts()["outputs"]["DocumentsBucketName"],
+            bucket=self._state.facts()["outputs"]["DocumentsBucketName"],
             region=programs.REGION,
             endpoint_url=self._url("ministack"),
         )
@@ -397,84 +382,17 @@ class Stack:
     def _postgresql(self) -> PostgresqlServer | None:
         if self.database != "postgresql":
             return None
-        return PostgresqlServer(Path(self._facts()["postgresql"]), self._ports()["postgresql"])
+        return PostgresqlServer(Path(self._state.facts()["postgresql"]), self._state.ports()["postgresql"])
 
     def _api_url(self) -> str:
         # `<id>.execute-api.localhost` does not resolve everywhere; the path form always does.
-        api = self._facts()["outputs"]["ApiId"]
+        api = self._state.facts()["outputs"]["ApiId"]
         return f"{self._url('ministack')}/_aws/execute-api/{api}/$default"
 
     def _url(self, name: str) -> str:
-        return f"http://{HOST}:{self._ports()[name]}"
+        return f"http://{HOST}:{self._state.ports()[name]}"
 
-    # ---- what is remembered ------------------------------------------------------------------------------------
-
-    @property
-    def _ports_file(self) -> Path:
-        return self.directory / "ports.json"
-
-    @property
-    def _credentials_file(self) -> Path:
-        return self._data / "credentials.json"
-
-    @property
-    def _facts_file(self) -> Path:
-        return self._data / "facts.json"
-
-    def _ports(self) -> dict[str, int]:
-        if not self._ports_file.exists():
-            raise Problem(f"No stack was ever started in {self.directory}; start it with make up.")
-        ports: dict[str, int] = json.loads(self._ports_file.read_text())
-        return ports
-
-    def _credentials(self) -> Credentials:
-        return Credentials.load_or_new(self._credentials_file)
-
-    def _facts(self) -> dict[str, Any]:
-        return json.loads(self._facts_file.read_text()) if self._facts_file.exists() else {}
-
-    def _remember(self, **facts: object) -> None:
-        write_private(self._facts_file, json.dumps({**self._facts(), **facts}, indent=2))
-
-    def _write_description(self) -> None:
-        outputs = self._facts()["outputs"]
-        credentials = self._credentials()
-        logins = json.loads((self._data / "logins.json").read_text())
-        emulator = self.emulator()
-        description = {
-            "directus": {
-                "url": self._url("directus"),
-                "admin_token": credentials.admin_token,
-                "admin_email": credentials.admin_email,
-                "admin_password": credentials.admin_password,
-                "service_token": credentials.service_token,
-                **logins,
-                "flows": directus_content.flows(),
-            },
-            "functions": {
-                "api_url": self._api_url(),
-                "flow_secret": credentials.flow_secret,
-                "names": {name: outputs[f"{output}FunctionName"] for name, output in FUNCTIONS.items()},
-            },
-            "stripe": {
-                "api_base": self._url("stripe_simulator"),
-                "secret_key": credentials.stripe_secret_key,
-                "webhook_secret": credentials.webhook_secret,
-            },
-            "aws": {
-                "endpoint_url": emulator.endpoint_url,
-                "region": emulator.region,
-                "access_key_id": emulator.access_key_id,
-                "secret_access_key": emulator.secret_access_key,
-                "documents_bucket": outputs["DocumentsBucketName"],
-                "queues": {name: outputs[f"{output}Url"] for name, output in QUEUES.items()},
-                "secrets": {name: outputs[f"{output}Arn"] for name, output in SECRETS.items()},
-            },
-            "mail": {"url": self._url("mail")},
-            "sms": {"url": f"{emulator.endpoint_url}/_ministack/sns/sms-messages"},
-            "portal": {"url": None},
-        }
-        write_private(self.directory / "stack.json", json.dumps(description, indent=2))
+    # ---- how ---------------------------------------------------------------------------------------------------
 
     def _timed[T](self, name: str, work: Callable[[], T]) -> T:
         began = time.monotonic()
