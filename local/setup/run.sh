@@ -22,12 +22,12 @@ fail() {
     exit 1
 }
 
-# logged <log> <command ...>: its output goes to a log; when it fails, the last lines are shown. The lock stays ours: a
-# program that outlives the set-up (a server that a Debian package starts) must not hold it.
+# logged <log> <command ...>: its output goes to a log; when it fails, the last lines are shown. It does not inherit the
+# lock, which a program that outlives the set-up would hold.
 logged() {
     log=$logs/$1.log
     shift
-    "$@" >>"$log" 2>&1 9>&- && return
+    "$@" >"$log" 2>&1 9>&- && return
     echo "  The last lines of $log:" >&2
     tail -n 12 "$log" | sed 's/^/    /' >&2
     return 1
@@ -54,7 +54,7 @@ bring_uv() {
         mv "$uv_directory.building" "$uv_directory"
         return
     done
-    fail "no Python with pip could install uv; install pip (Debian: python3-pip) and run this again."
+    fail "no Python has a pip that could install uv; mend what is said above, or install pip (Debian: python3-pip)."
 }
 
 # `.venv`, the environment of this checkout. Our own package is imported from its sources.
@@ -121,7 +121,7 @@ bring_directus() {
     # With Node 22 first on PATH but the headers of the machine's Node they compile and fail when loaded.
     export PATH="$node_directory/bin:$PATH" npm_config_nodedir="$node_directory"
     npm_ci local/directus "$directus_tree"
-    (cd "$directus_tree.building" && logged directus node -e "require('isolated-vm'); require('sqlite3')
+    (cd "$directus_tree.building" && logged directus-load node -e "require('isolated-vm'); require('sqlite3')
         if (process.versions.modules !== '$node_abi') throw new Error('Node ABI ' + process.versions.modules)") ||
         fail "Directus was installed but its native modules do not load under Node 22."
     mv "$directus_tree.building" "$directus_tree"
