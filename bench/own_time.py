@@ -268,6 +268,18 @@ class Counting(httpx.BaseTransport):
         return self._inner.handle_request(request)
 
 
+class SqsInMemory:
+    """boto3's client as far as the functions use it: `sent` are the entries in their order."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send_message_batch(self, **given: Any) -> dict[str, Any]:
+        """Keep them."""
+        self.sent += given["Entries"]
+        return {}
+
+
 class Office:
     """The functions with real adapters, and what people do before them."""
 
@@ -279,12 +291,11 @@ class Office:
         from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415  # same
         from billing.payments.store import DirectusBillingStore  # noqa: PLC0415  # after the cold imports
         from billing.stripe.gateway import StripeGateway  # noqa: PLC0415  # same
-        from tests.fakes.aws import FakeSqs  # noqa: PLC0415  # same
         from tests.fakes.directus import FixedToken  # noqa: PLC0415  # same
 
         self._urls = urls
         self.invoices: list[str] = []
-        self._sqs = FakeSqs()
+        self._sqs = SqsInMemory()
         self._queue = SqsInvoiceQueue(cast("Any", self._sqs), "https://queue.example")
         self._transport = Counting()
         http = http_client(transport=self._transport)
@@ -355,9 +366,8 @@ class Office:
         from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
         from billing.aws.secrets import Secret  # noqa: PLC0415  # after the cold imports
         from functions.stripe_webhook import app  # noqa: PLC0415  # same
-        from tests.fakes.aws import FakeSecretsManager  # noqa: PLC0415  # same
 
-        secrets = cast("Any", FakeSecretsManager({"AWSCURRENT": WEBHOOK_SECRET}))
+        secrets: Any = SimpleNamespace(get_secret_value=lambda **_: {"SecretString": WEBHOOK_SECRET})
         function = app.Function(Secret(secrets, "arn:webhook"), queue)
 
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
@@ -411,11 +421,11 @@ class Office:
 
     def forget_queued(self) -> None:
         """Empty the queue."""
-        self._sqs.batches.clear()
+        self._sqs.sent.clear()
 
     def queued(self) -> str:
         """The oldest message that the receiver has queued."""
-        return str(self._sqs.batches.pop(0)[0]["MessageBody"])
+        return str(self._sqs.sent.pop(0)["MessageBody"])
 
     def assert_all_are_paid(self) -> None:
         """The worker has really booked what was timed."""

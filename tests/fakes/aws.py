@@ -1,5 +1,6 @@
-"""AWS clients in memory: what was sent is kept, what is asked for is what a test put there."""
+"""Clients of AWS that fail when told to, and small stand-ins for what our own code reads from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,48 +13,26 @@ def refusal(operation: str, code: str = "InternalFailure") -> ClientError:
 
 
 @dataclass
-class FakeSqs:
-    """A queue's client."""
+class Watched:
+    """A client of boto3's: `calls` are the operations that were asked for; those in `errors` fail before they act."""
 
-    batches: list[list[dict[str, Any]]] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
-    visibility: list[dict[str, Any]] = field(default_factory=list)
-    error: Exception | None = None
-    failed: list[dict[str, Any]] = field(default_factory=list)
+    client: Any = None
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def send_message_batch(self, **given: Any) -> dict[str, Any]:
-        assert given["QueueUrl"]
-        if self.error:
-            raise self.error
-        self.batches.append(given["Entries"])
-        return {"Failed": self.failed} if self.failed else {"Successful": []}
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**given: Any) -> Any:
+            self.calls.append((operation, given))
+            if error := self.errors.get(operation):
+                raise error
+            return getattr(self.client, operation)(**given)
 
-    def send_message(self, **entry: Any) -> None:
-        if self.error:
-            raise self.error
-        self.sent.append(entry)
-
-    def change_message_visibility(self, **change: Any) -> None:
-        self.visibility.append(change)
+        return call
 
 
-@dataclass
-class FakeSecretsManager:
-    """Versions of one secret by stage, none of them where it was created empty; `reads` lists what was asked for."""
-
-    versions: dict[str, str]
-    reads: list[str] = field(default_factory=list)
-    broken: bool = False
-
-    def get_secret_value(self, **given: Any) -> dict[str, Any]:
-        stage = given.get("VersionStage", "AWSCURRENT")
-        assert given["SecretId"]
-        self.reads.append(stage)
-        if self.broken:
-            raise refusal("GetSecretValue", "AccessDeniedException")
-        if stage not in self.versions:
-            raise refusal("GetSecretValue", "ResourceNotFoundException")
-        return {"SecretString": self.versions[stage]}
+def failing(**errors: BaseException) -> Any:
+    """A client whose operations end like this."""
+    return Watched(errors=errors)
 
 
 @dataclass

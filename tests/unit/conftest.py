@@ -1,10 +1,17 @@
+from __future__ import annotations
+
 import io
 import logging
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from billing.aws.observability import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fakes.aws_account import Account
 
 
 @pytest.fixture
@@ -15,3 +22,12 @@ def log() -> Iterator[io.StringIO]:
     before = handler.setStream(stream)
     yield stream
     handler.setStream(before)
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    """An AWS account without anything in it."""
+    from tests.fakes.aws_account import account  # moto takes half a second to import
+
+    with account() as empty:
+        yield empty

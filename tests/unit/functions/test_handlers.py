@@ -8,7 +8,7 @@ import hmac
 import io
 import itertools
 import json
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -23,7 +23,7 @@ from functions.billing_changed import app as billing_changed
 from functions.checkout import app as checkout
 from functions.stripe_webhook import app as webhook
 from functions.stripe_webhook import worker
-from tests.fakes.aws import AcceptedSecrets, FakeSecretsManager
+from tests.fakes.aws import AcceptedSecrets, failing, refusal
 from tests.fakes.directus import FixedToken
 from tests.fakes.http_events import event
 from tests.fakes.messages import Control
@@ -350,7 +350,7 @@ ARN = "arn:aws:secretsmanager:us-east-1:1:secret:StripeSecret-x"
 
 
 def empty_secret() -> Secret:
-    return Secret(cast("Any", FakeSecretsManager({})), ARN)
+    return Secret(failing(get_secret_value=refusal("GetSecretValue", "ResourceNotFoundException")), ARN)
 
 
 def checkout_without_stripes_key(world: World) -> checkout.Function:

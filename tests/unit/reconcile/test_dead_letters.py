@@ -1,6 +1,10 @@
 """What goes back to its queue, what stays for people, and that nothing is lost on the way."""
 
-from typing import Any, cast
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -9,219 +13,262 @@ from billing.aws.queues import SqsMessageControl
 from billing.errors import UpstreamUnavailable
 from billing.reconcile.dead_letters import SqsDeadLetters
 from billing.reconcile.differences import Redriven
-from tests.fakes.aws import refusal
-from tests.fakes.sqs_queues import SqsQueues
+from tests.fakes.aws import Watched, refusal
 
-WORK, DEAD_WORK = "https://sqs/work.fifo", "https://sqs/dead-work.fifo"
-RENDER, DEAD_RENDER = "https://sqs/render", "https://sqs/dead-render"
-KINDS = pytest.mark.parametrize(
-    ("name", "dead", "source"), [("invoice work", DEAD_WORK, WORK), ("render", DEAD_RENDER, RENDER)]
-)
+if TYPE_CHECKING:
+    from moto.sqs.models import Message
+
+    from tests.fakes.aws_account import Account
 
 
-def dead_letters(sqs: SqsQueues) -> SqsDeadLetters:
-    queues = {"invoice work": (DEAD_WORK, WORK), "render": (DEAD_RENDER, RENDER)}
-    return SqsDeadLetters(cast("Any", sqs), queues, clock=sqs.clock)
+@dataclass
+class Sqs(Watched):
+    """`refused` are bodies that no queue takes. What is empty is told at once: moto would wait."""
+
+    refused: str | None = None
+
+    def receive_message(self, **given: Any) -> Any:
+        assert given.pop("WaitTimeSeconds") == 1, "or SQS may not find what is there"
+        return self.__getattr__("receive_message")(**given)
+
+    def send_message_batch(self, **given: Any) -> Any:
+        entries = [entry for entry in given["Entries"] if entry["MessageBody"] != self.refused]
+        failed = [{"Id": entry["Id"], "Code": "x"} for entry in given["Entries"] if entry not in entries]
+        answer = self.__getattr__("send_message_batch")(QueueUrl=given["QueueUrl"], Entries=entries)
+        return {**answer, "Failed": failed}
 
 
-def group_of(url: str, group: str = "i1") -> str | None:
-    return group if url.endswith(".fifo") else None
+class Broken:
+    """A kind of work whose queue and dead-letter queue are `source` and `dead`."""
+
+    def __init__(self, aws: Account, ending: str) -> None:
+        self.sqs = Sqs(aws.client("sqs"))
+        self.source, self.dead = aws.queue(f"work{ending}"), aws.queue(f"dead-work{ending}")
+        self.fifo = bool(ending)
+        queues = {"work": (self.dead.url, self.source.url)}
+        self.dead_letters = SqsDeadLetters(cast("Any", self.sqs), queues)
+
+    def dies(self, *bodies: str, group: str = "i1", redriven: int | str | None = None) -> None:
+        """The messages are in the dead-letter queue, which they came back to so often."""
+        attributes = {"Reason": {"DataType": "String", "StringValue": "x"}}
+        if redriven is not None:
+            attributes["Redriven"] = {"DataType": "Number", "StringValue": str(redriven)}
+        for body in bodies:
+            fifo = {"MessageGroupId": group, "MessageDeduplicationId": body} if self.fifo else {}
+            self.sqs.client.send_message(
+                QueueUrl=self.dead.url, MessageBody=body, MessageAttributes=attributes, **fifo
+            )
+
+    def redrive(self, at_most: int = 1000) -> Redriven:
+        return self.dead_letters.redrive("work", at_most=at_most)
 
 
-def test_the_depth_counts_what_waits_and_what_somebody_looks_at() -> None:
-    sqs = SqsQueues()
-    for number in range(3):
-        sqs.put(DEAD_RENDER, f"m{number}")
-    sqs.receive_message(
-        QueueUrl=DEAD_RENDER, MaxNumberOfMessages=1, VisibilityTimeout=30,
-        MessageSystemAttributeNames=[], MessageAttributeNames=[],
-    )  # fmt: skip
-    assert dead_letters(sqs).depths() == {"invoice work": 0, "render": 3}
+@pytest.fixture(params=[".fifo", ""])
+def work(aws: Account, request: pytest.FixtureRequest) -> Broken:
+    return Broken(aws, request.param)
 
 
-@KINDS
-def test_every_message_goes_back_once(name: str, dead: str, source: str) -> None:
-    sqs = SqsQueues()
+@pytest.fixture
+def invoices(aws: Account) -> Broken:
+    return Broken(aws, ".fifo")
+
+
+@pytest.fixture
+def render(aws: Account) -> Broken:
+    return Broken(aws, "")
+
+
+def redriven(message: Message) -> str:
+    return str(message.message_attributes["Redriven"]["StringValue"])
+
+
+def test_the_depth_counts_what_waits_and_what_somebody_looks_at(render: Broken) -> None:
+    render.dies("m0", "m1", "m2")
+    render.sqs.client.receive_message(QueueUrl=render.dead.url, VisibilityTimeout=30)
+    assert render.dead_letters.depths() == {"work": 3}
+
+
+def test_every_message_goes_back_once(work: Broken) -> None:
     for number in range(23):
-        sqs.put(dead, f"m{number}", group=group_of(dead, f"i{number % 3}"))
-    assert dead_letters(sqs).redrive(name, at_most=1000) == Redriven(redriven=23, left=0)
-    assert sorted(sqs.bodies(source)) == sorted(f"m{number}" for number in range(23))
-    assert sqs.bodies(dead) == []
+        work.dies(f"m{number}", group=f"i{number % 3}")
+    assert work.redrive() == Redriven(redriven=23, left=0)
+    assert sorted(work.source.bodies()) == sorted(f"m{number}" for number in range(23))
+    assert work.dead.bodies() == []
 
 
-def test_a_group_is_kept_and_its_messages_stay_in_order() -> None:
-    sqs = SqsQueues()
-    for number in range(14):
-        sqs.put(DEAD_WORK, f"m{number}", group="i7")
-    dead_letters(sqs).redrive("invoice work", at_most=1000)
-    assert sqs.bodies(WORK) == [f"m{number}" for number in range(14)]
-    assert {message.group for message in sqs.queues[WORK]} == {"i7"}
+def test_a_group_is_kept_and_its_messages_stay_in_order(invoices: Broken) -> None:
+    bodies = [f"m{number}" for number in range(14)]
+    invoices.dies(*bodies, group="i7")
+    invoices.redrive()
+    assert invoices.source.bodies() == bodies
+    assert {message.group_id for message in invoices.source.messages} == {"i7"}
 
 
-def test_a_message_goes_back_again_within_five_minutes() -> None:
-    sqs = SqsQueues(fails_at_once={WORK: DEAD_WORK})
-    sqs.put(DEAD_WORK, "poison", group="i1")
-    for expected in (1, 2, 3):
-        assert dead_letters(sqs).redrive("invoice work", at_most=1000).redriven == 1
-        sqs.clock.seconds += 1
-        (message,) = sqs.queues[DEAD_WORK]
-        assert message.attributes["Redriven"] == {"DataType": "Number", "StringValue": str(expected)}
+def test_a_message_goes_back_again_within_five_minutes(invoices: Broken) -> None:
+    for count in (None, 1, 2):
+        invoices.dies("poison", redriven=count)
+        assert invoices.redrive().redriven == 1
+    assert [redriven(message) for message in invoices.source.messages] == ["1", "2", "3"]
 
 
-@KINDS
-def test_no_more_go_back_than_asked_for(name: str, dead: str, source: str) -> None:
-    sqs = SqsQueues()
-    for number in range(30):
-        sqs.put(dead, f"m{number}", group=group_of(dead))
-    assert dead_letters(sqs).redrive(name, at_most=14) == Redriven(redriven=14, left=0)
-    assert (len(sqs.bodies(source)), len(sqs.readable(dead))) == (14, 16)
-    sqs.calls.clear()
-    assert dead_letters(sqs).redrive(name, at_most=0) == Redriven(redriven=0, left=0)
-    assert sqs.calls == []
+def test_no_more_go_back_than_asked_for(work: Broken) -> None:
+    work.dies(*(f"m{number}" for number in range(30)))
+    assert work.redrive(at_most=14) == Redriven(redriven=14, left=0)
+    assert (len(work.source.bodies()), len(work.dead.readable())) == (14, 16)
+    work.sqs.calls.clear()
+    assert work.redrive(at_most=0) == Redriven(redriven=0, left=0)
+    assert work.sqs.calls == []
 
 
-@KINDS
-def test_what_came_back_24_times_stays_and_can_be_read_at_once(name: str, dead: str, source: str) -> None:
-    sqs = SqsQueues()
-    sqs.put(dead, "given up", group=group_of(dead, "i1"), redriven=24)
-    sqs.put(dead, "last try", group=group_of(dead, "i1"), redriven=23)
-    sqs.put(dead, "another", group=group_of(dead, "i2"))
-    assert dead_letters(sqs).redrive(name, at_most=1000) == Redriven(redriven=2, left=1, again=1)
-    assert sorted(sqs.bodies(source)) == ["another", "last try"]
-    assert sqs.readable(dead) == ["given up"]
-    assert dead_letters(sqs).redrive(name, at_most=1000) == Redriven(redriven=0, left=1)
+def test_what_came_back_24_times_stays_and_can_be_read_at_once(work: Broken) -> None:
+    work.dies("given up", redriven=24)
+    work.dies("last try", redriven=23)
+    work.dies("another", group="i2")
+    assert work.redrive() == Redriven(redriven=2, left=1, again=1)
+    assert sorted(work.source.bodies()) == ["another", "last try"]
+    assert work.dead.readable() == ["given up"]
+    assert work.redrive() == Redriven(redriven=0, left=1)
 
 
-def test_groups_behind_many_that_stay_are_reached() -> None:
-    sqs = SqsQueues()
-    for number in range(25):
-        sqs.put(DEAD_WORK, f"stays {number}", group="poisoned", redriven=24)
-    sqs.put(DEAD_WORK, "waiting", group="i2")
-    assert dead_letters(sqs).redrive("invoice work", at_most=1000).redriven == 1
-    assert sqs.bodies(WORK) == ["waiting"]
-    assert len(sqs.readable(DEAD_WORK)) == 25
+def test_groups_behind_many_that_stay_are_reached(invoices: Broken) -> None:
+    invoices.dies(*(f"stays {number}" for number in range(25)), group="poisoned", redriven=24)
+    invoices.dies("waiting", group="i2")
+    assert invoices.redrive().redriven == 1
+    assert invoices.source.bodies() == ["waiting"]
+    assert len(invoices.dead.readable()) == 25
 
 
-def test_a_message_that_fails_at_once_does_not_use_up_its_redrives_in_one_call() -> None:
-    sqs = SqsQueues(fails_at_once={RENDER: DEAD_RENDER})
-    sqs.put(DEAD_RENDER, "poison")
+def test_a_message_that_fails_at_once_does_not_use_up_its_redrives_in_one_call(render: Broken) -> None:
+    class FailsAtOnce(Sqs):
+        def send_message_batch(self, **given: Any) -> Any:
+            answer = super().send_message_batch(**given)
+            for message in render.source.messages[-1:]:
+                render.dies(message.body, redriven=redriven(message))
+            return answer
+
+    render.dead_letters = SqsDeadLetters(
+        cast("Any", FailsAtOnce(render.sqs.client)), {"work": (render.dead.url, render.source.url)}
+    )
+    render.dies("poison")
     for calls in range(1, 25):
-        assert dead_letters(sqs).redrive("render", at_most=1000).redriven == 1, calls
-        sqs.clock.seconds += 3600
-    assert dead_letters(sqs).redrive("render", at_most=1000) == Redriven(redriven=0, left=1)
-    assert sqs.readable(DEAD_RENDER) == ["poison"]
+        assert render.redrive().redriven == 1, calls
+    assert render.redrive() == Redriven(redriven=0, left=1)
+    assert render.dead.readable() == ["poison"]
 
 
-def test_a_count_that_is_no_number_counts_as_none() -> None:
-    sqs = SqsQueues()
-    sqs.put(DEAD_RENDER, "m", redriven="²")
-    dead_letters(sqs).redrive("render", at_most=1)
-    assert sqs.queues[RENDER][0].attributes["Redriven"]["StringValue"] == "1"
+def test_a_count_that_is_no_number_counts_as_none(render: Broken) -> None:
+    render.dies("m", redriven="²")
+    render.redrive()
+    assert redriven(render.source.messages[0]) == "1"
 
 
 class Dies(BaseException):
     """The process ends here."""
 
 
-@KINDS
 @pytest.mark.parametrize("operation", ["receive_message", "send_message_batch", "delete_message_batch"])
-def test_a_crash_loses_nothing(name: str, dead: str, source: str, operation: str) -> None:
-    sqs = SqsQueues()
-    sqs.put(dead, "m", group=group_of(dead))
-    sqs.errors = {operation: Dies(), "change_message_visibility_batch": Dies()}
+def test_a_crash_loses_nothing(work: Broken, operation: str) -> None:
+    work.dies("m")
+    work.sqs.errors = {operation: Dies(), "change_message_visibility_batch": Dies()}
     with pytest.raises(Dies):
-        dead_letters(sqs).redrive(name, at_most=10)
-    assert {*sqs.bodies(dead), *sqs.bodies(source)} == {"m"}
-    sqs.errors = {}
-    sqs.clock.seconds += 3600
-    dead_letters(sqs).redrive(name, at_most=10)
-    assert set(sqs.bodies(source)) == {"m"}
-    assert sqs.bodies(dead) == []
+        work.redrive()
+    assert {*work.dead.bodies(), *work.source.bodies()} == {"m"}
+    work.sqs.errors = {}
+    work.dead.time_passes()
+    work.redrive()
+    assert set(work.source.bodies()) == {"m"}
+    assert work.dead.bodies() == []
 
 
-@KINDS
-def test_a_message_that_its_queue_does_not_take_stays(name: str, dead: str, source: str) -> None:
-    sqs = SqsQueues(refused={"m1"})
+def test_a_message_that_its_queue_does_not_take_stays(work: Broken) -> None:
     for number in range(3):
-        sqs.put(dead, f"m{number}", group=group_of(dead, f"i{number}"))
-    assert dead_letters(sqs).redrive(name, at_most=10) == Redriven(redriven=2, left=0)
-    assert sqs.readable(dead) == ["m1"]
-    assert sqs.bodies(source) == ["m0", "m2"]
+        work.dies(f"m{number}", group=f"i{number}")
+    work.sqs.refused = "m1"
+    assert work.redrive() == Redriven(redriven=2, left=0)
+    assert work.dead.readable() == ["m1"]
+    assert work.source.bodies() == ["m0", "m2"]
 
 
 @pytest.mark.parametrize(
     "error", [refusal("SendMessageBatch"), EndpointConnectionError(endpoint_url="https://sqs")]
 )
-def test_a_queue_that_cannot_be_reached_may_be_later(error: Exception) -> None:
-    sqs = SqsQueues(errors={"send_message_batch": error, "get_queue_attributes": error})
-    sqs.put(DEAD_RENDER, "m")
+def test_a_queue_that_cannot_be_reached_may_be_later(render: Broken, error: Exception) -> None:
+    render.dies("m")
+    render.sqs.errors = {"send_message_batch": error, "get_queue_attributes": error}
     with pytest.raises(UpstreamUnavailable):
-        dead_letters(sqs).redrive("render", at_most=10)
-    assert sqs.readable(DEAD_RENDER) == ["m"]
+        render.redrive()
+    assert render.dead.readable() == ["m"]
     with pytest.raises(UpstreamUnavailable):
-        dead_letters(sqs).depths()
+        render.dead_letters.depths()
 
 
-def test_what_cannot_be_shown_again_is_left_to_time() -> None:
-    sqs = SqsQueues(errors={"change_message_visibility_batch": refusal("ChangeMessageVisibilityBatch")})
-    sqs.put(DEAD_RENDER, "given up", redriven=24)
-    assert dead_letters(sqs).redrive("render", at_most=10) == Redriven(redriven=0, left=1)
-    assert sqs.readable(DEAD_RENDER) == []
-    sqs.clock.seconds += 120
-    assert sqs.readable(DEAD_RENDER) == ["given up"]
+def test_what_cannot_be_shown_again_is_left_to_time(render: Broken) -> None:
+    render.dies("given up", redriven=24)
+    render.sqs.errors = {"change_message_visibility_batch": refusal("ChangeMessageVisibilityBatch")}
+    assert render.redrive() == Redriven(redriven=0, left=1)
+    assert render.dead.readable() == []
+    (message,) = render.dead.messages
+    assert 100 < message.visible_at / 1000 - time.time() <= 120
 
 
-class Forgetful(SqsQueues):
-    """A standard queue whose servers have not all heard of it when a message is hidden or deleted the first time."""
+def test_a_message_handed_out_twice_goes_back_once(render: Broken) -> None:
+    class Forgetful(Sqs):
+        """Not all of a standard queue's servers have heard of it when a message is hidden or deleted the first time."""
 
-    deaf = True
+        deaf = True
 
-    def delete_message_batch(self, **given: Any) -> None:
-        if not self.deaf:
-            super().delete_message_batch(**given)
-            return
-        self.deaf = False
-        for message in self.queues[given["QueueUrl"]]:
-            message.visible_at = 0.0
+        def delete_message_batch(self, **given: Any) -> None:
+            if self.deaf:
+                self.deaf = False
+                render.dead.time_passes()
+            else:
+                self.__getattr__("delete_message_batch")(**given)
 
-
-def test_a_message_handed_out_twice_goes_back_once() -> None:
-    sqs = Forgetful()
-    sqs.put(DEAD_RENDER, "given up", redriven=24)
-    sqs.put(DEAD_RENDER, "m")
-    assert dead_letters(sqs).redrive("render", at_most=10) == Redriven(redriven=1, left=1)
-    assert sqs.bodies(RENDER) == ["m"]
-    assert (sqs.bodies(DEAD_RENDER), sqs.readable(DEAD_RENDER)) == (["given up"], ["given up"])
+    render.dead_letters = SqsDeadLetters(
+        cast("Any", Forgetful(render.sqs.client)), {"work": (render.dead.url, render.source.url)}
+    )
+    render.dies("given up", redriven=24)
+    render.dies("m")
+    assert render.redrive() == Redriven(redriven=1, left=1)
+    assert render.source.bodies() == ["m"]
+    assert (render.dead.bodies(), render.dead.readable()) == (["given up"], ["given up"])
 
 
 def test_one_call_holds_back_no_more_than_a_thousand() -> None:
-    sqs = SqsQueues()
-    for number in range(1200):
-        sqs.put(DEAD_RENDER, f"stays {number}", redriven=24)
-    assert dead_letters(sqs).redrive("render", at_most=10) == Redriven(redriven=0, left=1000)
-    assert len(sqs.readable(DEAD_RENDER)) == 1200
+    class Endless:
+        """Ten messages that stay, whenever it is asked: moto takes minutes for a thousand."""
+
+        received = shown = 0
+
+        def receive_message(self, **_: object) -> dict[str, Any]:
+            self.received += 10
+            stays = {"Redriven": {"DataType": "Number", "StringValue": "24"}}
+            names = range(self.received - 10, self.received)
+            message = {"ReceiptHandle": "r", "Attributes": {"SentTimestamp": "0"}, "MessageAttributes": stays}
+            return {"Messages": [{"MessageId": str(name), **message} for name in names]}
+
+        def change_message_visibility_batch(self, **given: Any) -> None:
+            self.shown += len(given["Entries"])
+
+    sqs = Endless()
+    queues = {"work": ("https://sqs/dead", "https://sqs/work")}
+    assert SqsDeadLetters(cast("Any", sqs), queues).redrive("work", at_most=10) == Redriven(0, left=1000)
+    assert (sqs.received, sqs.shown) == (1000, 1000)
 
 
-def test_the_count_survives_the_next_failure() -> None:
+def test_the_count_survives_the_next_failure(invoices: Broken) -> None:
     """The worker's copy in the dead-letter queue carries what the redrive wrote."""
-    sqs = SqsQueues()
-    sqs.put(DEAD_WORK, "m", group="i1", redriven=6)
-    dead_letters(sqs).redrive("invoice work", at_most=1)
-    (delivered,) = sqs.queues[WORK]
-    count = delivered.attributes["Redriven"]["StringValue"]
-    assert (count, "Reason" in delivered.attributes) == ("7", False)
-    sent: list[dict[str, Any]] = []
-    client = cast(
-        "Any", type("Client", (), {"send_message": staticmethod(lambda **entry: sent.append(entry))})
-    )
+    invoices.dies("m", redriven=6)
+    invoices.redrive()
+    (delivered,) = invoices.source.messages
+    assert (redriven(delivered), "Reason" in delivered.message_attributes) == ("7", False)
     record = {
         "messageId": delivered.id,
         "body": delivered.body,
         "attributes": {"MessageGroupId": "i1"},
-        "messageAttributes": {"Redriven": {"stringValue": count, "dataType": "Number"}},
+        "messageAttributes": {"Redriven": {"stringValue": redriven(delivered), "dataType": "Number"}},
     }
-    SqsMessageControl(client, WORK, DEAD_WORK).send_to_dead_letters(record, "row_unreadable")
-    assert sent[0]["MessageAttributes"] == {
-        "Redriven": {"DataType": "Number", "StringValue": "7"},
-        "Reason": {"DataType": "String", "StringValue": "row_unreadable"},
-    }
+    control = SqsMessageControl(invoices.sqs.client, invoices.source.url, invoices.dead.url)
+    control.send_to_dead_letters(record, "row_unreadable")
+    (dead,) = invoices.dead.messages
+    assert (redriven(dead), dead.message_attributes["Reason"]["StringValue"]) == ("7", "row_unreadable")

@@ -2,65 +2,48 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from billing.errors import UpstreamUnavailable
 from billing.reconcile.run_notes import PREFIX, S3RunNotes
-from tests.fakes.aws import refusal
+from tests.fakes.aws import failing, refusal
+
+if TYPE_CHECKING:
+    from tests.fakes.aws_account import Account
 
 
-@dataclass
-class FakeS3:
-    """A bucket in memory."""
-
-    objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    error: Exception | None = None
-
-    def put_object(self, **given: Any) -> None:
-        if self.error is not None:
-            raise self.error
-        self.objects[given["Bucket"], given["Key"]] = given["Body"]
-
-    def get_object(self, **given: Any) -> dict[str, Any]:
-        if self.error is not None:
-            raise self.error
-        if (given["Bucket"], given["Key"]) not in self.objects:
-            raise refusal("GetObject", "NoSuchKey")
-        return {"Body": io.BytesIO(self.objects[given["Bucket"], given["Key"]])}
+@pytest.fixture
+def bucket(aws: Account) -> Any:
+    return aws.bucket("documents")
 
 
-def notes_in(bucket: FakeS3) -> S3RunNotes:
-    return S3RunNotes(cast("Any", bucket), "documents")
+def notes_in(bucket: Any) -> S3RunNotes:
+    return S3RunNotes(bucket, "documents")
 
 
-def test_what_was_kept_comes_back_under_its_name() -> None:
-    bucket = FakeS3()
+def test_what_was_kept_comes_back_under_its_name(bucket: Any) -> None:
     name = notes_in(bucket).keep({"explained": {"pi_2", "pi_1"}, "seen": set()})
     assert notes_in(bucket).recall(name) == {"explained": ["pi_1", "pi_2"], "seen": []}
-    ((where, key),) = bucket.objects
-    assert (where, key.startswith(PREFIX)) == ("documents", True)
+    (kept,) = bucket.list_objects_v2(Bucket="documents")["Contents"]
+    assert kept["Key"].startswith(PREFIX)
 
 
-def test_two_runs_at_once_do_not_read_each_others() -> None:
-    bucket = FakeS3()
+def test_two_runs_at_once_do_not_read_each_others(bucket: Any) -> None:
     one, two = (notes_in(bucket).keep({"seen": {name}}) for name in ("one", "two"))
     assert notes_in(bucket).recall(one) == {"seen": ["one"]}
     assert notes_in(bucket).recall(two) == {"seen": ["two"]}
 
 
-def test_a_hundred_thousand_payments_fit_into_a_few_megabytes() -> None:
-    bucket = FakeS3()
+def test_a_hundred_thousand_payments_fit_into_a_few_megabytes(bucket: Any) -> None:
     names = {f"pi_{number:024x}" for number in range(100_000)} | {
         f"cs_{number:061x}" for number in range(100_000)
     }
     notes_in(bucket).keep({"explained": names})
-    ((_, content),) = bucket.objects.items()
-    assert len(content) < 16_000_000
+    (kept,) = bucket.list_objects_v2(Bucket="documents")["Contents"]
+    assert kept["Size"] < 16_000_000
 
 
 @pytest.mark.parametrize(
@@ -69,13 +52,13 @@ def test_a_hundred_thousand_payments_fit_into_a_few_megabytes() -> None:
 )
 def test_a_bucket_that_is_away_is_an_upstream_that_is_away(error: Exception) -> None:
     with pytest.raises(UpstreamUnavailable):
-        notes_in(FakeS3(error=error)).keep({"seen": ()})
+        notes_in(failing(put_object=error)).keep({"seen": ()})
     with pytest.raises(UpstreamUnavailable):
-        notes_in(FakeS3(error=error)).recall("0" * 32)
+        notes_in(failing(get_object=error)).recall("0" * 32)
 
 
 @pytest.mark.parametrize("name", ["0" * 32, "../invoice.pdf", "", "0" * 31 + "G"])
-def test_notes_that_nobody_kept_are_told_and_no_other_object_is_read(name: str) -> None:
-    bucket = FakeS3({("documents", f"{PREFIX}../invoice.pdf.json.gz"): b"private"})
+def test_notes_that_nobody_kept_are_told_and_no_other_object_is_read(bucket: Any, name: str) -> None:
+    bucket.put_object(Bucket="documents", Key=f"{PREFIX}../invoice.pdf.json.gz", Body=b"private")
     with pytest.raises(UpstreamUnavailable):
         notes_in(bucket).recall(name)

@@ -1,4 +1,4 @@
-"""What is asked of SES, and what its answers mean. The client is boto3's own, its answers are stubbed."""
+"""What is asked of SES, and what its answers mean. The client is boto3's own; its refusals are stubbed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from botocore.stub import Stubber
 
 from billing.errors import MailNotConfigured, MailOutcomeUnknown, MailPostponed, MailRejected
 from billing.reminders.mail import Mail, SesNotifier, ses_config
+from tests.fakes.aws import Watched, failing
 
 if TYPE_CHECKING:
     from botocore.config import Config
+
+    from tests.fakes.aws_account import Account
 
 MAIL = Mail(
     "Ávila & Partners",
@@ -41,28 +44,31 @@ def client(config: Config | None = None) -> Any:
     )
 
 
-def test_one_multipart_mail_goes_to_one_recipient_from_the_firm() -> None:
-    ses = client()
-    with Stubber(ses) as stub:
-        stub.add_response(
-            "send_email",
-            {"MessageId": "message-1"},
-            {
-                "FromEmailAddress": "=?utf-8?q?=C3=81vila_=26_Partners?= <billing@sender.example>",
-                "Destination": {"ToAddresses": ["client@client.example"]},
-                "ReplyToAddresses": ["billing@firm.example"],
-                "Content": {
-                    "Simple": {
-                        "Subject": {"Data": "Invoice INV-1", "Charset": "UTF-8"},
-                        "Body": {
-                            "Text": {"Data": "text", "Charset": "UTF-8"},
-                            "Html": {"Data": "<p>html</p>", "Charset": "UTF-8"},
-                        },
-                    }
+def test_one_multipart_mail_goes_to_one_recipient_from_the_firm(aws: Account) -> None:
+    ses = Watched(aws.client("sesv2"))
+    ses.client.create_email_identity(EmailIdentity="billing@sender.example")
+    sent: str = SesNotifier(ses, "billing@sender.example").send(MAIL)  # type: ignore[arg-type]  # a client and who watches it
+    assert sent, "SES took it"
+    ((_, asked),) = ses.calls
+    assert asked == {
+        "FromEmailAddress": "=?utf-8?q?=C3=81vila_=26_Partners?= <billing@sender.example>",
+        "Destination": {"ToAddresses": ["client@client.example"]},
+        "ReplyToAddresses": ["billing@firm.example"],
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": "Invoice INV-1", "Charset": "UTF-8"},
+                "Body": {
+                    "Text": {"Data": "text", "Charset": "UTF-8"},
+                    "Html": {"Data": "<p>html</p>", "Charset": "UTF-8"},
                 },
-            },
-        )
-        assert SesNotifier(ses, "billing@sender.example").send(MAIL) == "message-1"
+            }
+        },
+    }
+
+
+def test_a_sender_that_was_not_verified_is_for_the_administrator(aws: Account) -> None:
+    with pytest.raises(MailNotConfigured):
+        SesNotifier(aws.client("sesv2"), "billing@sender.example").send(MAIL)
 
 
 UNVERIFIED = (
@@ -158,16 +164,6 @@ def test_every_refusal_that_ses_declares_for_a_mail_is_in_the_table() -> None:
     assert declared <= {code for code, *_ in REFUSALS}
 
 
-class Unreachable:
-    """A client whose connection fails."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def send_email(self, **_: object) -> dict[str, str]:
-        raise self._error
-
-
 URL = "https://email.us-east-1.amazonaws.com"
 
 
@@ -182,9 +178,8 @@ URL = "https://email.us-east-1.amazonaws.com"
     ],
 )
 def test_a_lost_answer_is_not_the_same_as_no_connection(error: Exception, expected: type[Exception]) -> None:
-    fake: Any = Unreachable(error)
     with pytest.raises(expected):
-        SesNotifier(fake, "billing@sender.example").send(MAIL)
+        SesNotifier(failing(send_email=error), "billing@sender.example").send(MAIL)
 
 
 def test_the_client_never_asks_twice_by_itself() -> None:
