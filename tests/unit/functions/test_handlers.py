@@ -120,20 +120,13 @@ def test_stripe_down_is_a_503_the_invoice_is_unchanged_and_the_next_call_complet
         message = "Stripe cannot be reached."
         raise UpstreamUnavailable(message, code="stripe_unavailable")
 
-    world.steps.before[len(_steps_until(world, "create session"))] = down
+    world.steps.before_next["create session"] = down
     status, body = called(world, {"invoice": INVOICE, "user": USER})
     assert (status, body["code"]) == (503, "stripe_unavailable")
     assert world.stored() == before
     (attempt,) = world.payments()
     assert called(world, {"invoice": INVOICE, "user": USER})[0] == 200
     assert [row["id"] for row in world.payments()] == [attempt["id"]]
-
-
-def _steps_until(world: World, name: str) -> list[str]:
-    rehearsal = World(time=world.time)
-    rehearsal.invoice("100.00")
-    rehearsal.pay()
-    return rehearsal.steps.names[: rehearsal.steps.names.index(name)]
 
 
 # ---- POST /stripe/webhook -------------------------------------------------------------------------------

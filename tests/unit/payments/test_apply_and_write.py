@@ -367,8 +367,7 @@ def test_money_that_moves_back_and_cannot_be_looked_up_stays_visible(kind: str) 
 
 def test_money_that_moves_back_waits_while_stripe_is_away() -> None:
     world, _ = opened()
-    world.steps.reset()
-    world.steps.before[1] = unreachable
+    world.steps.before_next["find payment"] = unreachable
     with pytest.raises(UpstreamUnavailable):
         world.deliver([event("refund.created", "x_1")])
     assert world.steps.names[-1] == "find payment"

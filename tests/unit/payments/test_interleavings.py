@@ -111,8 +111,7 @@ def fresh(_: World, __: list[StartedCheckout]) -> None:
 
 def a_claim_without_a_session(world: World, _: list[StartedCheckout]) -> None:
     """An earlier call died right after its claim."""
-    world.steps.reset()
-    world.steps.after[_number_of(world, "POST payments")] = crash
+    world.steps.after_next["POST payments"] = crash
     with pytest.raises(Crash):
         world.pay()
 
@@ -137,14 +136,6 @@ BEGINNINGS: list[Happening] = [
     an_open_session_for_another_amount,
     an_expired_session,
 ]
-
-
-def _number_of(like: World, name: str) -> int:
-    """The step at which an undisturbed first call does `name`."""
-    rehearsal = World(time=like.time)
-    rehearsal.invoice("100.00")
-    rehearsal.pay()
-    return rehearsal.steps.names.index(name)
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)

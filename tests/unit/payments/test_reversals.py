@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from billing.errors import UpstreamUnavailable
-from tests.fakes.world import CLIENT, INVOICE, World, opened
+from tests.fakes.world import CLIENT, INVOICE, opened
 from tests.unit.payments.reversed_payments import (
     SECOND,
     booked,
@@ -412,24 +412,17 @@ def test_thin_events_about_refunds_disputes_and_warnings_are_booked_as_snapshots
 def test_an_unapplied_payment_that_was_booked_meanwhile_still_gets_its_refund() -> None:
     """Another worker's write of the payment alone is not the whole of what was to be booked."""
 
-    def story() -> tuple[World, str]:
-        world, session = opened()
-        intent = world.stripe.pays(session, minor=9000, currency="EUR")
-        world.stripe.refunds_payment(session, 4000)
-        world.steps.reset()
-        return world, intent
-
-    world, _ = story()
-    world.deliver(world.stripe.events[:1])
-    create = world.steps.names.index("POST payments")
-    world, intent = story()
-    world.steps.before[create] = lambda: world.payment(
+    world, session = opened()
+    intent = world.stripe.pays(session, minor=9000, currency="EUR")
+    world.stripe.refunds_payment(session, 4000)
+    world.steps.before_next["POST payments"] = lambda: world.payment(
         "90.00", invoice=None, client=None, currency="EUR", transaction_id=intent, method="card"
     )
     try:
         world.deliver(world.stripe.events[:1])
     except UpstreamUnavailable:
         world.deliver(world.stripe.events[:1])
+    assert not world.steps.before_next, "it was booked meanwhile"
     assert len(world.payments(status="succeeded")) == 1
     assert booked(world)["amount_refunded"] == "40.00"
     assert len(world.directus.table("refunds")) == 1
@@ -467,14 +460,7 @@ def test_a_row_that_somebody_moved_or_spoiled_does_not_stop_the_invoices_queue(
 def test_a_refund_that_was_booked_meanwhile_is_read_again() -> None:
     world, session = paid()
     name = world.stripe.refunds_payment(session, 3000)
-    world.steps.reset()
-    world.deliver(world.stripe.events[:1])
-    patch = world.steps.names.index("PATCH invoices")
-
-    world, session = paid()
-    assert world.stripe.refunds_payment(session, 3000) == name
-    world.steps.reset()
-    world.steps.before[patch] = lambda: world.directus.put(
+    world.steps.before_next["PATCH invoices"] = lambda: world.directus.put(
         "refunds", payment=booked(world)["id"], stripe_refund=name, amount="30.00", currency="USD", status="succeeded"
     )  # fmt: skip
     with pytest.raises(UpstreamUnavailable):

@@ -59,7 +59,7 @@ def test_whoever_may_not_see_an_invoice_costs_directus_two_small_requests(world:
 
 
 def test_an_invoice_deleted_between_two_looks_is_not_found(world: World) -> None:
-    world.steps.after[1] = lambda: world.directus.table("invoices").clear()
+    world.steps.after_next["SEARCH invoices"] = lambda: world.directus.table("invoices").clear()
     assert code(world) == "not_found"
     assert world.steps.names[:2] == ["SEARCH directus_users", "SEARCH invoices"]
 
@@ -124,11 +124,7 @@ def test_a_failed_bank_debit_is_replaced_though_its_event_was_lost(world: World)
 def test_a_session_that_was_paid_while_it_was_being_replaced_is_a_409(world: World) -> None:
     first = world.pay().checkout_session
     world.drain()
-    world.steps.reset()
-    world.pay()
-    retrieve = world.steps.names.index("retrieve session")
-    world.steps.reset()
-    world.steps.after[retrieve] = lambda: world.stripe.pays(first)
+    world.steps.after_next["retrieve session"] = lambda: world.stripe.pays(first)
     assert code(world, "40.00") == "payment_processing"
     world.drain()
     assert world.payments()[0]["status"] == "succeeded"
@@ -136,12 +132,10 @@ def test_a_session_that_was_paid_while_it_was_being_replaced_is_a_409(world: Wor
 
 def test_a_session_that_expired_while_it_was_being_replaced_is_replaced(world: World) -> None:
     first = world.pay().checkout_session
-    world.steps.reset()
-    world.pay()
-    retrieve = world.steps.names.index("retrieve session")
-    world.steps.reset()
-    world.steps.after[retrieve] = lambda: world.stripe.expires(first)
+    world.steps.after_next["retrieve session"] = lambda: world.stripe.expires(first)
     assert world.pay("40.00").amount.minor == 4000
+    assert world.stripe.sessions[first].status == "expired"
+    assert not world.steps.after_next, "it expired in between"
     assert len(world.stripe.open_sessions()) == 1
 
 
@@ -150,15 +144,8 @@ def lose_answer() -> None:
     raise UpstreamUnavailable(message, code="stripe_unavailable")
 
 
-def step(name: str) -> int:
-    rehearsal = World()
-    rehearsal.invoice("100.00")
-    rehearsal.pay()
-    return rehearsal.steps.names.index(name)
-
-
 def test_a_lost_answer_of_stripe_is_asked_for_again_under_the_same_key(world: World) -> None:
-    world.steps.after[step("create session")] = lose_answer
+    world.steps.after_next["create session"] = lose_answer
     assert code(world) == "stripe_unavailable"
     world.passes(minutes=1)  # a key with a recomputed expires_at would be an idempotency error
     assert world.pay().checkout_session == "cs_test_1"
@@ -166,14 +153,14 @@ def test_a_lost_answer_of_stripe_is_asked_for_again_under_the_same_key(world: Wo
 
 
 def test_directus_failing_after_stripes_answer_loses_nothing(world: World) -> None:
-    world.steps.before[step("PATCH payments")] = lose_answer
+    world.steps.before_next["PATCH payments"] = lose_answer
     assert code(world) == "stripe_unavailable"
     assert world.payments()[0]["checkout_session"] is None
     assert world.pay().checkout_session == "cs_test_1"
 
 
 def test_a_claim_of_yesterday_ends_with_the_session_it_did_not_know_of(world: World) -> None:
-    world.steps.after[step("create session")] = lose_answer
+    world.steps.after_next["create session"] = lose_answer
     code(world)
     world.passes(hours=25)
     assert world.pay().checkout_session == "cs_test_2"
@@ -186,7 +173,7 @@ def test_a_claim_of_yesterday_ends_with_the_session_it_did_not_know_of(world: Wo
 
 
 def test_a_session_paid_through_a_claim_that_did_not_know_of_it_is_booked_on_it(world: World) -> None:
-    world.steps.after[step("create session")] = lose_answer
+    world.steps.after_next["create session"] = lose_answer
     code(world)
     world.stripe.pays("cs_test_1")
     world.deliver()
@@ -220,7 +207,7 @@ def test_staff_may_cancel_an_attempt_and_the_client_start_another(world: World) 
 
 
 def test_a_discount_between_the_first_and_the_last_look_is_not_charged_away(world: World) -> None:
-    world.steps.after[step("POST payments")] = lambda: world.line("-30.00", kind="discount")
+    world.steps.after_next["POST payments"] = lambda: world.line("-30.00", kind="discount")
     with pytest.raises(BillingError):
         world.pay()
     assert world.stripe.open_sessions() == []
@@ -228,7 +215,7 @@ def test_a_discount_between_the_first_and_the_last_look_is_not_charged_away(worl
 
 
 def test_a_wire_between_the_first_and_the_last_look_is_not_paid_twice(world: World) -> None:
-    world.steps.after[step("POST payments")] = lambda: world.payment("100.00")
+    world.steps.after_next["POST payments"] = lambda: world.payment("100.00")
     assert code(world) == "already_paid"
     assert world.stripe.open_sessions() == []
 
@@ -280,7 +267,7 @@ def test_a_session_of_another_mode_blocks_the_invoice_only_until_it_would_have_e
 
 def test_a_session_paid_before_its_claim_learned_of_it_is_not_handed_out_as_open(world: World) -> None:
     """Stripe's repeated answer shows the session as it was created."""
-    world.steps.after[step("create session")] = lose_answer
+    world.steps.after_next["create session"] = lose_answer
     code(world)
     world.stripe.pays("cs_test_1")
     assert code(world) == "payment_processing"

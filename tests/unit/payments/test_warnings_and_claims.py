@@ -125,14 +125,7 @@ def test_an_open_session_whose_row_is_gone_is_expired() -> None:
 def test_an_unclaimed_session_that_is_paid_before_it_can_be_expired_is_booked() -> None:
     world, session = opened()
     world.payments()[0].update(open_claim=None, status="canceled")
-    world.steps.reset()
-    world.invoice_writer.sync_session(session)
-    expire = world.steps.names.index("expire session")
-
-    world, session = opened()
-    world.payments()[0].update(open_claim=None, status="canceled")
-    world.steps.reset()
-    world.steps.before[expire] = lambda: world.stripe.pays(session)
+    world.steps.before_next["expire session"] = lambda: world.stripe.pays(session)
     world.invoice_writer.sync_session(session)
     assert totals(world) == ("paid", "100.00", "0.00")
 

@@ -271,20 +271,13 @@ def test_there_is_nothing_to_recompute_where_there_is_no_invoice() -> None:
 
 
 def test_the_books_do_not_wait_for_stripe() -> None:
-    world, session = opened()
-    world.payment("100.00")
-    world.steps.reset()
-    world.recompute()
-    expire = world.steps.names.index("expire session")
-
     def away() -> None:
         message = "Stripe cannot be reached."
         raise UpstreamUnavailable(message)
 
     world, session = opened()
     world.payment("100.00")
-    world.steps.reset()
-    world.steps.before[expire] = away
+    world.steps.before_next["expire session"] = away
     with pytest.raises(UpstreamUnavailable):
         world.recompute()
     assert (world.stored()["status"], world.stored()["balance_due"]) == ("paid", "0.00")
@@ -334,13 +327,7 @@ def _booked_meanwhile(amount: str) -> World:
     world.directus.table("payments").clear()
     world.directus.table("invoices").clear()
     intent = world.stripe.pays(session)
-    world.steps.reset()
-    world.deliver(world.stripe.events[:1])
-    create = world.steps.names.index("POST payments")
-    world.directus.table("payments").clear()
-    world.directus.table("stripe_events").clear()
-    world.steps.reset()
-    world.steps.before[create] = lambda: world.payment(
+    world.steps.before_next["POST payments"] = lambda: world.payment(
         amount, invoice=None, client=None, transaction_id=intent, method="card"
     )
     world.deliver(world.stripe.events[:1])
