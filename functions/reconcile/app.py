@@ -24,7 +24,7 @@ from billing.aws.deadline import TimeLimit
 from billing.aws.observability import count, logger, metrics
 from billing.aws.queues import SqsInvoiceQueue, SqsWorkQueue
 from billing.documents.deliver import DocumentDelivery
-from billing.documents.files import RegisteredFiles, S3UnfinishedDocuments, UploadedFiles
+from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
 from billing.documents.store import DirectusDocumentRecords
 from billing.reconcile.dead_letters import SqsDeadLetters
@@ -105,7 +105,7 @@ def report_delivery(settings: ReconcileSettings, directus: DirectusClient, s3: S
     else:
         store = S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE)
         files = RegisteredFiles(records, store, settings.directus_storage, ending="html")
-    return DocumentDelivery(records, files, S3UnfinishedDocuments(s3, settings.documents_bucket))
+    return DocumentDelivery(records, files)
 
 
 def clock() -> datetime:

@@ -14,7 +14,7 @@ from billing.aws.bucket import S3DocumentStore
 from billing.aws.observability import logger, metrics
 from billing.aws.queue_worker import MessageControl, process_batch
 from billing.documents.deliver import DocumentDelivery
-from billing.documents.files import RegisteredFiles, S3UnfinishedDocuments, UploadedFiles
+from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in
@@ -64,10 +64,7 @@ def build() -> tuple[RenderQueue, MessageControl]:
     settings = RenderWorkerSettings.from_environment(os.environ)
     renderer = limited_renderer()
     records = DirectusDocumentRecords(composition.directus(settings.directus))
-    s3 = boto3.client("s3")
-    delivery = DocumentDelivery(
-        records, document_files(settings, records), S3UnfinishedDocuments(s3, settings.documents_bucket)
-    )
+    delivery = DocumentDelivery(records, document_files(settings, records))
     files = composition.directus_files(settings.directus, maximum_bytes=MAX_LOGO_BYTES)
     invoices = RenderDocument(
         records=records,

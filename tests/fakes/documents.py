@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from billing.aws.bucket import StoredObject
+from billing.directus.assets import DirectusAssets
+from billing.directus.client import http_client
 from billing.directus.rows import Row
 from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.receipt import PrintedReceipt
 from billing.documents.rendered import RenderedPdf
 from billing.documents.text import noted
-from billing.documents.versions import UnfinishedDocument, VersionWords
+from billing.documents.versions import VersionWords
 from billing.errors import DirectusRejected, RecordNotUnique
 
 
@@ -111,19 +115,17 @@ class FakeDirectus:
 
 
 def _matches(row: Row, condition: Mapping[str, Any]) -> bool:
-    for name, rule in condition.items():
-        if name == "_and":
-            if not all(_matches(row, part) for part in rule):
-                return False
-        elif name == "_or":
-            if not any(_matches(row, part) for part in rule):
-                return False
-        elif "_eq" in rule:
-            if row.get(name) != rule["_eq"]:
-                return False
-        elif row.get(name) not in rule["_in"]:
-            return False
-    return True
+    return all(_fits(row, name, rule) for name, rule in condition.items())
+
+
+def _fits(row: Row, name: str, rule: Any) -> bool:
+    if name == "_and":
+        return all(_matches(row, part) for part in rule)
+    if name == "_or":
+        return any(_matches(row, part) for part in rule)
+    if "_nnull" in rule:
+        return row.get(name) is not None
+    return row.get(name) in ([rule["_eq"]] if "_eq" in rule else rule["_in"])
 
 
 @dataclass
@@ -146,31 +148,57 @@ class FakeStore:
         return StoredObject(key, len(content), sha256)
 
 
+class FixedToken:
+    """A token that is never rotated."""
+
+    def current(self) -> str:
+        return "token"
+
+    refresh = current
+
+
 @dataclass
-class FakeUnfinished:
-    """What waits in the bucket, as it is stored: bytes under a key."""
+class FakeDisk:
+    """Directus's `/files` and `/assets`; its own storage is `store`. `takes` is `FILES_MAX_UPLOAD_SIZE` in bytes.
 
-    effects: Effects
-    objects: dict[str, bytes] = field(default_factory=dict)
+    It writes the row first. Of a new file that is longer it keeps the row and what it has read by then, because the
+    functions may delete neither; `removes` is a Directus where they may.
+    """
 
-    def keep(self, document: UnfinishedDocument) -> None:
-        self.effects.begin("keep unfinished")
-        self.objects[f"{document.subject}/{document.planned.identity.file_id}"] = document.to_bytes()
-        self.effects.record("keep unfinished")
+    directus: FakeDirectus
+    store: FakeStore
+    takes: int = 100
+    removes: bool = False
+    sent: list[tuple[str, int]] = field(default_factory=list)
 
-    def of(self, subject: str) -> tuple[list[UnfinishedDocument], list[str]]:
-        kept = {key: written for key, written in self.objects.items() if key.startswith(f"{subject}/")}
-        unreadable = [key for key, written in kept.items() if written == b"?"]
-        return [
-            UnfinishedDocument.from_bytes(subject, written)
-            for key, written in kept.items()
-            if key not in unreadable
-        ], unreadable
+    def assets(self, most: int = 100) -> DirectusAssets:
+        """What reads files of at most so many bytes."""
+        http = http_client(transport=httpx.MockTransport(self._answer))
+        return DirectusAssets("https://d.example", FixedToken(), http, maximum_bytes=most)
 
-    def forget(self, document: UnfinishedDocument) -> None:
-        self.effects.begin("forget unfinished")
-        self.objects.pop(f"{document.subject}/{document.planned.identity.file_id}", None)
-        self.effects.record("forget unfinished")
+    def upload(
+        self, method: str, path: str, *, fields: Mapping[str, str], content: bytes, content_type: str
+    ) -> None:
+        self.sent.append((method, len(content)))
+        key = fields["id"] if method == "POST" else path.removeprefix("/files/")
+        row = {**fields, "id": key, "type": content_type, "filesize": len(content)}
+        is_taken = len(content) <= self.takes
+        if is_taken or (method == "POST" and not self.removes):
+            if method == "POST":
+                self.directus.create("directus_files", row)
+            else:
+                self.directus.update("directus_files", key, row)
+            self.store.put(f"{key}.pdf", content[: self.takes], "")
+        if not is_taken:
+            message = f"Directus answered 413 CONTENT_TOO_LARGE to {method} {path}."
+            raise DirectusRejected(message, directus_code="CONTENT_TOO_LARGE")
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.headers["Authorization"]) == ("GET", "Bearer token")
+        content = self.store.objects.get(f"{request.url.path.rpartition('/')[2]}.pdf")
+        if content is None:
+            return httpx.Response(403, json={"errors": [{"extensions": {"code": "FORBIDDEN"}}]})
+        return httpx.Response(200, content=content)
 
 
 @dataclass

@@ -96,8 +96,6 @@ def assert_each_has_its_pdf_and_broken_ones_fail_alone(firm: Firm, bulk: Bulk) -
     objects = _objects(firm)
     assert len(files) == len(bulk.good)
     assert {f"{file}.pdf" for file in files} <= objects
-    # The writer has asked for each of them, too: such a message may still be worked on.
-    wait_for("nothing unfinished", lambda: not _unfinished(firm, bulk), seconds=60, pause=0.2)
 
 
 def assert_nothing_was_given_up(firm: Firm, bulk: Bulk) -> None:
@@ -181,11 +179,6 @@ def _objects(firm: Firm) -> set[str]:
     pages = firm.aws("s3").get_paginator("list_objects_v2")
     bucket = firm.description["aws"]["documents_bucket"]
     return {entry["Key"] for page in pages.paginate(Bucket=bucket) for entry in page.get("Contents", [])}
-
-
-def _unfinished(firm: Firm, bulk: Bulk) -> set[str]:
-    subjects = {key.split("/")[1] for key in _objects(firm) if key.startswith("unfinished/")}
-    return subjects & bulk.rows.keys()
 
 
 def _patience_seconds(number: int) -> float:

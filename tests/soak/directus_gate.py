@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -66,7 +67,7 @@ class Hold:
 
     def takes(self, method: str, path: str) -> bool:
         """Whether a request is one of them."""
-        if (method, path) != (self.method, self.path) or self._arrived >= self.times:
+        if method != self.method or not fnmatch(path, self.path) or self._arrived >= self.times:
             return False
         self._arrived += 1
         return True
@@ -109,7 +110,7 @@ class Gate:
 
     @contextmanager
     def holding(self, method: str, path: str, *, answered: bool = False, times: int = 1) -> Iterator[Hold]:
-        """Hold the next `times` requests; whatever still stands at the end is let go. `path` is without a query."""
+        """Hold the next `times` requests; whatever still stands at the end is let go. `path` is without a query, `*` anything."""
         hold = Hold(method, path, answered, times)
         self._holds.append(hold)
         try:

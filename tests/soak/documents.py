@@ -9,6 +9,7 @@ import os
 import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
 
 import pypdf
 
@@ -101,9 +102,15 @@ def kill_the_renderers(stack: Stack) -> None:
 
 
 def documents_of(firm: Firm, invoice: str, document_type: str = "invoice") -> list[dict[str, Any]]:
-    """Every documents row of one type of the invoice, oldest version first."""
-    rows = firm.administrator.list("documents", {"invoice": {"_eq": invoice}, "type": {"_eq": document_type}})
-    return sorted(rows, key=lambda row: int(row["version"]))
+    """Every document of one type of the invoice that was shown, oldest version first."""
+    rows = rows_of(firm, invoice, document_type)
+    return sorted((row for row in rows if row["sha256"]), key=lambda row: int(row["version"]))
+
+
+def rows_of(firm: Firm, invoice: str, document_type: str = "invoice") -> list[dict[str, Any]]:
+    """Those that are begun included."""
+    where = {"invoice": {"_eq": invoice}, "type": {"_eq": document_type}}
+    return list(firm.administrator.list("documents", where))
 
 
 def the_document_of(firm: Firm, invoice: str, document_type: str = "invoice") -> dict[str, Any]:
@@ -164,11 +171,6 @@ def assert_only_its_client_reads(firm: Firm, file: str, document_type: str) -> N
 # ---- what holds for all -------------------------------------------------------------------------------------
 
 
-def unfinished(firm: Firm, subject: str = "") -> set[str]:
-    """Keys of what was drawn for an invoice (of a receipt: a payment) and is not wholly in Directus."""
-    return {key for key in objects(firm) if key.startswith(f"unfinished/{subject}")}
-
-
 def objects(firm: Firm) -> set[str]:
     """Every key of the documents bucket."""
     pages = firm.aws("s3").get_paginator("list_objects_v2")
@@ -179,18 +181,24 @@ def objects(firm: Firm) -> set[str]:
 def assert_all_are_whole_and_named(firm: Firm, *, storage: str, uploads: Path) -> None:
     """Each of the documents is whole, in Directus's own storage; each file that the functions made has one row.
 
-    The bucket is empty, no content is there twice, and the disk has no file without a row.
+    The bucket is empty, no content is there twice, and the disk has no file without a row. What is begun is hidden, and
+    may have left the file that its hash names.
     """
-    documents = firm.administrator.list("documents", {"type": {"_in": list(MEDIA_TYPES)}})
+    rows = firm.administrator.list("documents", {"type": {"_in": list(MEDIA_TYPES)}})
+    documents, begun = [row for row in rows if row["sha256"]], [row for row in rows if not row["sha256"]]
     assert documents
+    assert not [row for row in begun if row["visible_to_client"] or row["version"] or row["file"]]
     for document in documents:
         assert_whole(firm, document)
-    contents = Counter((row["invoice"], row["type"], row["content_hash"]) for row in documents)
+    contents = Counter((row["invoice"], row["type"], row["content_hash"]) for row in rows)
     assert set(contents.values()) == {1}
     files = firm.administrator.ask("GET", "/files?limit=-1&fields=id,storage,type,filename_disk").data
     assert {row["storage"] for row in files} == {storage}
     made = [row for row in files if row["type"] in SUFFIXES]
-    assert sorted(row["id"] for row in made) == sorted(row["file"] for row in documents)
+    left = {str(uuid5(UUID(row["invoice"]), f"{row['type']}:{row['content_hash']}")) for row in begun}
+    assert sorted(row["id"] for row in made if row["id"] not in left) == sorted(
+        row["file"] for row in documents
+    )
     kept = {path.name for path in uploads.iterdir() if path.suffix in SUFFIXES.values()}
     assert kept == {row["filename_disk"] for row in made}
     assert not [path for path in uploads.iterdir() if path.name.startswith("temp_")]

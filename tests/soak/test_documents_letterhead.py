@@ -150,8 +150,7 @@ def test_with_a_broken_template_invoices_wait_while_money_goes_on_until_it_is_me
     for reason in (*reasons, "The firm's own template cannot be used", "then choose Render again"):
         assert reason in row["pdf_error"]
     assert firm.staff[0].read("invoices", waiting, "pdf_error")["pdf_error"] == row["pdf_error"]
-    assert documents.documents_of(firm, waiting) == []
-    assert documents.unfinished(firm, waiting) == set()
+    assert documents.rows_of(firm, waiting) == []
 
     # The client pays by card what has a document and what has none yet; a lawyer enters a check.
     for invoice in (owed, waiting):

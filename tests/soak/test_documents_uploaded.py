@@ -141,47 +141,55 @@ def test_two_who_render_again_at_once_leave_it_whole(cloud: Cloud) -> None:
 
 KILLED = pytest.mark.parametrize(
     ("method", "path", "answered"),
-    [("POST", "/files", True), ("POST", "/items/documents", False), ("POST", "/items/documents", True)],
-    ids=["uploaded, not told", "uploaded, not linked", "linked, not told"],
+    [
+        ("POST", "/items/documents", True),
+        ("POST", "/files", True),
+        ("PATCH", "/items/documents/*", False),
+        ("PATCH", "/items/documents/*", True),
+    ],
+    ids=["begun", "uploaded, not told", "uploaded, not shown", "shown, not told"],
 )
 
 
 @KILLED
 def test_what_a_killed_worker_left_is_taken_up(cloud: Cloud, method: str, path: str, answered: bool) -> None:  # noqa: FBT001  # a parameter of the test
-    """The bytes are in Directus; the next run neither draws them again nor sends them again."""
+    """The next run completes the same row; bytes that are in Directus it does not send again."""
     firm = cloud.firm
     invoice = documents.draft(firm)
     before = cloud.first_uploads()
     with cloud.gate.holding(method, path, answered=answered) as held:
         firm.staff[0].update("invoices", invoice, {"status": "sent"})
         held.wait()
-        (waiting,) = documents.unfinished(firm, invoice)
+        (begun,) = documents.rows_of(firm, invoice)
         documents.kill_the_renderers(cloud.stack)
         held.drop()
     documents.wait_until_drawn(firm)
     document = documents.the_document_of(firm, invoice)
-    assert waiting.endswith(document["file"])
+    assert begun["id"] == document["id"]
     assert firm.administrator.read("invoices", invoice)["pdf_status"] == "ready"
     assert cloud.first_uploads() == before + 1
     assert cloud.uploads_of(document["file"]) == 0
     documents.assert_only_its_client_reads(firm, document["file"], "invoice")
 
 
-def test_what_was_drawn_before_the_invoice_changed_is_taken_up_as_well(cloud: Cloud) -> None:
-    """Its ids would lead nowhere any more: the first version is the abandoned one, the second what is so now."""
+def test_what_was_begun_before_the_invoice_changed_is_seen_by_no_client_and_takes_no_version(
+    cloud: Cloud,
+) -> None:
     firm = cloud.firm
     invoice = documents.draft(firm, client_message="As agreed.")
-    with cloud.gate.holding("POST", "/items/documents") as held:
+    with cloud.gate.holding("PATCH", "/items/documents/*") as held:
         firm.staff[0].update("invoices", invoice, {"status": "sent"})
         held.wait()
         documents.kill_the_renderers(cloud.stack)
         firm.administrator.update("invoices", invoice, {"client_message": "As agreed on Monday."})
         held.drop()
     documents.wait_until_drawn(firm)
-    first, second = documents.documents_of(firm, invoice)
-    assert (first["version"], second["version"]) == (1, 2)
-    assert "on Monday" not in documents.text_of(firm.clients[0], first["file"])
-    assert "on Monday" in documents.text_of(firm.clients[0], second["file"])
+    document = documents.the_document_of(firm, invoice)
+    assert "on Monday" in documents.text_of(firm.clients[0], document["file"])
+    assert len(documents.rows_of(firm, invoice)) == 2
+    assert [row["id"] for row in firm.clients[0].list("documents", {"invoice": {"_eq": invoice}})] == [
+        document["id"]
+    ]
 
 
 # ---- receipts -----------------------------------------------------------------------------------------------
@@ -231,13 +239,13 @@ def test_a_receipt_that_a_killed_worker_left_is_taken_up(
     with cloud.gate.holding(method, path, answered=answered) as held:
         payment = documents.pay_by_check(firm, invoice)
         held.wait()
-        (waiting,) = documents.unfinished(firm, payment)
+        (begun,) = documents.rows_of(firm, invoice, "receipt")
         documents.kill_the_renderers(cloud.stack)
         held.drop()
     file = documents.receipt_of(firm, payment)
     documents.wait_until_drawn(firm)
-    assert waiting.endswith(file)
-    assert documents.the_document_of(firm, invoice, "receipt")["file"] == file
+    document = documents.the_document_of(firm, invoice, "receipt")
+    assert (document["id"], document["file"]) == (begun["id"], file)
     assert cloud.first_uploads() == before + 1
     assert cloud.uploads_of(file) == 0
     documents.assert_only_its_client_reads(firm, file, "receipt")

@@ -23,7 +23,7 @@ from billing.documents.rendered import RenderedPdf
 from billing.documents.store import DirectusDocumentRecords
 from billing.documents.versions import PlannedDocument
 from tests.fakes.directus import FixedToken
-from tests.fakes.documents import Effects, FakeRenderer, FakeUnfinished
+from tests.fakes.documents import FakeRenderer
 from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, code_of, running
 
@@ -60,7 +60,7 @@ class Office:
 
     def delivery(self, records: DirectusDocumentRecords) -> DocumentDelivery:
         files = RegisteredFiles(records, self.store, "local")
-        return DocumentDelivery(records, files, FakeUnfinished(Effects()))
+        return DocumentDelivery(records, files)
 
     def render_receipt(self, payment: str) -> None:
         records = self.records()
@@ -121,7 +121,7 @@ def test_workers_with_different_contents_at_one_instant_make_one_version_each(of
             return RenderedPdf(f"%PDF {number}".encode())
 
         document = planned(invoice, f"content {number}")
-        return office.delivery(office.records()).deliver(invoice["id"], document, None, draw, force=False)
+        return office.delivery(office.records()).deliver(document, None, draw, force=False)
 
     with ThreadPoolExecutor(WORKERS) as workers:
         are_first = list(workers.map(deliver, range(WORKERS)))
@@ -133,9 +133,13 @@ def test_workers_with_different_contents_at_one_instant_make_one_version_each(of
 
 def test_directus_itself_lets_a_version_be_there_once(office: Office) -> None:
     invoice = sent_invoice(office)
-    office.records().create_document(planned(invoice, "one").document_row("0" * 64) | {"file": None})
-    row = planned(invoice, "two").document_row("0" * 64) | {"file": None}
-    status, answer = office.directus.service.answer("POST", "/items/documents", row)
+    one, two = planned(invoice, "one"), planned(invoice, "two")
+    for each in (one, one, two):
+        office.records().create_document(each.begun_row())
+    key = {"version": 1, "version_key": one.version_key}
+    office.records().update_document(one.identity.document_id, key)
+    path = f"/items/documents/{two.identity.document_id}"
+    status, answer = office.directus.service.answer("PATCH", path, key)
     assert (status, code_of(answer)) == (400, "RECORD_NOT_UNIQUE")
     assert answer["errors"][0]["extensions"]["field"] == "version_key"
     for _ in range(2):  # whoever enters documents by hand has no such key, as often as they like

@@ -18,7 +18,6 @@ from billing.documents.store import DirectusDocumentRecords
 from billing.reconcile.publish import DirectusReports
 from billing.reconcile.report import PrintableReport
 from tests.fakes.directus import FixedToken
-from tests.fakes.documents import Effects, FakeUnfinished
 from tests.integration.connections import http
 from tests.integration.directus.server import ADMIN_TOKEN, SERVICE_TOKEN, RunningDirectus
 
@@ -56,7 +55,7 @@ def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusRepor
             client,
             DirectusAssets(directus.url, FixedToken(SERVICE_TOKEN), pooled, maximum_bytes=MAX_DOCUMENT_BYTES),
         )
-    delivery = DocumentDelivery(records, files, FakeUnfinished(Effects()))
+    delivery = DocumentDelivery(records, files)
     return DirectusReports(client, delivery, deployment="test", data_studio=directus.url)
 
 

@@ -26,7 +26,6 @@ from billing.errors import DirectusRejected
 from billing.payments.store import DirectusBillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from local.seed import seed_id
-from tests.fakes.documents import Effects, FakeUnfinished
 from tests.fakes.queues import FakeWorkQueue
 from tests.fakes.stripe import FakeStripe
 from tests.integration.connections import http
@@ -97,7 +96,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     pooled = http()
     store = DirectoryStore(directus.directory / "uploads", {})
     records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), pooled))
-    delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"), FakeUnfinished(Effects()))
+    delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"))
     files = DirectusAssets(directus.url, ServiceToken(), pooled, maximum_bytes=MAX_LOGO_BYTES)
     render = RenderDocument(records, delivery, renderer, files, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)

@@ -15,10 +15,10 @@ from billing.documents.files import UploadedFiles
 from billing.documents.invoice import DocumentIdentity
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
 from billing.documents.store import DirectusDocumentRecords
-from billing.documents.versions import PlannedDocument, UnfinishedDocument
+from billing.documents.versions import PlannedDocument, next_version
 from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 from local.seed import seed_id
-from tests.fakes.documents import Crash, Effects, FakeUnfinished
+from tests.fakes.documents import Crash
 from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, another, running
 
@@ -42,7 +42,6 @@ class Cloud:
     directus: RunningDirectus
     client: DirectusClient
     files: UploadedFiles
-    unfinished: FakeUnfinished
     planned: PlannedDocument
 
     @property
@@ -59,13 +58,13 @@ class Cloud:
         return found
 
     def deliver(self, content: bytes = PDF, *, force: bool = False) -> None:
-        """As the worker does: first what was left behind, then the document."""
-        delivery = DocumentDelivery(self.files.records, self.files, self.unfinished)
-        delivery.finish(self.planned.invoice)
-        existing = next(
-            (row for row in self.files.records.documents_like(self.planned) if row.file == self.file), None
-        )
-        delivery.deliver(self.planned.invoice, self.planned, existing, lambda: Drawn(content), force=force)
+        """As the worker does."""
+        itself = self.planned.identity.document_id
+        documents = self.files.records.documents_like(self.planned)
+        existing = next((row for row in documents if row.id == itself), None)
+        planned = replace(self.planned, version=next_version(documents))
+        delivery = DocumentDelivery(self.files.records, self.files)
+        delivery.deliver(planned, existing, lambda: Drawn(content), force=force)
 
     def is_whole(self, content: bytes = PDF) -> None:
         """One file row, one documents row, one file with these bytes."""
@@ -75,7 +74,7 @@ class Cloud:
         (document,) = self.directus.admin.call("GET", path)
         assert document["sha256"] == hashlib.sha256(content).hexdigest()
         assert document["id"] == self.planned.identity.document_id
-        assert self.unfinished.objects == {}
+        assert document["visible_to_client"]
 
 
 @dataclass
@@ -111,7 +110,7 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
         printed_payments=(),
     )
     files = UploadedFiles(DirectusDocumentRecords(client), client, assets)
-    return Cloud(directus, client, files, FakeUnfinished(Effects()), planned)
+    return Cloud(directus, client, files, planned)
 
 
 def test_an_upload_has_our_ids_our_names_and_directus_own_storage(cloud: Cloud) -> None:
@@ -163,46 +162,45 @@ def test_force_leaves_the_same_bytes_where_they_are(cloud: Cloud) -> None:
     cloud.is_whole()
 
 
-@pytest.mark.parametrize("effect", ["keep unfinished", "POST /files", "create documents"])
-def test_a_crash_in_the_middle_is_continued(cloud: Cloud, effect: str) -> None:
-    dying = replace(cloud, files=Dying(cloud, effect).files)
+@pytest.mark.parametrize("effect", ["POST documents", "POST /files", "PATCH documents"])
+def test_a_crash_in_the_middle_is_continued_and_nothing_half_is_seen(cloud: Cloud, effect: str) -> None:
+    client = Dying(cloud.client, effect)
+    records = DirectusDocumentRecords(client)
+    dying = replace(cloud, files=replace(cloud.files, uploads=client, records=records))
     with pytest.raises(Crash):
         dying.deliver()
-    cloud.deliver(b"%PDF never drawn")  # adopted: the same content need not be drawn again
+    path = f"/items/documents/{cloud.planned.identity.document_id}"
+    document = cloud.directus.admin.call("GET", path)
+    is_shown = effect == "PATCH documents"
+    seen = (document["visible_to_client"], document["file"], document["version"])
+    assert seen == ((True, cloud.file, 1) if is_shown else (False, None, None))
+    cloud.deliver()
     cloud.is_whole()
 
 
+@dataclass
 class Dying:
-    """The worker dies right after one effect."""
+    """The worker dies right after one effect, which arrives and is not answered."""
 
-    def __init__(self, cloud: Cloud, effect: str) -> None:
-        self._cloud, self._effect = cloud, effect
-        if effect == "keep unfinished":
-            cloud.unfinished.effects.die_after = effect
+    client: DirectusClient
+    effect: str
 
-    @property
-    def files(self) -> UploadedFiles:
-        """With a `POST /files` that arrives and is not answered."""
-        return replace(self._cloud.files, uploads=self, records=Forgetful(self._cloud.client, self._effect))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def create(self, collection: str, payload: Mapping[str, object]) -> Any:
+        return self._after(self.client.create(collection, payload), f"POST {collection}")
+
+    def update(self, collection: str, key: str, payload: Mapping[str, object]) -> Any:
+        return self._after(self.client.update(collection, key, payload), f"PATCH {collection}")
 
     def upload(self, method: str, path: str, **given: Any) -> Any:
-        self._cloud.client.upload(method, path, **given)
-        if self._effect == f"{method} {path}":
-            raise Crash(self._effect)
+        return self._after(self.client.upload(method, path, **given), f"{method} {path}")
 
-
-class Forgetful(DirectusDocumentRecords):
-    """Dies after the `documents` row."""
-
-    def __init__(self, client: DirectusClient, effect: str) -> None:
-        super().__init__(client)
-        self._effect = effect
-
-    def create_document(self, row: Mapping[str, object]) -> bool:
-        is_made = super().create_document(row)
-        if self._effect == "create documents":
-            raise Crash(self._effect)
-        return is_made
+    def _after(self, answer: Any, effect: str) -> Any:
+        if effect == self.effect:
+            raise Crash(effect)
+        return answer
 
 
 def lose_the_bytes(cloud: Cloud) -> None:
@@ -237,7 +235,6 @@ def test_a_directus_that_takes_no_file_so_long_says_so_and_nothing_waits_for_it(
             with pytest.raises(Unprocessable) as refusal:
                 narrow.deliver()
             assert refusal.value.code == "upload_refused"
-            assert cloud.unfinished.objects == {}
             # Directus removes what it has read by then as whoever sent it, and the functions may delete nothing.
             assert len(cloud.stored[0].read_bytes()) == 10_240
             named = f"/items/documents?filter[file][_eq]={cloud.file}"
@@ -264,7 +261,7 @@ def test_another_file_in_its_place_that_is_too_long_to_be_read_gives_way(cloud: 
 def test_bytes_that_were_cut_off_are_no_document(cloud: Cloud) -> None:
     cloud.deliver()
     (document,) = [row for row in cloud.files.records.documents_like(cloud.planned) if row.file == cloud.file]
-    delivery = DocumentDelivery(cloud.files.records, cloud.files, cloud.unfinished)
+    delivery = DocumentDelivery(cloud.files.records, cloud.files)
     assert delivery.is_whole(document)
     cut_the_bytes(cloud)
     assert not delivery.is_whole(document)
@@ -311,5 +308,3 @@ def test_a_file_of_somebody_else_is_never_written_over(cloud: Cloud) -> None:
     with pytest.raises(DirectusRejected):
         cloud.deliver()
     assert cloud.row()["title"] == "staff's"
-    document = UnfinishedDocument(cloud.planned.invoice, cloud.planned, PDF, "")
-    cloud.unfinished.forget(document)

@@ -154,6 +154,40 @@ def test_it_titles_a_version_that_was_replaced_and_no_other_document(world: Worl
     assert titled(second, visible_to_client=False) == 403, "who sees it is not the functions' to say"
 
 
+def test_it_shows_what_it_has_begun_once_and_with_its_file(world: World) -> None:
+    """What staff hide afterwards stays hidden; of a receipt the functions say where its payment is."""
+    service, maria = world.as_("service"), world.as_("maria")
+    begun = {
+        "client": world.one.client, "invoice": world.one.sent, "title": "INV", "content_hash": "x",
+        "visible_to_client": False,
+    }  # fmt: skip
+    shows = {"visible_to_client": True, "file": world.one.visible_file, "sha256": "0" * 64}
+    for document_type, again in (("invoice", 403), ("other", 403), ("receipt", 200)):
+        path = f"/items/documents/{service.call('POST', '/items/documents', begun | {'type': document_type})['id']}"
+        assert maria.answer("GET", path)[0] == 403
+        for missing in shows:
+            part = {"visible_to_client": True} | {k: v for k, v in shows.items() if k != missing}
+            assert missing == "visible_to_client" or service.answer("PATCH", path, part)[0] == 403
+        assert maria.answer("GET", path)[0] == 403
+        assert service.answer("PATCH", path, {**shows, "version": 1})[0] == 200
+        assert maria.answer("GET", path)[0] == 200
+        world.as_("sofia").call("PATCH", path, {"visible_to_client": False})
+        assert service.answer("PATCH", path, shows)[0] == again
+        world.admin.call("DELETE", path)
+
+
+def test_it_never_shows_a_report_nor_what_people_have_added(world: World) -> None:
+    service = world.as_("service")
+    shows = {"file": world.one.visible_file, "sha256": "0" * 64}
+    row = {"type": "report", "title": "R", "content_hash": "x", "visible_to_client": False}
+    report = f"/items/documents/{service.call('POST', '/items/documents', row)['id']}"
+    assert service.answer("PATCH", report, {**shows, "visible_to_client": True})[0] == 403
+    assert service.answer("PATCH", report, {**shows, "visible_to_client": False})[0] == 200
+    scan = {"client": world.one.client, "invoice": world.one.sent, "type": "invoice", "title": "Scan"}
+    path = f"/items/documents/{new(world.directus, '/items/documents', scan)}"
+    assert service.answer("PATCH", path, {**shows, "visible_to_client": True})[0] == 403
+
+
 def test_it_never_drafts(world: World) -> None:
     change = {"status": "draft"}
     assert world.as_("service").answer("PATCH", f"/items/invoices/{world.one.sent}", change)[0] == 400

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.documents.deliver import DocumentDelivery
-from billing.documents.files import RegisteredFiles
+from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.render import RenderDocument
 from billing.documents.render_queue import RenderQueue
 from billing.documents.render_receipt import RenderReceipt
 from billing.documents.store import DirectusDocumentRecords
 from tests.fakes.documents import (
     FakeDirectus,
+    FakeDisk,
     FakeFiles,
     FakeInvoiceQueue,
     FakeRenderer,
     FakeStore,
-    FakeUnfinished,
 )
 from tests.fakes.firm_rows import INVOICE, directus
 
@@ -29,13 +29,16 @@ class Office:
     renderer: FakeRenderer
     queue: FakeInvoiceQueue
     files: FakeFiles
-    unfinished: FakeUnfinished
+    disk: FakeDisk | None = None
     portal_url: str = ""
 
     @property
     def delivery(self) -> DocumentDelivery:
+        """Documents are registered, or uploaded where there is a `disk`."""
         records = DirectusDocumentRecords(self.directus)
-        return DocumentDelivery(records, RegisteredFiles(records, self.store, "s3"), self.unfinished)
+        if self.disk is not None:
+            return DocumentDelivery(records, UploadedFiles(records, self.disk, self.disk.assets()))
+        return DocumentDelivery(records, RegisteredFiles(records, self.store, "s3"))
 
     @property
     def render(self) -> RenderDocument:
@@ -73,17 +76,19 @@ class Office:
 
     def state(self) -> tuple[Any, ...]:
         status = self.invoice["pdf_status"], self.invoice["pdf_error"]
-        return status, self.documents, self.pdf_files, self.store.objects, self.unfinished.objects
+        return status, self.documents, self.pdf_files, self.store.objects
 
 
-def office(**invoice: Any) -> Office:
+def office(*, upload: bool = False, **invoice: Any) -> Office:
+    """`upload`: the bucket is not shared with Directus."""
     rows = directus(**invoice)
     store = FakeStore(rows.effects)
+    disk = FakeDisk(rows, store) if upload else None
     return Office(
         rows,
         store,
         FakeRenderer(),
         FakeInvoiceQueue(),
         FakeFiles(store),
-        FakeUnfinished(rows.effects),
+        disk,
     )

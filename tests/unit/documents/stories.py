@@ -16,15 +16,16 @@ class Story:
     message: dict[str, object]
     last_effect: str
     change: Callable[[Office], object]
+    change_back: Callable[[Office], object]
 
     def told(self, firm: Office, *, force: bool = False) -> None:
         firm.work.handle(self.message | {"force": force})
 
-    @property
-    def effects(self) -> list[str]:
+    def effects(self, *, upload: bool = False) -> list[str]:
+        """Directus writes the row of an upload before its bytes."""
+        file = ["put object", "create directus_files"]
         return [
-            "keep unfinished", "put object", "create directus_files", "create documents", "forget unfinished",
-            self.last_effect,
+            "create documents", *(reversed(file) if upload else file), "update documents", self.last_effect,
         ]  # fmt: skip
 
 
@@ -35,18 +36,26 @@ def discounted(firm: Office) -> None:
     firm.invoice.update(subtotal="900.00", tax="90.00", total="990.00")
 
 
-def mended(firm: Office) -> None:
-    firm.directus.collections["payments"][PAYMENT]["amount"] = "5.00"
+def not_discounted(firm: Office) -> None:
+    """An administrator removes the line."""
+    del firm.directus.collections["line_items"]["d"]
+    firm.invoice.update(subtotal="1000.00", tax="100.00", total="1100.00")
+
+
+def mended(firm: Office, amount: str = "5.00") -> None:
+    firm.directus.collections["payments"][PAYMENT]["amount"] = amount
 
 
 STORIES = {
-    "invoice": Story({"type": "invoice", "invoice": INVOICE}, "update invoices", discounted),
-    "receipt": Story({"type": "receipt", "payment": PAYMENT}, "update payments", mended),
+    "invoice": Story({"type": "invoice", "invoice": INVOICE}, "update invoices", discounted, not_discounted),
+    "receipt": Story(
+        {"type": "receipt", "payment": PAYMENT}, "update payments", mended, lambda firm: mended(firm, "50.00")
+    ),
 }
 
 
-def new_office() -> Office:
-    firm = office()
+def new_office(*, upload: bool = False) -> Office:
+    firm = office(upload=upload)
     firm.directus.collections["payments"][PAYMENT] = payment(
         PAYMENT, amount="50.00", date_created="2026-10-05T12:00:00Z", payment_date="2026-10-05"
     )

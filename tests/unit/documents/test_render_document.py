@@ -23,11 +23,10 @@ from tests.fakes.firm_rows import CLIENT, INVOICE, LOGO, line, payment
 from tests.unit.documents.office import Office, office
 
 EVERY_STEP = [
-    "keep unfinished",
+    "create documents",
     "put object",
     "create directus_files",
-    "create documents",
-    "forget unfinished",
+    "update documents",
     "update invoices",
 ]
 

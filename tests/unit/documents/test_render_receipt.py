@@ -13,11 +13,10 @@ from tests.unit.documents.office import Office
 from tests.unit.documents.receipts import PAYMENT, paid, row
 
 EVERY_STEP = [
-    "keep unfinished",
+    "create documents",
     "put object",
     "create directus_files",
-    "create documents",
-    "forget unfinished",
+    "update documents",
     "update payments",
 ]
 

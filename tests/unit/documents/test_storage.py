@@ -1,5 +1,3 @@
-import hashlib
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,15 +5,11 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from billing.aws.bucket import S3DocumentStore, StoredObject
 from billing.directus.assets import DirectusAssets
 from billing.directus.client import http_client
-from billing.documents.files import S3UnfinishedDocuments
-from billing.documents.invoice import DocumentIdentity
-from billing.documents.versions import PlannedDocument, UnfinishedDocument
 from billing.errors import (
     DirectusRejected,
     Unprocessable,
@@ -80,7 +74,7 @@ class Unreachable:
     def head_object(self, **_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="https://s3.example")
 
-    put_object = list_objects_v2 = delete_object = head_object
+    put_object = head_object
 
 
 def test_an_unreachable_bucket_is_tried_again() -> None:
@@ -145,89 +139,3 @@ def test_a_file_longer_than_its_row_says_is_for_staff_to_replace() -> None:
     with pytest.raises(Unprocessable) as refusal:
         Assets(content=bytes(101)).read("a")
     assert (refusal.value.code, refusal.value.ids) == ("file_too_large", {"file": "a"})
-
-
-# ---- what waits until its rows are written -----------------------------------------------------------------
-
-WAITING = UnfinishedDocument(
-    "invoice-1",
-    PlannedDocument(
-        DocumentIdentity("hash", "file-1", "document-1"), "invoice", "client-1", "invoice-1", "Invoice 1", "1", 1, ()
-    ),
-    b"%PDF",
-    hashlib.sha256(b"%PDF").hexdigest(),
-)  # fmt: skip
-WAITING_KEY = {"Bucket": "documents", "Key": "unfinished/invoice-1/file-1"}
-
-
-@pytest.fixture
-def waiting() -> Iterator[tuple[S3UnfinishedDocuments, Stubber]]:
-    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stubber:
-        yield S3UnfinishedDocuments(client, "documents"), stubber
-        stubber.assert_no_pending_responses()
-
-
-def listed(stubber: Stubber) -> None:
-    stubber.add_response(
-        "list_objects_v2",
-        {"Contents": [{"Key": WAITING_KEY["Key"]}]},
-        {"Bucket": "documents", "Prefix": "unfinished/invoice-1/"},
-    )
-
-
-def test_a_drawn_document_waits_under_its_subject_and_is_read_back_whole(
-    waiting: tuple[S3UnfinishedDocuments, Stubber],
-) -> None:
-    unfinished, stubber = waiting
-    stubber.add_response("put_object", {}, WAITING_KEY | {"Body": WAITING.to_bytes()})
-    listed(stubber)
-    body = StreamingBody(io.BytesIO(WAITING.to_bytes()), len(WAITING.to_bytes()))
-    stubber.add_response("get_object", {"Body": body}, WAITING_KEY)
-    stubber.add_response("delete_object", {}, WAITING_KEY)
-    unfinished.keep(WAITING)
-    assert unfinished.of("invoice-1") == ([WAITING], [])
-    unfinished.forget(WAITING)
-
-
-def test_what_another_worker_has_finished_since_it_was_listed_is_nothing(
-    waiting: tuple[S3UnfinishedDocuments, Stubber],
-) -> None:
-    unfinished, stubber = waiting
-    listed(stubber)
-    stubber.add_client_error("get_object", "NoSuchKey", http_status_code=404)
-    assert unfinished.of("invoice-1") == ([], [])
-
-
-def test_what_cannot_be_read_is_told_and_stays(
-    waiting: tuple[S3UnfinishedDocuments, Stubber],
-) -> None:
-    unfinished, stubber = waiting
-    listed(stubber)
-    stubber.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"?"), 1)}, WAITING_KEY)
-    assert unfinished.of("invoice-1") == ([], [WAITING_KEY["Key"]])
-
-
-@pytest.mark.parametrize(("status", "error"), [(403, UpstreamFailed), (503, UpstreamUnavailable)])
-def test_a_refusal_of_what_waits_is_final_and_an_overload_is_not(
-    waiting: tuple[S3UnfinishedDocuments, Stubber], status: int, error: type[Exception]
-) -> None:
-    unfinished, stubber = waiting
-    for call in ("put_object", "list_objects_v2", "delete_object"):
-        stubber.add_client_error(call, str(status), http_status_code=status)
-    with pytest.raises(error):
-        unfinished.keep(WAITING)
-    with pytest.raises(error):
-        unfinished.of("invoice-1")
-    with pytest.raises(error):
-        unfinished.forget(WAITING)
-
-
-def test_an_unreachable_bucket_is_asked_again_for_what_waits() -> None:
-    unfinished = S3UnfinishedDocuments(Unreachable(), "documents")  # type: ignore[arg-type]  # only three calls are made
-    with pytest.raises(UpstreamUnavailable):
-        unfinished.keep(WAITING)
-    with pytest.raises(UpstreamUnavailable):
-        unfinished.of("invoice-1")
-    with pytest.raises(UpstreamUnavailable):
-        unfinished.forget(WAITING)

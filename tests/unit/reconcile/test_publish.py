@@ -18,15 +18,13 @@ from billing.documents.store import DirectusDocumentRecords
 from billing.errors import DirectusRejected
 from billing.reconcile.publish import CONTENT_TYPE, DirectusReports
 from billing.reconcile.report import PrintableReport, identity_of, page_of
-from tests.fakes.documents import Crash, Effects, FakeDirectus, FakeStore, FakeUnfinished
+from tests.fakes.documents import Crash, Effects, FakeDirectus, FakeStore
 
 NOW = datetime(2026, 3, 3, 12, 35, tzinfo=UTC)
 MISSING = {"kind": "payment_missing", "detail": "USD 100.00 is missing."}
 REPORT = PrintableReport(NOW, NOW - timedelta(days=3), {"sessions": 1}, [], [MISSING])
 LATER = replace(REPORT, moment=NOW + timedelta(hours=1), checked={"sessions": 2})
-EVERYTHING = [
-    "keep unfinished", "put object", "create directus_files", "create documents", "forget unfinished",
-]  # fmt: skip
+EVERYTHING = ["create documents", "put object", "create directus_files", "update documents"]
 
 
 @dataclass
@@ -58,12 +56,12 @@ class Firm:
 
     def __post_init__(self) -> None:
         self.directus = Documents({}, {}, self.effects, self.before_create)
-        self.store, self.unfinished = FakeStore(self.effects), FakeUnfinished(self.effects)
+        self.store = FakeStore(self.effects)
         records = DirectusDocumentRecords(self.directus)
         files = RegisteredFiles(records, self.store, "s3", ending="html")
         self.reports = DirectusReports(
             self.directus,
-            DocumentDelivery(records, files, self.unfinished),
+            DocumentDelivery(records, files),
             deployment="main",
             data_studio="https://directus.example",
         )
@@ -149,7 +147,7 @@ def test_a_report_of_nothing_is_no_document() -> None:
 def everything_is_named_once(firm: Firm) -> None:
     """One object, one file row and one document for each, and what the rows say of the bytes is true."""
     files = {file["id"]: file for file in firm.rows("directus_files")}
-    documents = {document["file"]: document for document in firm.rows("documents")}
+    documents = {document.get("file"): document for document in firm.rows("documents")}
     assert files.keys() == documents.keys()
     assert {f"{file}.html" for file in files} == firm.store.objects.keys()
     for key, file in files.items():
@@ -158,36 +156,35 @@ def everything_is_named_once(firm: Firm) -> None:
             len(content),
             hashlib.sha256(content).hexdigest(),
         )
-    assert firm.unfinished.objects == {}
 
 
 @pytest.mark.parametrize("effect", EVERYTHING)
-def test_whatever_was_done_before_a_crash_is_brought_to_its_end_and_is_the_newest(effect: str) -> None:
-    """So the next run, which finds the same, has nothing new to say."""
+def test_whatever_was_done_before_a_crash_is_continued_by_the_next_run(effect: str) -> None:
     firm = Firm(Effects(die_after=effect))
+    identity = identity_of(REPORT, "main")
     with pytest.raises(Crash):
         firm.reports.publish(REPORT)
     firm.effects.die_after = None
-    assert firm.reports.publish(LATER) is None
-    assert [document["id"] for document in firm.rows("documents")] == [
-        identity_of(REPORT, "main").document_id
-    ]
+    published = firm.reports.publish(LATER)
+    assert published == (None if effect == EVERYTHING[-1] else identity.document_id)
+    assert [document["id"] for document in firm.rows("documents")] == [identity.document_id]
     assert (
         firm.effects.done.count("create directus_files") == firm.effects.done.count("create documents") == 1
     )
     everything_is_named_once(firm)
+    assert firm.reports.publish(LATER) is None
 
 
 @pytest.mark.parametrize("effect", EVERYTHING)
-def test_a_crash_before_other_differences_were_found_leaves_nothing_that_no_row_names(effect: str) -> None:
+def test_one_that_was_begun_before_other_differences_were_found_is_not_the_newest(effect: str) -> None:
     firm = Firm(Effects(die_after=effect))
     with pytest.raises(Crash):
         firm.reports.publish(REPORT)
     firm.effects.die_after = None
     other = replace(LATER, differences=[{**MISSING, "detail": "Another."}])
     assert firm.reports.publish(other) == firm.rows("documents")[-1]["id"]
-    assert len(firm.rows("documents")) == 2
-    everything_is_named_once(firm)
+    assert firm.reports.publish(other) is None
+    assert firm.reports.publish(REPORT) is not None, "nobody has read it as the newest"
 
 
 def test_two_at_the_same_time_make_one_document() -> None:
@@ -224,7 +221,7 @@ def test_a_directus_that_takes_no_pages_is_told_how_to(caplog: pytest.LogCapture
     ):
         firm.reports.publish(REPORT)
     firm.directus.before_create = str
-    assert firm.reports.publish(LATER) is None, "it is adopted as soon as it can be"
+    assert firm.reports.publish(LATER) == identity_of(REPORT, "main").document_id
     everything_is_named_once(firm)
     assert caplog.records == []
 

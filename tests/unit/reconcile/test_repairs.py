@@ -281,6 +281,19 @@ def test_a_file_that_is_gone_is_drawn_again_only_for_the_newest_version() -> Non
     assert [entry["document"] for entry in differences] == [old["id"]]
 
 
+def test_a_document_that_a_renderer_has_begun_and_not_shown_has_lost_nothing() -> None:
+    """It has no file yet, or never gets one; an invoice that is said to be ready needs another."""
+    house = House()
+    house.invoice("100.00")
+    begun = house.document(version=0, file=None) | {"content_hash": "x", "sha256": None}
+    house.directus.table("documents")[begun["id"]] = begun
+    assert settled(house) == ([], [])
+    (shown,) = [row for row in house.directus.table("documents").values() if row is not begun]
+    del house.directus.table("documents")[shown["id"]]
+    house.run()
+    assert house.rendering.messages == [{"type": "invoice", "invoice": INVOICE, "force": True}]
+
+
 def test_an_event_that_was_never_finished_is_applied() -> None:
     house, session = opened()
     house.stripe.pays(session)

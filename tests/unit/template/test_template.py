@@ -116,7 +116,7 @@ def test_the_receiver_of_webhooks_knows_neither_directus_nor_stripes_key() -> No
     }
 
 
-def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_that_went_back() -> None:
+def test_nothing_may_be_deleted_but_dead_letters_that_went_back() -> None:
     deleting = [
         (name, action, resource)
         for name in FUNCTIONS
@@ -125,13 +125,9 @@ def test_nothing_may_be_deleted_but_what_waits_for_its_rows_and_dead_letters_tha
         if "Delete" in action or "Purge" in action
         for resource in as_list(entry["Resource"])
     ]
-    unfinished = {"Sub": "${DocumentsBucket.Arn}/unfinished/*"}
-    reports = {"Sub": "${DocumentsBucket.Arn}/unfinished/reports/*"}
     queues = ("StripeEventsDlq", "RenderDlq", "RemindersDlq")
     assert deleting == [
-        ("RenderPdfWorkerFunction", "s3:DeleteObject", unfinished),
-        *(("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn")) for queue in queues),
-        ("ReconcileFunction", "s3:DeleteObject", reports),
+        ("ReconcileFunction", "sqs:DeleteMessage", attribute(f"{queue}.Arn")) for queue in queues
     ]
 
 
@@ -395,7 +391,7 @@ def test_documents_are_private_encrypted_and_kept() -> None:
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["VersioningConfiguration"]["Status"] == "Enabled"
     assert properties["BucketEncryption"]
-    rule, _, notes = properties["LifecycleConfiguration"]["Rules"]
+    rule, notes = properties["LifecycleConfiguration"]["Rules"]
     assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 90
     assert "ExpirationInDays" not in rule
     assert notes["Prefix"] == NOTES == "reconcile/", "documents have flat keys: none begins like this"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from billing.documents.files import FOLDER
 from billing.reminders.store import read_policy
 from tests.unit.template.translated import resources_of, translated_template, translation
 
@@ -142,20 +141,6 @@ def test_every_function_that_a_schedule_starts_has_such_a_place() -> None:
         for event in resources_of("AWS::Lambda::EventInvokeConfig").values()
     }
     assert started == kept
-
-
-def test_what_a_document_left_behind_when_it_was_finished_is_gone_after_a_day() -> None:
-    """The bucket is versioned: an object that is deleted stays as an old version, beside the document in Directus."""
-    (bucket,) = resources_of("AWS::S3::Bucket").values()
-    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-    (unfinished,) = [rule for rule in rules if rule.get("Prefix") == FOLDER]
-    assert unfinished == {
-        "Id": "unfinished-documents",
-        "Status": "Enabled",
-        "Prefix": "unfinished/",
-        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
-        "ExpiredObjectDeleteMarker": True,
-    }, "and nothing that would take an unfinished document itself"
 
 
 def test_no_schedule_runs_before_somebody_says_so() -> None:

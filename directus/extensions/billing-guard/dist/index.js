@@ -10,7 +10,7 @@ import { RULES, functionsChangeDocuments } from './rules.js';
 import { ADMINISTRATOR, FUNCTIONS, completeNewVoid, completeVoid } from './void.js';
 
 /** Part of the refusal of changes by query, so that the installer can see which guard is loaded. */
-export const VERSION = '1.5.0';
+export const VERSION = '1.6.0';
 
 /** The role of the functions' service user, fixed in directus/access/billing_functions.yaml. */
 export const SERVICE_ROLE = '5a1c0de0-0000-4000-8000-000000000104';

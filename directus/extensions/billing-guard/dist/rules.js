@@ -306,7 +306,8 @@ async function documentChanged(payload, keys, { database }) {
 }
 
 /**
- * The functions may hide a receipt whose payment has moved and show it again; people decide who sees any other document.
+ * The functions show a document that they have begun once, together with its file. They may hide a receipt whose payment
+ * has moved and show it again; people decide who sees any other document.
  * They may fill in the payment of an older receipt once, and never change it. They may title a replaced version of an
  * invoice's document; the newest one only together with its version.
  */
@@ -316,9 +317,18 @@ export async function functionsChangeDocuments(payload, keys, { database }) {
 	// Whole rows: before `make apply` adds the column there is no `payment`.
 	for (const row of await many(database, 'documents', keys, '*')) {
 		const isRelinked = payment !== undefined && (row.payment ?? null) !== null && row.payment !== payment;
-		if ((visible !== undefined || payment !== undefined) && (row.type !== 'receipt' || isRelinked)) throw forbidden();
+		if (payment !== undefined && (row.type !== 'receipt' || isRelinked)) throw forbidden();
+		if (visible !== undefined && !(isBegun(row) ? isFirstShown(row, payload) : row.type === 'receipt')) throw forbidden();
 		if (title !== undefined && !(await mayBeTitled(row, version, database))) throw forbidden();
 	}
+}
+
+/** What people add has no hash of its content, what was shown before has one of its bytes. */
+const isBegun = (row) => row.content_hash !== null && row.sha256 === null;
+
+/** With its file, and a report to nobody but staff. */
+function isFirstShown(row, { visible_to_client: visible, file, sha256 }) {
+	return visible === (row.type !== 'report') && Boolean(file) && Boolean(sha256);
 }
 
 /** Documents that people add have no content hash. */

@@ -1,12 +1,10 @@
-"""Make sure a document exists, once: its bytes, its `directus_files` row and its `documents` row, in this order.
+"""Make sure a document exists, once: hidden row, bytes, file row, show; wherever its bytes are kept.
 
-Every id follows from the content (contract §5), so a replayed message or a second worker continues the same work.
-A crash between two steps must leave nothing behind that no row names, and the invoice may have changed by the next
-run: its ids then lead elsewhere. So what was drawn is first kept as *unfinished*, bytes and plan in one object, until
-its `documents` row is written. The next run brings whatever it finds there to its end before it does its own work.
-That is adoption, never removal: the document was true when it was drawn, and would be there had nothing crashed. Only
-the unfinished object itself is ever removed, which no row names: when the document is whole, or when Directus takes no
-file of its length.
+Every id follows from the content (contract §5), so a replayed message or a second worker continues the same work. The
+`documents` row comes first, hidden: it is *begun*. One write then gives it its file, the hash of its bytes and its
+version, and shows it. So a crash between two steps leaves nothing that a client sees and takes no version, and the next
+delivery of the message goes on. If the rows have changed by then, other content is rendered: the begun row stays as it
+is, and says by its hash which bytes may be there (docs/runbooks.md), until its content comes back.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
 from billing.documents.invoice import MAX_LOGO_BYTES, Logo
-from billing.documents.versions import UnfinishedDocument, next_version, version_key
+from billing.documents.versions import next_version, version_key
 from billing.errors import (
     BillingError,
     DirectusRejected,
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.directus.assets import FileBytes
-    from billing.documents.files import DocumentFiles, UnfinishedDocuments
+    from billing.documents.files import DocumentFiles
     from billing.documents.store import DocumentRecords
     from billing.documents.versions import DocumentRow, Drawn, PlannedDocument
 
@@ -47,73 +45,49 @@ class DocumentDelivery:
 
     records: DocumentRecords
     files: DocumentFiles
-    unfinished: UnfinishedDocuments
-
-    def finish(self, subject: str) -> None:
-        """Bring to its end what a run before this one has begun for an invoice, or of a receipt for a payment.
-
-        To be called before the rows are read: these documents have versions, too.
-        """
-        begun, unreadable = self.unfinished.of(subject)
-        if unreadable:
-            # They must not keep the next document from being drawn: they stay, and somebody is told.
-            count("UnfinishedUnreadable", len(unreadable))
-            message = "Unfinished documents in the bucket cannot be read."
-            logger.warning(message, extra={"keys": unreadable})
-        for document in begun:
-            siblings = self.records.documents_like(document.planned)
-            planned = replace(document.planned, version=next_version(siblings))
-            existing = next((row for row in siblings if row.id == planned.identity.document_id), None)
-            stored = self.files.find(planned.identity.file_id)
-            if stored is not None and stored.sha256 == document.sha256:
-                self.files.ensure_row(_as_it_stands(planned, existing), stored)
-            elif not self._is_taken(replace(document, planned=_as_it_stands(planned, existing))):
-                continue
-            self._name(planned, existing, document.sha256)
-            self.unfinished.forget(document)
-            count("UnfinishedAdopted")
 
     def deliver(
         self,
-        subject: str,
         planned: PlannedDocument,
         existing: DocumentRow | None,
-        draw: Callable[[], Drawn],
+        render: Callable[[], Drawn],
         *,
         force: bool,
     ) -> bool:
-        """Do what is missing of the document; `existing` is its `documents` row, `draw` is called only if needed.
+        """Do what is missing of the document; `existing` is its `documents` row, `render` is called only if needed.
 
         `planned.version` is the one after every version there is. A document that is there already is what the rows say
-        now: it becomes the newest again (`bring_forward`). `force` draws again what is there already (same content,
-        same ids). Return whether it is the first version and the only one, so that nobody can have drawn newer rows
+        now: it becomes the newest again (`bring_forward`). `force` renders again what is there already (same content,
+        same ids). Return whether it is the first version and the only one, so that nobody can have rendered newer rows
         before.
         """
-        named = _as_it_stands(planned, existing)
+        shown = None if existing is None or existing.is_begun else existing
+        named = _as_it_stands(planned, shown)
         # Bytes that no row speaks of prove nothing: of an upload that it refused Directus keeps what it had read by then.
-        stored = None if force or existing is None else self.files.find(planned.identity.file_id)
-        # Those that are not what the row says are nobody's work any more: what a crash has left was finished before.
-        if stored is not None and existing is not None and stored.sha256 == existing.sha256:
+        stored = None if force or shown is None else self.files.find(planned.identity.file_id)
+        if stored is not None and shown is not None and stored.sha256 == shown.sha256:
             self.files.ensure_row(named, stored)
-            is_first = self._name(planned, existing, stored.sha256)
-            self._make_current(planned, existing)
-            return is_first
-        pdf = draw()
-        self._look_for_missing_glyphs(planned, pdf)
-        document = UnfinishedDocument(subject, named, pdf.content, pdf.sha256)
-        self.unfinished.keep(document)
-        self._write(document)
-        is_first = self._name(planned, existing, pdf.sha256)
-        self.unfinished.forget(document)
-        self._make_current(planned, existing)
-        return is_first
+            sha256 = stored.sha256
+        else:
+            pdf = render()
+            self._look_for_missing_glyphs(planned, pdf)
+            if existing is None:
+                self.records.create_document(planned.begun_row())
+            self.files.write(named, pdf.content, pdf.sha256)
+            sha256 = pdf.sha256
+        if shown is None:
+            return self._show(planned, sha256)
+        self._link(shown, planned, sha256)
+        self._make_current(planned, shown)
+        return shown.version == 1 and planned.version == shown.version + 1
 
     def title_versions(self, planned: PlannedDocument) -> None:
         """Have every version of an invoice's document say in title and file name which one it is, and which is current.
 
         The last step of a new version, and repeated with every later look: a crash before it is made good by the retry.
         """
-        versions = [row for row in self.records.documents_like(planned) if row.printed_payments is not None]
+        documents = self.records.documents_like(planned)
+        versions = [row for row in documents if row.printed_payments is not None and not row.is_begun]
         newest = max(versions, key=lambda row: row.version, default=None)
         for row in versions:
             version = replace(planned, version=row.version)
@@ -153,17 +127,6 @@ class DocumentDelivery:
         stored = self.files.find(document.file)
         return stored is not None and stored.sha256 == document.sha256
 
-    def _write(self, document: UnfinishedDocument) -> None:
-        """Bring the bytes to where they belong. What is not taken there does not go on waiting for it.
-
-        It would hold up every later document of its invoice, one that was shortened as well; no row names it yet.
-        """
-        try:
-            self.files.write(document.planned, document.content, document.sha256)
-        except Unprocessable:
-            self.unfinished.forget(document)
-            raise
-
     def _title_file(self, key: str | None, title: str, name: str) -> None:
         file = self.records.file(key) if key is not None else None
         if file is None or (file.title, file.name) == (title, name):
@@ -176,45 +139,46 @@ class DocumentDelivery:
             # Whoever has put it back from a backup owns it now, and the functions title their own: its document says it.
             log_refusal(error)
 
-    def _is_taken(self, document: UnfinishedDocument) -> bool:
-        """Bring what an earlier run has drawn to where it belongs; if that refuses it, this run's own drawing says so."""
-        try:
-            self._write(document)
-        except Unprocessable as error:
-            log_refusal(error)
-            return False
-        return True
+    def _show(self, planned: PlannedDocument, sha256: str) -> bool:
+        """Write what shows a begun document; return whether it is the first version.
 
-    def _name(self, planned: PlannedDocument, existing: DocumentRow | None, sha256: str) -> bool:
-        """Write the `documents` row, the last of the document's own; return whether it is the first and only version."""
-        if existing is None:
-            return self._create(planned, sha256)
-        if (existing.sha256, existing.file) != (sha256, planned.identity.file_id):
-            changes = {"sha256": sha256, "file": planned.identity.file_id}
-            self.records.update_document(existing.id, changes)
-        return existing.version == 1 and planned.version == existing.version + 1
-
-    def _create(self, planned: PlannedDocument, sha256: str) -> bool:
-        """Directus lets a version be there once: who comes second has the next one.
-
-        Who meets this very document, made by another worker meanwhile, was not the first, whatever its version is.
+        Directus lets a version be there once: who comes second has the next one. And the guard lets a document be shown
+        once: whoever meets it shown, by another worker meanwhile, was not the first, whatever its version is.
         """
+        refusal: DirectusRejected | None = None
+        version = 0
         for _ in range(_VERSIONS_TRIED):
+            documents = self.records.documents_like(planned)
+            row = next((row for row in documents if row.id == planned.identity.document_id), None)
+            if row is None:
+                raise changed_while_drawn(document=planned.identity.document_id)
+            if not row.is_begun:
+                self._link(row, planned, sha256)
+                return False
+            if refusal is not None:
+                raise refusal
+            # Not only what is read: a row that somebody has put on another invoice still holds its version.
+            version = max(next_version(documents), version + 1)
             try:
-                is_made = self.records.create_document(planned.document_row(sha256))
+                self.records.update_document(row.id, replace(planned, version=version).shown_columns(sha256))
             except RecordNotUnique:
-                # Not only what is read: a row that somebody has put on another invoice still holds its version.
-                following = max(next_version(self.records.documents_like(planned)), planned.version + 1)
-                planned = replace(planned, version=following)
+                continue
+            except DirectusRejected as error:
+                refusal = error
             else:
-                return is_made and planned.version == 1
+                return version == 1
         raise _versions_taken(planned.type, planned.identity.document_id)
 
-    def _make_current(self, planned: PlannedDocument, existing: DocumentRow | None) -> None:
-        if existing is not None and planned.version_key is not None:
-            subject = planned.payment or planned.invoice
-            following = max(planned.version, existing.version + 1)
-            self.bring_forward(existing, planned.type, subject, following)
+    def _link(self, shown: DocumentRow, planned: PlannedDocument, sha256: str) -> None:
+        """Have the row of a document that was shown before name its file and the bytes that are there now."""
+        if (shown.sha256, shown.file) != (sha256, planned.identity.file_id):
+            changes = {"sha256": sha256, "file": planned.identity.file_id}
+            self.records.update_document(shown.id, changes)
+
+    def _make_current(self, planned: PlannedDocument, shown: DocumentRow) -> None:
+        if planned.version_key is not None:
+            following = max(planned.version, shown.version + 1)
+            self.bring_forward(shown, planned.type, planned.payment or planned.invoice, following)
 
     def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: Drawn) -> None:
         if pdf.missing_glyphs:

@@ -82,7 +82,6 @@ class RenderDocument:
         retryable errors, `invoice_not_booked` among them: the invoice writer has not seen the invoice as sent yet.
         """
         try:
-            self.delivery.finish(invoice)
             remark = self._current(invoice, force=force)
         except BillingError as error:
             if error.code == _NOT_BOOKED and asks_for_booking(receive, by_hand=force):
@@ -128,7 +127,7 @@ class RenderDocument:
             layer_version=self.renderer.layer_version,
         )
         existing = next((row for row in record.documents if row.id == identity.document_id), None)
-        if existing is None and record.facts.ledger.is_void:
+        if (existing is None or existing.is_begun) and record.facts.ledger.is_void:
             message = "The invoice is void: its documents stay, a new one is not made."
             raise Unprocessable(message, code="invoice_is_void", invoice=printed.id)
         planned = PlannedDocument(
@@ -151,7 +150,7 @@ class RenderDocument:
             drawn.append(pdf.content)
             return pdf
 
-        is_first = self.delivery.deliver(printed.id, planned, existing, draw, force=force)
+        is_first = self.delivery.deliver(planned, existing, draw, force=force)
         if not is_first:
             self.delivery.title_versions(planned)
         content = drawn[0] if drawn else self._stored(identity.file_id)

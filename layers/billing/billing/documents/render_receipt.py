@@ -71,7 +71,7 @@ class RenderReceipt:
             if changes != stored:
                 self.records.set_receipt(payment, changes)
             # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
-            # Where the row stays as it was, documents may have been written: shown again, withdrawn, or adopted.
+            # Where the row stays as it was, documents may have been written: shown again or withdrawn.
             after = self.records.received_payment(payment)
             if after is None or _is_as(after, received):
                 return
@@ -79,7 +79,6 @@ class RenderReceipt:
 
     def _changes(self, received: ReceivedPayment, *, force: bool) -> dict[str, object]:
         """What the payment must say of its receipt."""
-        self.delivery.finish(received.id)
         record = self.records.receipt(received)
         receipts = record.documents if record is not None else self.records.receipts(received)
         self._link(received, receipts)
@@ -141,11 +140,7 @@ class RenderReceipt:
         )
         existing = next((row for row in record.documents if row.id == identity.document_id), None)
         self.delivery.deliver(
-            record.payment.id,
-            planned,
-            existing,
-            lambda: self.renderer.render_receipt(printed, logo),
-            force=force,
+            planned, existing, lambda: self.renderer.render_receipt(printed, logo), force=force
         )
         return identity.file_id
 

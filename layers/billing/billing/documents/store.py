@@ -5,6 +5,7 @@ Creating is safe to repeat: every id follows from the content, so what is there 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from billing.directus.rows import key_of
@@ -82,7 +83,7 @@ class DocumentRecords(Protocol):
         ...
 
     def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
-        """The versions of the same document: the invoice's, or of a receipt the same payment's."""
+        """The document itself, and the versions of the same: the invoice's, or of a receipt the same payment's."""
         ...
 
     def file(self, file: str) -> FileRow | None:
@@ -97,11 +98,8 @@ class DocumentRecords(Protocol):
         """Write columns of a `directus_files` row that this user has made."""
         ...
 
-    def create_document(self, row: Mapping[str, object]) -> bool:
-        """Create a `documents` row and return True; False where one with the same id is there, which stays as it is.
-
-        `RecordNotUnique` if another document has this version.
-        """
+    def create_document(self, row: Mapping[str, object]) -> None:
+        """Create a `documents` row that has no version yet; one with the same id stays as it is."""
         ...
 
     def update_document(self, document: str, changes: Mapping[str, object]) -> None:
@@ -168,7 +166,7 @@ class DirectusDocumentRecords:
             client=client_from_row(client or {}),
             lines=tuple(line_from_row(line, currency) for line in lines),
             payments=self._payments(invoice),
-            documents=self._documents(invoice, "invoice"),
+            documents=self._parsed({"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": "invoice"}}]}),
             logo=logo,
             newest_line_at=newest_line_at(lines),
         )
@@ -223,18 +221,10 @@ class DirectusDocumentRecords:
         """Write columns of a `directus_files` row."""
         self._rows.update("directus_files", file, changes)
 
-    def create_document(self, row: Mapping[str, object]) -> bool:
-        """Create a `documents` row; its id follows from its content, so a taken id is this very document.
-
-        Which of the two unique values was taken is asked, not read from the refusal: where both are, either is named.
-        """
-        try:
+    def create_document(self, row: Mapping[str, object]) -> None:
+        """Create a `documents` row; its id follows from its content, so a taken id is this very document."""
+        with suppress(RecordNotUnique):
             self._rows.create("documents", row)
-        except RecordNotUnique:
-            if self._rows.read_one("documents", str(row["id"]), ("id",)) is None:
-                raise
-            return False
-        return True
 
     def update_document(self, document: str, changes: Mapping[str, object]) -> None:
         """Write columns of a `documents` row."""
@@ -245,13 +235,16 @@ class DirectusDocumentRecords:
         self._rows.update("invoices", invoice, {"pdf_status": status, "pdf_error": error})
 
     def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
-        """The versions of the same document."""
-        if planned.payment is not None:
-            row = self._rows.read_one("payments", planned.payment, ("receipt",)) or {}
-            return self._receipts(planned.payment, planned.invoice, key_of(row.get("receipt")))
+        """The document itself, wherever somebody has put it, and the versions of the same."""
+        itself = {"id": {"_eq": planned.identity.document_id}}
         if not planned.invoice:  # a report: it has no other versions
-            return self._parsed({"id": {"_eq": planned.identity.document_id}})
-        return self._documents(planned.invoice, planned.type)
+            return self._parsed(itself)
+        subject: Mapping[str, object] = (
+            {"invoice": {"_eq": planned.invoice}}
+            if planned.payment is None
+            else {"payment": {"_eq": planned.payment}}
+        )
+        return self._parsed({"_or": [itself, {"_and": [subject, {"type": {"_eq": planned.type}}]}]})
 
     def _receipts(self, payment: str, invoice: str | None, named: str | None) -> tuple[DocumentRow, ...]:
         """By the link, and by what is printed where a row has none: it was made before there was the link.
@@ -279,10 +272,6 @@ class DirectusDocumentRecords:
         return tuple(
             payment_from_row(row, _of_payment(row, refunds), _of_payment(row, disputes)) for row in rows
         )
-
-    def _documents(self, invoice: str, document_type: str) -> tuple[DocumentRow, ...]:
-        """Of one type, of the invoice."""
-        return self._parsed({"_and": [{"invoice": {"_eq": invoice}}, {"type": {"_eq": document_type}}]})
 
     def _parsed(self, condition: Mapping[str, object]) -> tuple[DocumentRow, ...]:
         rows = self._rows.read_many("documents", filter=condition, fields=_DOCUMENTS)

@@ -5,14 +5,11 @@ first document of each such state keeps its payments and what it replaces, so th
 forced or in another look, prints the same, whatever was paid or refunded since.
 """
 
-import dataclasses
 import datetime as dt
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 from billing.documents.invoice import (
     Addressee,
@@ -67,6 +64,7 @@ class DocumentRow:
     `printed_as_of` is the invoice's state that is printed (`InvoiceRecord.as_of`), `replaces` the version that it says it
     replaces, `registered_at` when the row was made. `payment` is whom a receipt is for. Rows that were made before these
     were kept have None. `is_withdrawn`: the renderer has hidden it, because its payment is not on its invoice any more.
+    `version` is 0 on a row that `is_begun` and on what people enter.
     """
 
     id: str
@@ -84,6 +82,11 @@ class DocumentRow:
     printed_as_of: dt.datetime | None = None
     replaces: int | None = None
     registered_at: dt.datetime | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the renderer has made it and not shown it yet: it has no version, and its bytes may not be there."""
+        return bool(self.content_hash) and not self.sha256
 
 
 @dataclass(frozen=True)
@@ -199,8 +202,8 @@ class PlannedDocument:
             "title": self.full_title,
         }
 
-    def document_row(self, sha256: str) -> dict[str, object]:
-        """The `documents` row; `sha256` is that of the bytes."""
+    def begun_row(self) -> dict[str, object]:
+        """The `documents` row while its file is not there yet: no client sees it, and it holds no version."""
         return {
             "id": self.identity.document_id,
             "client": self.client or None,
@@ -208,15 +211,21 @@ class PlannedDocument:
             "payment": self.payment,
             "type": self.type,
             "title": self.full_title,
-            "file": self.identity.file_id,
-            "sha256": sha256,
             "content_hash": self.identity.content_hash,
-            "version": self.version,
-            "version_key": self.version_key,
-            "visible_to_client": self.type != "report",
+            "visible_to_client": False,
             "printed_payments": stored_form(self.printed_payments),
             "printed_as_of": self.printed_as_of.isoformat() if self.printed_as_of else None,
             "replaces": self.replaces,
+        }
+
+    def shown_columns(self, sha256: str) -> dict[str, object]:
+        """What shows it, in one write; `sha256` is that of the bytes."""
+        return {
+            "file": self.identity.file_id,
+            "sha256": sha256,
+            "version": self.version,
+            "version_key": self.version_key,
+            "visible_to_client": self.type != "report",
         }
 
 
@@ -270,8 +279,11 @@ def _of_state(record: InvoiceRecord, as_of: dt.datetime) -> list[DocumentRow]:
 
 
 def _ours(record: InvoiceRecord) -> list[DocumentRow]:
-    """The documents that say what they print, as they were registered: versions may move up since."""
-    ours = [row for row in record.documents if row.printed_payments is not None]
+    """The documents that say what they print, as they were registered: versions may move up since.
+
+    One that is begun replaces none and binds none: a client may never see it.
+    """
+    ours = [row for row in record.documents if row.printed_payments is not None and not row.is_begun]
     return sorted(ours, key=lambda row: (row.registered_at or _BEFORE_ALL, row.version))
 
 
@@ -326,54 +338,3 @@ class Drawn(Protocol):
 
     @property
     def missing_glyphs(self) -> int: ...  # noqa: D102  # said above
-
-
-@dataclass(frozen=True)
-class UnfinishedDocument:
-    """A drawn document on its way: whoever finds it can bring it to its end without drawing it again.
-
-    `subject` is the invoice, or of a receipt the payment, or the word `reports`; `sha256` is that of `content`.
-    """
-
-    subject: str
-    planned: PlannedDocument
-    content: bytes
-    sha256: str
-
-    def to_bytes(self) -> bytes:
-        """One line of JSON, then the document itself; `from_bytes` reads it back."""
-        planned = self.planned
-        head = {
-            "content_hash": planned.identity.content_hash,
-            "file": planned.identity.file_id,
-            "document": planned.identity.document_id,
-            "type": planned.type,
-            "client": planned.client,
-            "invoice": planned.invoice,
-            "title": planned.title,
-            "name": planned.name,
-            "version": planned.version,
-            "printed_payments": stored_form(planned.printed_payments),
-            "media_type": planned.media_type,
-            "words": dataclasses.asdict(planned.words) if planned.words else None,
-            "printed_as_of": planned.printed_as_of.isoformat() if planned.printed_as_of else None,
-            "replaces": planned.replaces,
-        }
-        return json.dumps(head).encode() + b"\n" + self.content
-
-    @classmethod
-    def from_bytes(cls, subject: str, written: bytes) -> Self:
-        """`KeyError`, `TypeError` or `ValueError` on anything that `to_bytes` did not write."""
-        line, _, content = written.partition(b"\n")
-        head = json.loads(line)
-        planned = PlannedDocument(
-            identity=DocumentIdentity(head["content_hash"], head["file"], head["document"]),
-            printed_payments=printed_form(head["printed_payments"]),
-            **{name: head[name] for name in ("type", "client", "invoice", "title", "name", "version")},
-            media_type=head.get("media_type", PDF),
-            # What an earlier release has left begun says none of these.
-            words=VersionWords(**words) if (words := head.get("words")) else None,
-            printed_as_of=dt.datetime.fromisoformat(as_of) if (as_of := head.get("printed_as_of")) else None,
-            replaces=head.get("replaces"),
-        )
-        return cls(subject, planned, content, hashlib.sha256(content).hexdigest())

@@ -2,7 +2,7 @@
 
 The same differences hour after hour are one document, not twenty-four a day; but whatever differs from the newest report
 becomes the newest one, also if there was such a report before: people read the newest. Every id follows from the
-differences and the report before, and what a crash has left is brought to its end before anything else. No client
+differences and the report before, so the next run goes on with what a crash has left if it finds the same. No client
 belongs to a report: only who sees the whole firm sees it.
 """
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Of the object in the bucket. Directus serves a file as its row's `type` says; the page names its charset itself.
 CONTENT_TYPE = f"{HTML}; charset=utf-8"
-#: Under which name reports wait until their rows are written.
-SUBJECT = "reports"
 
 
 class NewestRows(Protocol):
@@ -50,16 +48,11 @@ class NewestRows(Protocol):
 class ReportDelivery(Protocol):
     """What brings a document to where it belongs, as for invoices and receipts."""
 
-    def finish(self, subject: str) -> None:
-        """Bring to its end what a run before this one has begun."""
-        ...
-
     def deliver(
         self,
-        subject: str,
         planned: PlannedDocument,
         existing: DocumentRow | None,
-        draw: Callable[[], Drawn],
+        render: Callable[[], Drawn],
         *,
         force: bool,
     ) -> bool:
@@ -110,7 +103,6 @@ class DirectusReports:
             raise DirectusRejected(message, directus_code="INVALID_PAYLOAD") from error
 
     def _publish(self, report: PrintableReport) -> str | None:
-        self._delivery.finish(SUBJECT)  # it may be the newest then
         newest = self._newest()
         if newest is not None and newest["content_hash"] == hash_of(report):
             return None
@@ -126,7 +118,7 @@ class DirectusReports:
             printed_payments=(),
             media_type=HTML,
         )
-        self._delivery.deliver(SUBJECT, planned, None, lambda: self._page(report), force=False)
+        self._delivery.deliver(planned, None, lambda: self._page(report), force=False)
         return identity.document_id
 
     def _page(self, report: PrintableReport) -> _Page:
@@ -136,7 +128,9 @@ class DirectusReports:
     def _newest(self) -> Row | None:
         reports = self._rows.read_many(
             "documents",
-            filter={"type": {"_eq": "report"}},
+            filter={
+                "_and": [{"type": {"_eq": "report"}}, {"sha256": {"_nnull": True}}]
+            },  # not one that is begun
             fields=("id", "content_hash"),
             sort=("-date_created",),
             limit=1,

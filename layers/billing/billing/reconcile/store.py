@@ -149,6 +149,13 @@ _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processin
 _ON_NONE: dict[str, object] = {"invoice": {"_null": True}}
 _ON_A_DRAFT: dict[str, object] = {"invoice": {"status": {"_eq": "draft"}}}
 _OF_NONE, _OF_A_DRAFT = {"payment": _ON_NONE}, {"payment": _ON_A_DRAFT}
+#: Not what a renderer has begun and not shown: its file need not be there.
+_PRINTED: dict[str, object] = {
+    "_and": [
+        {"type": {"_eq": "invoice"}},
+        {"_or": [{"sha256": {"_nnull": True}}, {"content_hash": {"_null": True}}]},
+    ]
+}
 #: One that was withdrawn before is staff's to show again.
 _SHOWN: dict[str, object] = {
     "_and": [
@@ -297,8 +304,7 @@ class DirectusReconcileRows:
 
     def documents(self, invoices: Sequence[str]) -> list[DocumentRow]:
         """The documents that these invoices were printed as."""
-        printed = {"type": {"_eq": "invoice"}}
-        rows = self._by("documents", "invoice", invoices, ("id", "invoice", "version", "file"), printed)
+        rows = self._by("documents", "invoice", invoices, ("id", "invoice", "version", "file"), _PRINTED)
         return [
             DocumentRow(row["id"], key_of(row["invoice"]), row.get("version") or 0, key_of(row.get("file")))
             for row in rows
