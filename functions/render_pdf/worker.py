@@ -13,7 +13,7 @@ from billing import composition
 from billing.aws.bucket import S3DocumentStore
 from billing.aws.observability import logger, metrics
 from billing.aws.queue_worker import MessageControl, process_batch
-from billing.documents.deliver import DocumentDelivery
+from billing.documents.deliver import DocumentDelivery, Order
 from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import MAX_LOGO_BYTES
@@ -96,7 +96,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     # A batch is one message (template.yaml).
     receive = max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"])
     limited_renderer().begins(seconds=context.get_remaining_time_in_millis() / 1000, attempt=receive)
-    return process_batch(event, lambda message: render.handle(message, receive=receive), control)
+    order = Order(event["Records"][0]["messageId"], receive)
+    return process_batch(event, lambda message: render.handle(message, order), control)
 
 
 if is_init(os.environ):

@@ -8,6 +8,7 @@ import pytest
 
 from billing.aws.observability import logger
 from billing.aws.queue_worker import Retry, disposition, process_batch
+from billing.documents.deliver import Order
 from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.errors import (
     BadRequest,
@@ -208,7 +209,7 @@ def asked_for_booking(firm: Office, *, receive: int, force: bool = False) -> boo
     firm.queue.recomputed.clear()
     message = {"type": "invoice", "invoice": INVOICE, "force": force}
     with pytest.raises(UpstreamUnavailable) as caught:
-        firm.work.handle(message, receive=receive)
+        firm.work.handle(message, Order(receive=receive))
     assert caught.value.code == "invoice_not_booked"
     assert caught.value.retry_after <= 10
     assert firm.directus.effects.done == []
@@ -242,13 +243,13 @@ def test_whoever_asks_by_hand_has_it_asked_for_at_once_and_then_like_the_others(
 
 def test_a_booked_invoice_is_never_asked_for_however_often_its_message_came() -> None:
     firm = office()
-    firm.work.handle({"type": "invoice", "invoice": INVOICE, "force": True}, receive=9)
+    firm.work.handle({"type": "invoice", "invoice": INVOICE, "force": True}, Order(receive=9))
     assert (firm.invoice["pdf_status"], firm.queue.recomputed) == ("ready", [])
 
 
 def test_wrong_totals_of_an_unbooked_invoice_are_said_at_once_and_not_retried() -> None:
     firm = office(sent_at=None, total="1200.00")
-    firm.render.render_invoice(INVOICE, force=True, receive=9)
+    firm.render.render_invoice(INVOICE, force=True, order=Order(receive=9))
     assert (firm.invoice["pdf_status"], firm.queue.recomputed) == ("failed", [])
 
 

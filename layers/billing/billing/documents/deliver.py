@@ -9,6 +9,7 @@ is, and says by its hash which bytes may be there (docs/runbooks.md), until its 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from billing.documents.versions import next_version, version_key
 from billing.errors import (
     BillingError,
     DirectusRejected,
+    Parked,
     RecordNotUnique,
     RenderFailed,
     Unprocessable,
@@ -25,7 +27,7 @@ from billing.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from billing.directus.assets import FileBytes
     from billing.documents.files import DocumentFiles
@@ -37,6 +39,29 @@ if TYPE_CHECKING:
 _VERSIONS_TRIED = 10
 
 _RETRY_AFTER_CONFLICT = 10
+
+#: The first two deliveries may have been lost to a machine; from the third on the document itself is suspected.
+_SUSPECTED_FROM = 3
+_BEYOND_LIMITS = (
+    "The document could not be rendered within the function's limits of time and memory: shorten its texts, replace the "
+    "logo or divide the invoice, then choose Render again."
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One delivery of a message of the render queue: SQS's id of the message, and how often it was delivered."""
+
+    message: str = ""
+    receive: int = 1
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether rendering may be what ended the workers before, by memory or time: nothing is left to say so."""
+        return self.receive >= _SUSPECTED_FROM
+
+
+FIRST = Order()
 
 
 @dataclass(frozen=True)
@@ -51,15 +76,18 @@ class DocumentDelivery:
         planned: PlannedDocument,
         existing: DocumentRow | None,
         render: Callable[[], Drawn],
+        tell: Callable[[str | None], object] = str,
         *,
         force: bool,
+        order: Order = FIRST,
     ) -> bool:
         """Do what is missing of the document; `existing` is its `documents` row, `render` is called only if needed.
 
         `planned.version` is the one after every version there is. A document that is there already is what the rows say
         now: it becomes the newest again (`bring_forward`). `force` renders again what is there already (same content,
-        same ids). Return whether it is the first version and the only one, so that nobody can have rendered newer rows
-        before.
+        same ids). `tell` writes on the invoice or payment why it has no document, or with None that it still waits for
+        one. Return whether it is the first version and the only one, so that nobody can have rendered newer rows
+        before. Raises `Parked` `beyond_limits` where rendering this content for this order has ended a worker before.
         """
         shown = None if existing is None or existing.is_begun else existing
         named = _as_it_stands(planned, shown)
@@ -67,19 +95,16 @@ class DocumentDelivery:
         stored = None if force or shown is None else self.files.find(planned.identity.file_id)
         if stored is not None and shown is not None and stored.sha256 == shown.sha256:
             self.files.ensure_row(named, stored)
-            sha256 = stored.sha256
-        else:
+            return self._stands(planned, shown, stored.sha256)
+        with self._failed_first(planned, tell, order):
             pdf = render()
             self._look_for_missing_glyphs(planned, pdf)
             if existing is None:
                 self.records.create_document(planned.begun_row())
             self.files.write(named, pdf.content, pdf.sha256)
-            sha256 = pdf.sha256
-        if shown is None:
-            return self._show(planned, sha256)
-        self._link(shown, planned, sha256)
-        self._make_current(planned, shown)
-        return shown.version == 1 and planned.version == shown.version + 1
+            return (
+                self._show(planned, pdf.sha256) if shown is None else self._stands(planned, shown, pdf.sha256)
+            )
 
     def title_versions(self, planned: PlannedDocument) -> None:
         """Have every version of an invoice's document say in title and file name which one it is, and which is current.
@@ -139,6 +164,42 @@ class DocumentDelivery:
             # Whoever has put it back from a backup owns it now, and the functions title their own: its document says it.
             log_refusal(error)
 
+    @contextmanager
+    def _failed_first(
+        self, planned: PlannedDocument, tell: Callable[[str | None], object], order: Order
+    ) -> Iterator[None]:
+        """Of a suspected order say that it failed before anything can end the worker; success overwrites it.
+
+        For which message its content is being rendered stands in the `version_key` of the begun row, where its version
+        will be. An order that finds itself there was ended by it. Another one leaves it there: two that take turns would
+        never find themselves. (A document that was shown before has been rendered within the limits: it is tried as often
+        as the queue delivers.) Whatever may pass takes both back.
+        """
+        if not order.is_suspected:
+            yield
+            return
+        self.records.create_document(planned.begun_row())
+        row, key = self._itself(planned), f"{planned.identity.document_id}:{order.message}"
+        try:
+            tell(_BEYOND_LIMITS)
+            if row.version_key == key:
+                self.records.update_document(row.id, {"version_key": None})
+                raise Parked(_BEYOND_LIMITS, code="beyond_limits", document=row.id)
+            if row.is_begun and row.version_key is None:
+                self.records.update_document(row.id, {"version_key": key})
+            yield
+        except UpstreamUnavailable:
+            tell(None)
+            if self._itself(planned).version_key == key:
+                self.records.update_document(row.id, {"version_key": None})
+            raise
+
+    def _itself(self, planned: PlannedDocument) -> DocumentRow:
+        for row in self.records.documents_like(planned):
+            if row.id == planned.identity.document_id:
+                return row
+        raise changed_while_drawn(document=planned.identity.document_id)
+
     def _show(self, planned: PlannedDocument, sha256: str) -> bool:
         """Write what shows a begun document; return whether it is the first version.
 
@@ -175,10 +236,13 @@ class DocumentDelivery:
             changes = {"sha256": sha256, "file": planned.identity.file_id}
             self.records.update_document(shown.id, changes)
 
-    def _make_current(self, planned: PlannedDocument, shown: DocumentRow) -> None:
+    def _stands(self, planned: PlannedDocument, shown: DocumentRow, sha256: str) -> bool:
+        """Have a document that was shown before be whole and the newest; return whether it is the only version."""
+        self._link(shown, planned, sha256)
         if planned.version_key is not None:
             following = max(planned.version, shown.version + 1)
             self.bring_forward(shown, planned.type, planned.payment or planned.invoice, following)
+        return shown.version == 1 and planned.version == shown.version + 1
 
     def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: Drawn) -> None:
         if pdf.missing_glyphs:

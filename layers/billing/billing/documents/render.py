@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import changed_while_drawn, firm_logo, is_data_error, staff_message
+from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
 from billing.documents.factur_x.invoice import remark_on
 from billing.documents.invoice import Logo, PrintedInvoice, identity_of, lines_with_own_amount, print_invoice
 from billing.documents.text import missing_characters, remark_on_boxes
@@ -34,7 +34,7 @@ from billing.ledger.ledger import LineItem, checked_totals
 if TYPE_CHECKING:
     from billing.aws.queues import InvoiceQueue
     from billing.directus.assets import FileBytes
-    from billing.documents.deliver import DocumentDelivery
+    from billing.documents.deliver import DocumentDelivery, Order
     from billing.documents.rendered import PdfRenderer, RenderedPdf
     from billing.documents.store import DocumentRecords
 
@@ -74,17 +74,17 @@ class RenderDocument:
     invoice_queue: InvoiceQueue
     portal_url: str = ""
 
-    def render_invoice(self, invoice: str, *, force: bool = False, receive: int = 1) -> None:
+    def render_invoice(self, invoice: str, *, force: bool = False, order: Order = FIRST) -> None:
         """Bring the invoice's document into being, or write on the invoice why that cannot be.
 
         `force` draws again what is there already (same content, same ids) and mends what is missing; people ask so.
-        The message is delivered for the `receive`th time. Raises `NotFound`, `Conflict` `invoice_is_draft`, and
+        `order` is this delivery of the message. Raises `NotFound`, `Conflict` `invoice_is_draft`, `Parked` and
         retryable errors, `invoice_not_booked` among them: the invoice writer has not seen the invoice as sent yet.
         """
         try:
-            remark = self._current(invoice, force=force)
+            remark = self._current(invoice, force=force, order=order)
         except BillingError as error:
-            if error.code == _NOT_BOOKED and asks_for_booking(receive, by_hand=force):
+            if error.code == _NOT_BOOKED and asks_for_booking(order.receive, by_hand=force):
                 self.invoice_queue.recompute([invoice])
             if not is_data_error(error):
                 raise
@@ -95,7 +95,7 @@ class RenderDocument:
             count("DocumentReady")
             self.records.set_pdf_status(invoice, "ready", remark)
 
-    def _current(self, invoice: str, *, force: bool) -> str | None:
+    def _current(self, invoice: str, *, force: bool, order: Order) -> str | None:
         """Make the document of the rows as they are now; return what staff must be told beside it.
 
         Another worker may have drawn newer rows meanwhile: the newest version must be what the rows say, so they are
@@ -103,7 +103,7 @@ class RenderDocument:
         """
         for look in range(_LOOKS):
             record = self._record(invoice)
-            printed, boxes, is_first = self._deliver(record, force=force and look == 0)
+            printed, boxes, is_first = self._deliver(record, force=force and look == 0, order=order)
             if is_first or self._printed(self._record(invoice))[0] == printed:
                 return _remark(printed, boxes)
         raise changed_while_drawn(invoice=invoice)
@@ -118,7 +118,9 @@ class RenderDocument:
             raise Conflict(message, code="invoice_is_draft", invoice=invoice)
         return record
 
-    def _deliver(self, record: InvoiceRecord, *, force: bool) -> tuple[PrintedInvoice, tuple[str, ...], bool]:
+    def _deliver(
+        self, record: InvoiceRecord, *, force: bool, order: Order
+    ) -> tuple[PrintedInvoice, tuple[str, ...], bool]:
         """Make the document; return what it says, what it prints as boxes, and whether it is the first version."""
         printed, logo = self._printed(record)
         identity = identity_of(
@@ -150,7 +152,10 @@ class RenderDocument:
             drawn.append(pdf.content)
             return pdf
 
-        is_first = self.delivery.deliver(planned, existing, draw, force=force)
+        def tell(reason: str | None) -> None:
+            self.records.set_pdf_status(printed.id, "failed" if reason else "pending", reason)
+
+        is_first = self.delivery.deliver(planned, existing, draw, tell, force=force, order=order)
         if not is_first:
             self.delivery.title_versions(planned)
         content = drawn[0] if drawn else self._stored(identity.file_id)

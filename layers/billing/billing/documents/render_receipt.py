@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import changed_while_drawn, firm_logo, is_data_error, staff_message
+from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
 from billing.documents.receipt import (
     print_receipt,
     receipt_identity,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.directus.assets import FileBytes
-    from billing.documents.deliver import DocumentDelivery
+    from billing.documents.deliver import DocumentDelivery, Order
     from billing.documents.receipt import ReceiptRecord, ReceivedPayment
     from billing.documents.rendered import PdfRenderer
     from billing.documents.store import DocumentRecords
@@ -54,21 +54,23 @@ class RenderReceipt:
     files: FileBytes
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def render_receipt(self, payment: str, *, force: bool = False) -> None:
+    def render_receipt(self, payment: str, *, force: bool = False, order: Order = FIRST) -> None:
         """Bring the payment's receipt into being, or write on the payment why that cannot be.
 
         For a payment that no receipt is due for (`receipt_is_due`) none is made: it is asked for again once one is.
-        `force` draws again what is there already and mends what is missing. Raises `NotFound` and retryable errors.
+        `force` draws again what is there already and mends what is missing. `order` is this delivery of the
+        message. Raises `NotFound`, `Parked` and retryable errors.
         """
         for look in range(_LOOKS):
             received = self.records.received_payment(payment)
             if received is None:
                 message = "There is no such payment."
                 raise NotFound(message, payment=payment)
-            changes = self._changes(received, force=force and look == 0)
+            changes = self._changes(received, force=force and look == 0, order=order)
             stored = {"receipt": received.receipt, "receipt_says": received.receipt_says,
                       "receipt_error": received.receipt_error or None}  # fmt: skip
-            if changes != stored:
+            # Of a suspected order it was said first that it failed.
+            if changes != stored or order.is_suspected:
                 self.records.set_receipt(payment, changes)
             # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
             # Where the row stays as it was, documents may have been written: shown again or withdrawn.
@@ -77,7 +79,7 @@ class RenderReceipt:
                 return
         raise changed_while_drawn(payment=payment)
 
-    def _changes(self, received: ReceivedPayment, *, force: bool) -> dict[str, object]:
+    def _changes(self, received: ReceivedPayment, *, force: bool, order: Order) -> dict[str, object]:
         """What the payment must say of its receipt."""
         record = self.records.receipt(received)
         receipts = record.documents if record is not None else self.records.receipts(received)
@@ -86,7 +88,7 @@ class RenderReceipt:
         error = None
         try:
             if record is not None and receipt_is_due(received, record.invoice):
-                file = self._delivered(record, force=force)
+                file = self._delivered(record, force=force, order=order)
                 count("ReceiptReady")
                 return {"receipt": file, "receipt_says": received.statement, "receipt_error": None}
             logger.info("No receipt is due for this payment now.", extra={"payment": received.id})
@@ -114,7 +116,7 @@ class RenderReceipt:
             extra = {"payment": received.id, "document": document.id}
             logger.info("The receipt is withdrawn: its payment is not on this invoice any more.", extra=extra)
 
-    def _delivered(self, record: ReceiptRecord, *, force: bool) -> str:
+    def _delivered(self, record: ReceiptRecord, *, force: bool, order: Order) -> str:
         """The file of the receipt that says what the payment says."""
         following = next_version(record.documents)
         standing = standing_receipt(record)
@@ -140,7 +142,12 @@ class RenderReceipt:
         )
         existing = next((row for row in record.documents if row.id == identity.document_id), None)
         self.delivery.deliver(
-            planned, existing, lambda: self.renderer.render_receipt(printed, logo), force=force
+            planned,
+            existing,
+            lambda: self.renderer.render_receipt(printed, logo),
+            lambda reason: self.records.set_receipt(record.payment.id, {"receipt_error": reason}),
+            force=force,
+            order=order,
         )
         return identity.file_id
 

@@ -154,6 +154,7 @@ class _DocumentRow(RowModel):
     printed_as_of: Timestamp | None = None
     replaces: int | None = None
     date_created: Timestamp | None = None
+    version_key: str | None = None
 
 
 def facts_from_row(row: Row) -> InvoiceFacts:
@@ -297,6 +298,7 @@ def document_from_row(row: Row) -> DocumentRow:
         printed_as_of=parsed.printed_as_of,
         replaces=parsed.replaces,
         registered_at=parsed.date_created,
+        version_key=parsed.version_key,
     )
 
 

@@ -53,6 +53,7 @@ _PAYMENT_DISPUTES = (*PAYMENT_DISPUTE_FIELDS, "closed_at", "date_created")
 _DOCUMENTS = (
     "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "payment",
     "visible_to_client", "withdrawn_at", "title", "printed_as_of", "replaces", "date_created",
+    "version_key",
 )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ class DocumentRow:
     printed_as_of: dt.datetime | None = None
     replaces: int | None = None
     registered_at: dt.datetime | None = None
+    version_key: str | None = None
 
     @property
     def is_begun(self) -> bool:
