@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from billing.documents.deliver import DocumentDelivery, Order
 from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import MAX_LOGO_BYTES
-from billing.documents.pdf.limited_renderer import LimitedRenderer, limits_in
 from billing.documents.pdf.renderer import WeasyPrintRenderer
 from billing.documents.pdf.warm_start import is_init, render_once, reseed_after_restore
 from billing.documents.render import RenderDocument
@@ -35,34 +33,22 @@ if TYPE_CHECKING:
     from billing.documents.files import DocumentFiles
     from billing.documents.rendered import PdfRenderer
 
-#: For each of the invoices that a firm's own template is tried with; a second is usual for all of them.
-TRIAL_SECONDS = 20
 
-
-@cache
-def limited_renderer() -> LimitedRenderer:
-    """Warm: every document is drawn by a copy of this process, which starts from what has been read here."""
-    settings = RenderWorkerSettings.from_environment(os.environ)
+def document_renderer(settings: RenderWorkerSettings) -> PdfRenderer:
+    """Warm: it has drawn a document that nobody sees."""
     own = WeasyPrintRenderer(DocumentTemplate())
     render_once(own)
     if not settings.template_prefix:
-        return LimitedRenderer(own, limits_in(os.environ))
+        return own
     source = template_source(boto3.client("s3"), settings.documents_bucket, settings.template_prefix)
-    return LimitedRenderer(FirmRenderer(own, source, trial), limits_in(os.environ))
-
-
-def trial(renderer: PdfRenderer) -> PdfRenderer:
-    """A firm's own template is tried within limits, too: it may take for ever as well as any invoice."""
-    limited = LimitedRenderer(renderer, replace(limits_in(os.environ), processor_seconds=TRIAL_SECONDS))
-    limited.begins(seconds=TRIAL_SECONDS * 4, attempt=1)
-    return limited
+    return FirmRenderer(own, source)
 
 
 @cache
 def build() -> tuple[RenderQueue, MessageControl]:
     """The composition root; it imports WeasyPrint, reads the fonts and draws a document that nobody sees."""
     settings = RenderWorkerSettings.from_environment(os.environ)
-    renderer = limited_renderer()
+    renderer = document_renderer(settings)
     records = DirectusDocumentRecords(composition.directus(settings.directus))
     delivery = DocumentDelivery(records, document_files(settings, records))
     files = composition.directus_files(settings.directus, maximum_bytes=MAX_LOGO_BYTES)
@@ -90,12 +76,11 @@ def document_files(settings: RenderWorkerSettings, records: DirectusDocumentReco
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  # Lambda's signature
     """Carry out the messages of one batch."""
     render, control = build()
     # A batch is one message (template.yaml).
     receive = max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"])
-    limited_renderer().begins(seconds=context.get_remaining_time_in_millis() / 1000, attempt=receive)
     order = Order(event["Records"][0]["messageId"], receive)
     return process_batch(event, lambda message: render.handle(message, order), control)
 

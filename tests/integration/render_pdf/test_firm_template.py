@@ -1,4 +1,4 @@
-"""A firm's own template through the renderer, within the limits, and through the use case that says why it waits."""
+"""A firm's own template through the renderer, and through the use case that says why it waits."""
 
 import subprocess
 import sys
@@ -10,17 +10,14 @@ import pytest
 
 from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import Logo, PrintedInvoice
-from billing.documents.pdf.limited_child import Limits
-from billing.documents.pdf.limited_renderer import LimitedRenderer
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.rendered import MAX_DOCUMENT_BYTES, PdfRenderer, RenderedPdf
+from billing.documents.rendered import PdfRenderer, RenderedPdf
 from billing.documents.template import TEMPLATES, DocumentTemplate
 from billing.errors import Unprocessable, UpstreamUnavailable
 from tests.fakes.firm_rows import INVOICE
 from tests.integration.render_pdf.page_words import pages_of
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
 from tests.unit.documents.office import Office, office
-from tests.unit.documents.own_process import own_process
 
 # WeasyPrint 70 leaves closing its own colour profile to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*sRGB2014.icc:ResourceWarning")
@@ -151,46 +148,6 @@ def test_a_bucket_that_cannot_be_reached_refuses_nothing_for_good(renderer: Weas
     assert firms.template_version
 
 
-def limited(renderer: PdfRenderer) -> LimitedRenderer:
-    return LimitedRenderer(
-        renderer, Limits(1_500_000_000, processor_seconds=1, answer_bytes=MAX_DOCUMENT_BYTES)
-    )
-
-
-def endless() -> str:
-    """Runs in a process of its own: only one with a single thread may fork."""
-    renderer = WeasyPrintRenderer(DocumentTemplate())
-    endless = HTML + b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    firms = FirmRenderer(renderer, FakeSource({"invoice.html": endless}), limited)
-    return refusal(limited(firms))
-
-
-def test_an_endless_template_is_stopped_and_refused() -> None:
-    with own_process() as process:
-        assert "1 seconds of work were not enough" in process.call(endless)
-
-
-def sound_then_bad() -> tuple[str, str]:
-    """Runs in a process of its own: what a sound template draws, why the next is refused."""
-    renderer = WeasyPrintRenderer(DocumentTemplate())
-    source = FakeSource({"invoice.html": OWN_HEADING})
-    ample = Limits(1_500_000_000, processor_seconds=20, answer_bytes=MAX_DOCUMENT_BYTES)
-    firms = LimitedRenderer(
-        FirmRenderer(renderer, source, lambda inner: LimitedRenderer(inner, ample)), ample
-    )
-    assert firms.template_version
-    drawn = words(firms)
-    source.files = {"invoice.css": b"@import url(http://127.0.0.1:9/a.css);"}
-    return drawn, refusal(firms)
-
-
-def test_within_the_limits_a_sound_template_draws_and_a_bad_one_says_why() -> None:
-    with own_process() as process:
-        drawn, refused = process.call(sound_then_bad)
-    assert "Letterhead Invoice" in drawn
-    assert "invoice.css refers to something outside itself" in refused
-
-
 @dataclass
 class WithRenderer:
     """The rendering worker's use case around a real renderer."""
@@ -235,8 +192,8 @@ def test_the_worker_is_composed_with_the_firms_template_only_where_it_has_one() 
         "import functions.render_pdf.worker as worker\n"
         "for prefix in ('', 'letterhead', '/opt/firm'):\n"
         "    os.environ['TEMPLATE_PREFIX'] = prefix\n"
-        "    worker.limited_renderer.cache_clear()\n"
-        "    renderer = worker.limited_renderer()._renderer\n"
+        "    worker.build.cache_clear()\n"
+        "    renderer = worker.build()[0].invoices.renderer\n"
         "    print(type(renderer).__name__, type(getattr(renderer, '_source', None)).__name__)\n"
     )
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"

@@ -323,7 +323,7 @@ def test_both_handlers_are_composed_from_the_environment_without_a_network() -> 
         env={"PYTHONPATH": f"{ROOT / 'layers/billing'}:{ROOT}", "PATH": "/usr/bin:/bin"} | settings,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    composed = ["LimitedRenderer", "True", "https://portal.example", "SqsWorkQueue", "SqsMessageControl"]
+    composed = ["WeasyPrintRenderer", "True", "https://portal.example", "SqsWorkQueue", "SqsMessageControl"]
     assert run.stdout.split() == composed, run.stderr
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from billing.documents.versions import VersionWords
 
 
-#: A longer document is not made (`limited_renderer`, in both deliveries), so longer bytes in Directus are none of ours: they
-#: are not read, and the document is drawn again and put in their place. Ten thousand lines have three million bytes.
+#: A longer document is not made, in both deliveries, so longer bytes in Directus are none of ours: they are not read, and
+#: the document is drawn again and put in their place. Ten thousand lines have three million bytes.
 MAX_DOCUMENT_BYTES = 64_000_000
 
 
@@ -57,7 +57,7 @@ class PdfRenderer(Protocol):
         ...
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Raise `RenderFailed`, or `Unprocessable` `bad_logo`, with a reason a person can act on."""
+        """Raise `RenderFailed`, or `Unprocessable` (`bad_logo`, `document_too_large`), with a reason a person can act on."""
         ...
 
     @property

@@ -7,6 +7,7 @@ The same document gives the same bytes: nothing here reads a clock.
 import contextlib
 import gc
 import logging
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,11 +23,11 @@ from billing.documents.pdf.metadata import FACTUR_X_FILE, claim
 from billing.documents.pdf.start import import_weasyprint
 from billing.documents.pdf.well_formed_html import well_formed_html
 from billing.documents.receipt import PrintedReceipt
-from billing.documents.rendered import RenderedPdf
+from billing.documents.rendered import MAX_DOCUMENT_BYTES, RenderedPdf
 from billing.documents.template import DocumentTemplate
 from billing.documents.text import with_breakable_words
 from billing.documents.versions import VersionWords
-from billing.errors import RenderFailed
+from billing.errors import BillingError, RenderFailed, Unprocessable
 
 #: Of what WeasyPrint says; enough for a person, and it fits on the invoice.
 _QUOTED_CHARACTERS = 200
@@ -35,15 +36,44 @@ LAYER_VERSION = Path("/opt/etc/layer-version")
 #: Counts what this project's own code has changed in the bytes of the same document.
 _REVISION = 3
 _OPTIONS = {"pdf_variant": "pdf/a-3b", "pdf_tags": True}
+_PLACES = 5
+
+
+class RendererCrashed(Exception):
+    """A defect of ours. Names a type and places, never a document's words: it is logged."""
+
+
+@contextlib.contextmanager
+def _told_by_place() -> Iterator[None]:
+    """Raise `RendererCrashed` instead of an exception without a name, whose text may quote the document."""
+    try:
+        yield
+    except BillingError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a defect raises
+        frames = traceback.extract_tb(error.__traceback__)[-_PLACES:]
+        places = (f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        message = f"{type(error).__name__} at {' < '.join(places)}"
+        raise RendererCrashed(message) from None
 
 
 class WeasyPrintRenderer:
     """Keeps what is costly between documents: the library, the fonts and the parsed style sheet."""
 
-    def __init__(self, template: DocumentTemplate, layer_version: Path = LAYER_VERSION) -> None:
-        """`layer_version` is the file in which the layer names what it is made of; elsewhere there is none."""
+    def __init__(
+        self,
+        template: DocumentTemplate,
+        layer_version: Path = LAYER_VERSION,
+        *,
+        maximum_bytes: int = MAX_DOCUMENT_BYTES,
+    ) -> None:
+        """`layer_version` is the file in which the layer names what it is made of; elsewhere there is none.
+
+        A document of more than `maximum_bytes` is refused.
+        """
         self._template = template
         self._layer_version = layer_version
+        self._maximum_bytes = maximum_bytes
         self._engine: _Engine | None = None
 
     @property
@@ -68,12 +98,16 @@ class WeasyPrintRenderer:
     def warm_up(self) -> None:
         """Import WeasyPrint and read the fonts and the style now, so that the first document does not wait."""
         if self._engine is None:
-            self._engine = _Engine(self._template.style, receipt=self._template.receipt_style)
+            self._engine = _Engine(
+                self._template.style, receipt=self._template.receipt_style, maximum_bytes=self._maximum_bytes
+            )
 
+    @_told_by_place()
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
         """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of.
 
-        It carries itself as data where the firm wants that and the data suffice (`documents.factur_x.invoice`).
+        It carries itself as data where the firm wants that and the data suffice (`documents.factur_x.invoice`). Raises
+        `RenderFailed`, or `Unprocessable` `bad_logo` or `document_too_large`.
         """
         assets = {"logo": checked_logo(logo)} if logo else {}
         html = self._template.invoice_html(with_breakable_words(printed))
@@ -96,6 +130,7 @@ class WeasyPrintRenderer:
         """What the receipt is called, in its own language."""
         return self._template.receipt_title(printed)
 
+    @_told_by_place()
     def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
         """Draw a receipt, to the same standards as an invoice."""
         assets = {"logo": checked_logo(logo)} if logo else {}
@@ -154,7 +189,8 @@ class _Complaints(logging.Handler):
 class _Engine:
     """WeasyPrint behind its seal."""
 
-    def __init__(self, style: str, *, receipt: str) -> None:
+    def __init__(self, style: str, *, receipt: str, maximum_bytes: int) -> None:
+        self._maximum_bytes = maximum_bytes
         self._weasyprint: Any = import_weasyprint()
         from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415  # only the worker has WeasyPrint
 
@@ -199,6 +235,13 @@ class _Engine:
             failure, quote = "The document could not be drawn completely.", complaints.errors[0]
         if failure:
             raise RenderFailed(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
+        if len(content) > self._maximum_bytes:
+            message = (
+                f"The document is too large: its file would have more than {self._maximum_bytes / 1e6:.3g} MB, the most that "
+                "a document may have. A very large logo or very long texts are the usual cause; replace or shorten them, "
+                "then choose Render again."
+            )
+            raise Unprocessable(message, code="document_too_large", invoice=invoice)
         return RenderedPdf(content, len(complaints.missing))
 
     def _drawn(
