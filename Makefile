@@ -7,7 +7,7 @@ PYTHON313 ?= $(shell sh local/setup/run.sh python)
 IN_LAYER = $(MAKE) --no-print-directory -C layers/weasyprint/$(ARCHITECTURE) -f ../Makefile PYTHON="$(PYTHON313)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak up down plan apply doctor check bench deploy lock format layer layer-lock layer-reproducible layer-vendor clean-room
+.PHONY: help demo test soak up down plan apply doctor check check-template bench deploy lock format layer layer-lock layer-reproducible layer-vendor clean-room
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -48,6 +48,10 @@ doctor: ## say what is wrong with a deployment and how to mend it
 check: ## ruff, mypy, cfn-lint, sam validate --lint
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m local.check
+
+check-template: ## try a firm's own invoice template, FOLDER=..., before it is deployed
+	@sh local/setup/run.sh check
+	@$(PYTHON) -m local.check_template "$(FOLDER)"
 
 bench: ## the benchmarks, as a table
 	@sh local/setup/run.sh bench

@@ -24,7 +24,7 @@ from billing.documents.render_receipt import RenderReceipt
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
 from billing.documents.store import DirectusDocumentRecords
 from billing.documents.template import DocumentTemplate
-from billing.documents.template_source import template_source
+from billing.documents.template_source import template_reader
 from billing.settings import RenderWorkerSettings
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def document_renderer(settings: RenderWorkerSettings) -> PdfRenderer:
     render_once(own)
     if not settings.template_prefix:
         return own
-    source = template_source(boto3.client("s3"), settings.documents_bucket, settings.template_prefix)
-    return FirmRenderer(own, source)
+    read = template_reader(boto3.client("s3"), settings.documents_bucket, settings.template_prefix)
+    return FirmRenderer(own, read)
 
 
 @cache

@@ -41,7 +41,6 @@ PURE = (
     "documents.factur_x.invoice",
     "documents.invoice",
     "documents.receipt",
-    "documents.template_samples",
     "documents.text",
     "documents.versions",
     "errors",

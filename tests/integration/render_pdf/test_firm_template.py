@@ -1,19 +1,20 @@
-"""A firm's own template through the renderer, and through the use case that says why it waits."""
+"""A firm's own template: rendered, tried by `make check-template`, and in the use case that says why an invoice waits."""
 
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from billing.documents.firm_renderer import FirmRenderer
-from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.rendered import PdfRenderer, RenderedPdf
+from billing.documents.rendered import PdfRenderer
 from billing.documents.template import TEMPLATES, DocumentTemplate
-from billing.errors import Unprocessable, UpstreamUnavailable
+from billing.documents.template_override import TemplateRefused
+from billing.errors import RenderFailed, Unprocessable, UpstreamUnavailable
+from local.check_template.__main__ import main, try_template
+from local.check_template.samples import template_samples
 from tests.fakes.firm_rows import INVOICE
 from tests.integration.render_pdf.page_words import pages_of
 from tests.integration.render_pdf.sample_invoices import LOGO, ordinary
@@ -41,37 +42,9 @@ class FakeSource:
         return self.files
 
 
-@dataclass
-class Trials:
-    """Counts how often templates were tried, without limits."""
-
-    count: int = 0
-
-    def __call__(self, renderer: PdfRenderer) -> PdfRenderer:
-        self.count += 1
-        return TriedOnce(renderer)  # type: ignore[return-value]  # what is used of a renderer on trial
-
-
-@dataclass
-class TriedOnce:
-    """Draws each sample with the same files once in a session: several tests try the same files."""
-
-    renderer: PdfRenderer
-    drawn: ClassVar[dict[tuple[str, PrintedInvoice], RenderedPdf]] = {}
-
-    def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        key = self.renderer.template_version, printed
-        if key not in self.drawn:
-            self.drawn[key] = self.renderer.render_invoice(printed, logo)
-        return self.drawn[key]
-
-
-def firm_renderer(renderer: WeasyPrintRenderer, **files: bytes) -> tuple[FirmRenderer, FakeSource, Trials]:
-    source, trials = (
-        FakeSource({name.replace("__", "."): content for name, content in files.items()}),
-        Trials(),
-    )
-    return FirmRenderer(renderer, source, trials), source, trials
+def firm_renderer(renderer: WeasyPrintRenderer, **files: bytes) -> tuple[FirmRenderer, FakeSource]:
+    source = FakeSource({name.replace("__", "."): content for name, content in files.items()})
+    return FirmRenderer(renderer, source.read), source
 
 
 def words(renderer: PdfRenderer) -> str:
@@ -85,61 +58,99 @@ def refusal(renderer: PdfRenderer) -> str:
     return caught.value.detail
 
 
-def test_our_own_files_as_the_firms_draw_the_same_bytes_under_another_version(
+def test_our_own_files_as_the_firms_render_the_same_bytes_under_another_version(
     renderer: WeasyPrintRenderer,
 ) -> None:
-    firms, _, _ = firm_renderer(renderer, invoice__html=HTML, invoice__css=CSS)
+    firms, _ = firm_renderer(renderer, invoice__html=HTML, invoice__css=CSS)
     assert firms.template_version != renderer.template_version
     assert firms.render_invoice(ordinary(), LOGO) == renderer.render_invoice(ordinary(), LOGO)
     assert (firms.receipt_version, firms.layer_version) == (renderer.receipt_version, renderer.layer_version)
 
 
-def test_the_firms_template_is_tried_once_and_again_when_it_has_changed(renderer: WeasyPrintRenderer) -> None:
-    firms, source, trials = firm_renderer(renderer, invoice__html=OWN_HEADING)
+def test_files_that_change_are_rendered_from_then_on(renderer: WeasyPrintRenderer) -> None:
+    firms, source = firm_renderer(renderer, invoice__html=OWN_HEADING)
     before = firms.template_version
     assert firms.template_version == before
     assert "Letterhead Invoice" in words(firms)
-    assert trials.count == 1
     source.files = {"invoice.html": HTML.replace(b"<h1>", b"<h1>Paper ")}
     assert firms.template_version != before
     assert "Paper Invoice" in words(firms)
-    assert trials.count == 2
 
 
 def test_an_invoice_is_drawn_with_the_files_its_identity_was_made_of(renderer: WeasyPrintRenderer) -> None:
-    firms, source, _ = firm_renderer(renderer, invoice__html=OWN_HEADING)
+    firms, source = firm_renderer(renderer, invoice__html=OWN_HEADING)
     assert firms.template_version
     source.files = {"invoice.html": HTML}
     assert "Letterhead Invoice" in words(firms)
 
 
+REACHING_OUT = [
+    {"invoice.html": HTML.replace(b"</h1>", b"</h1><img src='file:///etc/passwd'>")},
+    {"invoice.html": HTML.replace(b"</head>", b"<link rel=attachment href='file:///etc/passwd'></head>")},
+    {"invoice.html": HTML.replace(b"</h1>", b"</h1><object data='file:///etc/passwd'></object>")},
+    {"invoice.css": b"body { background: url(file:///etc/passwd) }"},
+]
+
+
+@pytest.mark.parametrize("files", REACHING_OUT)
+def test_a_template_reaches_no_file_while_it_is_rendered(
+    renderer: WeasyPrintRenderer, files: dict[str, bytes]
+) -> None:
+    firms = FirmRenderer(renderer, lambda: files)
+    with pytest.raises(RenderFailed) as caught:
+        firms.render_invoice(ordinary(), LOGO)
+    assert caught.value.for_staff == "The document refers to something outside itself: file:///etc/passwd"
+
+
+STYLES_THAT_REACH_OUT = (
+    b"@import url(http://127.0.0.1:9/a.css);", b"@font-face { font-family: X; src: url(file:///etc/passwd) }",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES_THAT_REACH_OUT)
+def test_a_style_that_reaches_out_is_refused_while_it_is_read(
+    renderer: WeasyPrintRenderer, style: bytes
+) -> None:
+    firms, _ = firm_renderer(renderer, invoice__css=style)
+    assert "invoice.css refers to something outside itself" in refusal(firms)
+    assert "invoice.css refers to something outside itself" in refusal(firms)
+    for call in (firms.title, lambda printed: firms.render_invoice(printed, LOGO)):
+        with pytest.raises(Unprocessable):
+            call(ordinary())
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({"invoice__css": b"@import url(http://127.0.0.1:9/a.css);"}, "invoice.css refers to something outside itself"),
-        ({"invoice__css": b"@font-face { font-family: X; src: url(file:///etc/passwd) }"}, "invoice.css refers to something outside itself"),
-        ({"invoice__css": b"body { background: url(http://127.0.0.1:9/a.png) }"}, "http://127.0.0.1:9/a.png"),
-        ({"invoice__html": HTML.replace(b"</h1>", b"</h1><img src='file:///etc/passwd'>")}, "file:///etc/passwd"),
-        ({"invoice__html": HTML.replace(b"</head>", b"<link rel=attachment href='file:///etc/passwd'></head>")}, "file:///etc/passwd"),
-        ({"invoice__html": b"{{ invoice.number }}"}, "it does not print the client's name"),
-        ({"invoice__html": HTML + b"{{ invoice.payments[0].method }}"}, "an invoice without anything optional cannot be drawn with it"),
+        *((files, "file:///etc/passwd") for files in REACHING_OUT),
+        *(({"invoice.css": style}, "invoice.css refers to something outside itself") for style in STYLES_THAT_REACH_OUT),
+        ({"invoice.html": b"broken {{"}, "invoice.html, line 1"),
+        ({"invoice.html": b"{{ invoice.number }}"}, "it does not print the client's name"),
+        ({"invoice.html": HTML + b"{{ invoice.payments[0].method }}"}, "an invoice without anything optional cannot be rendered with it"),
+        ({"invoice.html": HTML + b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"}, "(TimeoutError, invoice.html, line"),
     ],
 )  # fmt: skip
-def test_a_broken_template_is_refused_with_its_reason(
-    renderer: WeasyPrintRenderer, files: dict[str, bytes], reason: str
+def test_check_template_refuses_a_broken_template_with_its_reason(
+    files: dict[str, bytes], reason: str
 ) -> None:
-    firms, _, trials = firm_renderer(renderer, **files)
-    assert reason in refusal(firms)
-    assert reason in refusal(firms)
-    with pytest.raises(Unprocessable):
-        firms.render_invoice(ordinary(), LOGO)
-    with pytest.raises(Unprocessable):
-        firms.title(ordinary())
-    assert trials.count == 1  # a thousand invoices do not try it a thousand times
+    with pytest.raises(TemplateRefused) as caught:
+        try_template(files, seconds=5)
+    assert reason in str(caught.value)
+
+
+def test_check_template_renders_an_invoice_of_every_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "invoice.html").write_bytes(OWN_HEADING)
+    assert main([str(tmp_path)]) == 0
+    said = (
+        f"The template in {tmp_path} can be used: {len(template_samples())} invoices were rendered with it.\n"
+    )
+    assert capsys.readouterr() == (said, "")
 
 
 def test_a_bucket_that_cannot_be_reached_refuses_nothing_for_good(renderer: WeasyPrintRenderer) -> None:
-    firms, source, _ = firm_renderer(renderer, invoice__html=OWN_HEADING)
+    firms, source = firm_renderer(renderer, invoice__html=OWN_HEADING)
     assert firms.template_version
     source.error = UpstreamUnavailable("The documents bucket cannot be reached now.")
     with pytest.raises(UpstreamUnavailable):
@@ -162,11 +173,11 @@ class WithRenderer:
 def test_invoices_wait_with_the_reason_on_them_until_the_template_is_mended(
     renderer: WeasyPrintRenderer,
 ) -> None:
-    firms, source, _ = firm_renderer(renderer, invoice__html=b"{{ invoice.nothing }}")
+    firms, source = firm_renderer(renderer, invoice__html=b"{{ invoice.nothing")
     work = WithRenderer(office(), firms)
     work.render()
     assert work.office.invoice["pdf_status"] == "failed"
-    assert "has no attribute 'nothing'" in work.office.invoice["pdf_error"]
+    assert "invoice.html, line 1" in work.office.invoice["pdf_error"]
     assert "Render again" in work.office.invoice["pdf_error"]
     assert work.office.documents == []
     source.files = {"invoice.html": OWN_HEADING}
@@ -181,9 +192,8 @@ def test_invoices_wait_with_the_reason_on_them_until_the_template_is_mended(
 
 
 def test_receipts_never_wait_for_the_template(renderer: WeasyPrintRenderer) -> None:
-    firms, _, trials = firm_renderer(renderer, invoice__html=b"broken {{")
+    firms, _ = firm_renderer(renderer, invoice__html=b"broken {{")
     assert firms.receipt_version == DocumentTemplate().receipt_version
-    assert trials.count == 0
 
 
 def test_the_worker_is_composed_with_the_firms_template_only_where_it_has_one() -> None:
@@ -194,7 +204,7 @@ def test_the_worker_is_composed_with_the_firms_template_only_where_it_has_one() 
         "    os.environ['TEMPLATE_PREFIX'] = prefix\n"
         "    worker.build.cache_clear()\n"
         "    renderer = worker.build()[0].invoices.renderer\n"
-        "    print(type(renderer).__name__, type(getattr(renderer, '_source', None)).__name__)\n"
+        "    print(type(renderer).__name__)\n"
     )
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
     settings = {
@@ -210,9 +220,4 @@ def test_the_worker_is_composed_with_the_firms_template_only_where_it_has_one() 
         text=True,
         check=True,
     )
-    composed = [line.split() for line in run.stdout.splitlines()]
-    assert composed == [
-        ["WeasyPrintRenderer", "NoneType"],
-        ["FirmRenderer", "S3TemplateFolder"],
-        ["FirmRenderer", "LayerTemplateFolder"],
-    ]
+    assert run.stdout.split() == ["WeasyPrintRenderer", "FirmRenderer", "FirmRenderer"]

@@ -3,12 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from billing.documents.filled_template import check_filled
-from billing.documents.invoice import LANGUAGES
 from billing.documents.template import TEMPLATES, DocumentTemplate
-from billing.documents.template_override import FirmTemplate
-from billing.documents.template_samples import template_samples
-from billing.errors import RenderFailed, Unprocessable
+from billing.documents.template_override import FirmTemplate, TemplateRefused
+from billing.errors import RenderFailed
 from tests.integration.render_pdf.sample_invoices import SAMPLES, hostile, ordinary
 
 HTML = (TEMPLATES / "invoice.html").read_text("utf-8")
@@ -17,12 +14,9 @@ CLIENT = "{{ invoice.client.name }}"
 
 
 def refusal(files: Mapping[str, str | bytes]) -> str:
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(TemplateRefused) as caught:
         template(files)
-    assert caught.value.code == "bad_template"
-    assert caught.value.detail.startswith("The firm's own template cannot be used: ")
-    assert "Render again" in caught.value.detail
-    return caught.value.detail.removeprefix("The firm's own template cannot be used: ").split(". Correct")[0]
+    return str(caught.value)
 
 
 def template(files: Mapping[str, str | bytes]) -> FirmTemplate:
@@ -31,34 +25,11 @@ def template(files: Mapping[str, str | bytes]) -> FirmTemplate:
     )
 
 
-def filled(html: str) -> None:
-    firms = template({"invoice.html": html})
-    for printed in template_samples().values():
-        check_filled(firms.invoice_html(printed), printed)
-
-
-def test_our_own_template_passes_every_check_and_draws_the_same() -> None:
-    filled(HTML)
+def test_our_own_files_as_the_firms_make_the_same_document() -> None:
     firms = template({"invoice.html": HTML, "invoice.css": CSS})
     for sample in SAMPLES.values():
         assert firms.invoice_html(sample()) == DocumentTemplate().invoice_html(sample())
     assert firms.style == DocumentTemplate().style
-
-
-def test_the_samples_speak_every_language_and_show_every_kind() -> None:
-    samples = template_samples().values()
-    assert {sample.language for sample in samples} == set(LANGUAGES)
-    assert {(sample.balance_due.minor > 0) - (sample.balance_due.minor < 0) for sample in samples} == {
-        -1,
-        0,
-        1,
-    }
-    assert {bool(sample.logo_sha256) for sample in samples} == {True, False}
-    assert {group.kind.value for sample in samples for group in sample.groups} == {
-        "fee",
-        "expense",
-        "discount",
-    }
 
 
 def test_what_the_firm_has_no_file_of_is_ours() -> None:
@@ -100,8 +71,8 @@ def test_every_byte_of_the_firms_and_of_ours_is_part_of_the_version() -> None:
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({}, "there is no invoice.html, invoice.css or labels/<language>.toml where TemplatePrefix points"),
-        ({"head.html": ""}, "there is no invoice.html, invoice.css or labels/<language>.toml where TemplatePrefix points"),
+        ({}, "there is no invoice.html, invoice.css or labels/<language>.toml"),
+        ({"head.html": ""}, "there is no invoice.html, invoice.css or labels/<language>.toml"),
         ({"invoice.css": "", "Invoice.htm": ""}, "Invoice.htm is none of invoice.html, invoice.css, other .html files"),
         ({"labels/xx.toml": ""}, "labels/xx.toml is none of"),
         ({"invoice.html": b"\xff\xfe"}, "invoice.html is not written in UTF-8"),
@@ -185,43 +156,6 @@ def test_text_stays_text_whatever_is_done_with_it(markup: str) -> None:
         return  # refused is as good
     for tag in ("<script", "<img", "<style", "<svg", "<b>", "tpircs<", ">tpircs"):
         assert tag not in html
-
-
-@pytest.mark.parametrize(
-    ("markup", "reason"),
-    [
-        (f"<style>p::before {{ content: '{CLIENT}' }}</style>", "it puts what somebody typed into a <style>"),
-        (f"<script>{CLIENT}</script>", "it puts what somebody typed into a <script>"),
-        (f'<p style="{CLIENT}">', "it puts what somebody typed into the attribute style of <p>"),
-        (f'<a href="{CLIENT}">x</a>', "it puts what somebody typed into the attribute href of <a>"),
-        (f'<p class="{CLIENT}">', "it puts what somebody typed into the attribute class of <p>"),
-        (f"<p title={CLIENT}>", "it puts what somebody typed into the attribute "),
-        (f"<{CLIENT}>", "it "),
-    ],
-)  # fmt: skip
-def test_text_is_kept_out_of_styles_and_addresses(markup: str, reason: str) -> None:
-    with pytest.raises(Unprocessable) as caught:
-        filled(HTML.replace("</h1>", f"</h1>{markup}", 1))
-    assert reason in caught.value.detail
-
-
-DESCRIPTION = "{{ last_parts[line.id][0] if line.id in last_parts else line.description }}"
-
-
-@pytest.mark.parametrize(
-    ("without", "what"),
-    [
-        (CLIENT, "the client's name"),
-        (DESCRIPTION, "every line's description"),
-        ("{{ line.amount | plain_money }}", "every line's amount"),
-        ("{{ balance_shown | money }}", "the balance"),
-    ],
-)
-def test_a_template_that_leaves_out_what_an_invoice_must_say_is_refused(without: str, what: str) -> None:
-    assert without in HTML
-    with pytest.raises(Unprocessable) as caught:
-        filled(HTML.replace(without, ""))
-    assert f"it does not print {what}" in caught.value.detail
 
 
 def test_a_template_that_breaks_on_one_invoice_says_so_without_telling_the_log() -> None:

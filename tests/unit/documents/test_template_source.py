@@ -9,14 +9,15 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
+from billing.documents.template_override import TemplateRefused
 from billing.documents.template_source import (
     MAX_BYTES,
     MAX_FILES,
-    LayerTemplateFolder,
     S3TemplateFolder,
-    template_source,
+    files_in,
+    template_reader,
 )
-from billing.errors import Unprocessable, UpstreamFailed, UpstreamUnavailable
+from billing.errors import UpstreamFailed, UpstreamUnavailable
 
 LIST = {"Bucket": "documents", "Prefix": "letterhead/", "MaxKeys": MAX_FILES + 1}
 
@@ -47,15 +48,15 @@ def content(stubber: Stubber, name: str, tag: str, body: bytes) -> None:
 
 def test_what_did_not_change_is_not_fetched_again(s3: tuple[Any, Stubber]) -> None:
     client, stubber = s3
-    source = template_source(client, "documents", "letterhead")
+    read = template_reader(client, "documents", "letterhead")
     listing(stubber, invoice__css="1")
     content(stubber, "invoice.css", "1", b"old")
-    assert source.read() == {"invoice.css": b"old"}
+    assert read() == {"invoice.css": b"old"}
     listing(stubber, invoice__css="1")
-    assert source.read() == {"invoice.css": b"old"}
+    assert read() == {"invoice.css": b"old"}
     listing(stubber, invoice__css="2")
     content(stubber, "invoice.css", "2", b"new")
-    assert source.read() == {"invoice.css": b"new"}
+    assert read() == {"invoice.css": b"new"}
 
 
 def test_an_empty_folder_has_no_files(s3: tuple[Any, Stubber]) -> None:
@@ -107,22 +108,19 @@ def test_too_much_is_not_even_fetched(s3: tuple[Any, Stubber], files: int, size:
     client, stubber = s3
     contents = [{"Key": f"letterhead/{n}.html", "ETag": "1", "Size": size} for n in range(files)]
     stubber.add_response("list_objects_v2", {"Contents": contents}, LIST)
-    with pytest.raises(Unprocessable) as caught:
+    with pytest.raises(TemplateRefused, match=f"it has {files} files of {files * size} bytes in all"):
         S3TemplateFolder(client, "documents", "letterhead/").read()
-    assert caught.value.code == "bad_template"
 
 
-def test_a_folder_of_a_layer_is_read_once(tmp_path: Path) -> None:
+def test_a_folder_is_read_with_the_folders_in_it(tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/en.toml").write_bytes(b"x")
-    source = LayerTemplateFolder(tmp_path)
-    assert source.read() == {"labels/en.toml": b"x"}
-    (tmp_path / "labels/en.toml").write_bytes(b"y")
-    assert source.read() == {"labels/en.toml": b"x"}
-    assert LayerTemplateFolder(tmp_path / "missing").read() == {}
+    assert files_in(tmp_path) == {"labels/en.toml": b"x"}
+    assert files_in(tmp_path / "missing") == {}
 
 
-def test_the_prefix_says_which_of_the_two(s3: tuple[Any, Stubber]) -> None:
-    client, _ = s3
-    assert isinstance(template_source(client, "documents", "/opt/firm"), LayerTemplateFolder)
-    assert isinstance(template_source(client, "documents", "opt/firm"), S3TemplateFolder)
+def test_a_prefix_below_opt_is_a_layers_folder(s3: tuple[Any, Stubber]) -> None:
+    client, stubber = s3
+    assert template_reader(client, "documents", "/opt/no/such/folder")() == {}
+    stubber.add_response("list_objects_v2", {}, {**LIST, "Prefix": "opt/firm/"})
+    assert template_reader(client, "documents", "opt/firm")() == {}

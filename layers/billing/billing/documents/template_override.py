@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from billing.documents.invoice import LANGUAGES
 from billing.documents.template import DocumentTemplate, filters_of
-from billing.errors import RenderFailed, Unprocessable
+from billing.errors import RenderFailed
 
 if TYPE_CHECKING:
     from billing.documents.invoice import PrintedInvoice
@@ -33,7 +33,10 @@ _FILTERS = frozenset({
 })  # fmt: skip
 _GLOBALS = ("range", "namespace")
 _QUOTED_CHARACTERS = 200
-BAD_TEMPLATE = "bad_template"
+
+
+class TemplateRefused(Exception):
+    """Why the firm's files cannot be used: a clause without a full stop that names the file."""
 
 
 class FirmTemplate(DocumentTemplate):
@@ -44,18 +47,16 @@ class FirmTemplate(DocumentTemplate):
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        """Raise `Unprocessable` `bad_template`, with a reason that names the file, unless every file can be used."""
+        """Raise `TemplateRefused` unless every file can be used."""
         super().__init__()
         self._files = {name: _text(name, content) for name, content in files.items()}
         unknown = sorted(name for name in self._files if not _is_known(name))
         if unknown:
-            refuse(
+            _refuse(
                 f"{unknown[0]} is none of invoice.html, invoice.css, other .html files and labels/<language>.toml"
             )
         if not any(name in {"invoice.html", "invoice.css"} or _is_labels(name) for name in self._files):
-            refuse(
-                "there is no invoice.html, invoice.css or labels/<language>.toml where TemplatePrefix points"
-            )
+            _refuse("there is no invoice.html, invoice.css or labels/<language>.toml")
         self._html = {name: text for name, text in self._files.items() if name.endswith(".html")}
         for name, text in self._html.items():
             _check_markup(name, text)
@@ -109,15 +110,13 @@ class FirmTemplate(DocumentTemplate):
         try:
             labels = tomllib.loads(self._files[name])
         except tomllib.TOMLDecodeError as error:
-            refuse(f"{name} is no TOML ({error})")
+            _refuse(f"{name} is no TOML ({error})")
         _check_labels(name, labels, super().invoice_labels(language))
         return labels
 
 
-def refuse(reason: str) -> NoReturn:
-    """`reason` is a clause without a full stop."""
-    message = f"The firm's own template cannot be used: {reason}. Correct it where TemplatePrefix points, then choose Render again."
-    raise Unprocessable(message, code=BAD_TEMPLATE)
+def _refuse(reason: str) -> NoReturn:
+    raise TemplateRefused(reason)
 
 
 def _is_known(name: str) -> bool:
@@ -136,7 +135,7 @@ def _text(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        refuse(f"{name} is not written in UTF-8")
+        _refuse(f"{name} is not written in UTF-8")
 
 
 def _check_markup(name: str, text: str) -> None:
@@ -146,9 +145,9 @@ def _check_markup(name: str, text: str) -> None:
         parsed = environment.parse(text, name)
         environment.compile(text, name)
     except TemplateError as error:
-        refuse(f"{name}{_place(error)}: {str(error.message).removesuffix('.')}")
+        _refuse(f"{name}{_place(error)}: {str(error.message).removesuffix('.')}")
     if found := parsed.find(nodes.EvalContextModifier):
-        refuse(f"{name}, line {found.lineno}: escaping is always on and cannot be changed")
+        _refuse(f"{name}, line {found.lineno}: escaping is always on and cannot be changed")
 
 
 def _place(error: TemplateError) -> str:
@@ -173,9 +172,9 @@ def _check_labels(name: str, labels: Mapping[str, Any], ours: Mapping[str, Any])
         if isinstance(known, Mapping) and isinstance(value, Mapping):
             _check_labels(f"{name}, {key}", value, known)
         elif not isinstance(known, str):
-            refuse(f"{name}: there is no label {key}")
+            _refuse(f"{name}: there is no label {key}")
         elif not isinstance(value, str) or not value.strip():
-            refuse(f"{name}: {key} must be a text")
+            _refuse(f"{name}: {key} must be a text")
 
 
 def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:

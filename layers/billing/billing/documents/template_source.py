@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.aws.bucket import bucket_failure, bucket_unreachable
-from billing.errors import Unprocessable
+from billing.documents.template_override import TemplateRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from types_boto3_s3 import S3Client
 
@@ -21,15 +21,22 @@ MAX_FILES = 40
 _LAYERS = "/opt/"
 
 
-class TemplateSource(Protocol):
-    """A folder of template files."""
+def template_reader(client: S3Client, bucket: str, prefix: str) -> Callable[[], Mapping[str, bytes]]:
+    """Reads what the parameter `TemplatePrefix` names: `/opt/…` is a layer's folder, anything else is in the bucket.
 
-    def read(self) -> Mapping[str, bytes]:
-        """The files by their names within the folder, as they are now; empty if there are none.
+    It returns the files by their names within the folder, as they are now; none if there are none. Raises
+    `TemplateRefused` if they are too many or too large, `UpstreamUnavailable`, `UpstreamFailed`.
+    """
+    if prefix.startswith(_LAYERS):
+        return lambda: files_in(Path(prefix))
+    return S3TemplateFolder(client, bucket, prefix).read
 
-        Raises `Unprocessable` `bad_template` if they are too many or too large, `UpstreamUnavailable`, `UpstreamFailed`.
-        """
-        ...
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, by their names within it."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    _refuse_too_much(len(paths), sum(path.stat().st_size for path in paths))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 class S3TemplateFolder:
@@ -72,33 +79,7 @@ class S3TemplateFolder:
         return answer["Body"].read()
 
 
-class LayerTemplateFolder:
-    """A folder that came with the function; it never changes while the function runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, bytes] | None = None
-
-    def read(self) -> Mapping[str, bytes]:
-        """Read the files, once."""
-        if self._files is None:
-            paths = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
-            _refuse_too_much(len(paths), sum(path.stat().st_size for path in paths))
-            self._files = {path.relative_to(self._folder).as_posix(): path.read_bytes() for path in paths}
-        return self._files
-
-
-def template_source(client: S3Client, bucket: str, prefix: str) -> TemplateSource:
-    """What the parameter `TemplatePrefix` names: `/opt/…` is a layer's folder, anything else is in the bucket."""
-    if prefix.startswith(_LAYERS):
-        return LayerTemplateFolder(Path(prefix))
-    return S3TemplateFolder(client, bucket, prefix)
-
-
 def _refuse_too_much(files: int, size: int) -> None:
     if files > MAX_FILES or size > MAX_BYTES:
-        message = (
-            f"The firm's own template cannot be used: it has {files} files of {size} bytes in all; "
-            f"at most {MAX_FILES} files and {MAX_BYTES} bytes are read."
-        )
-        raise Unprocessable(message, code="bad_template")
+        message = f"it has {files} files of {size} bytes in all; at most {MAX_FILES} files and {MAX_BYTES} bytes are read"
+        raise TemplateRefused(message)

@@ -1,4 +1,4 @@
-"""Invoices of every kind, to try a firm's own template with before a real one is drawn with it."""
+"""Invoices of every kind, to try a firm's own template with before real ones are rendered with it."""
 
 import datetime as dt
 import itertools

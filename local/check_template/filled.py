@@ -9,10 +9,10 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from billing.documents.template_override import refuse
-from billing.documents.template_samples import MARK
+from billing.documents.template_override import TemplateRefused
 from billing.formats import formats_of, locale_of
 from billing.money import Money
+from local.check_template.samples import MARK
 
 if TYPE_CHECKING:
     from billing.documents.invoice import PrintedInvoice
@@ -23,16 +23,17 @@ _TEXT_ATTRIBUTES = frozenset({"alt", "title", "content", "aria-label", "summary"
 
 
 def check_filled(html: str, printed: PrintedInvoice) -> None:
-    """Raise `Unprocessable` `bad_template`; `printed` is one of `documents.template_samples`, `html` what was made of it."""
+    """Raise `TemplateRefused`; `printed` is one of the samples, `html` what the template made of it."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
     if reader.fault:
-        refuse(reader.fault)
+        raise TemplateRefused(reader.fault)
     shown = _plain(reader.text)
     for what, text in _necessary(printed):
         if _plain(text) not in shown:
-            refuse(f"it does not print {what}")
+            message = f"it does not print {what}"
+            raise TemplateRefused(message)
 
 
 class _Reader(HTMLParser):
