@@ -379,7 +379,7 @@ class Office:
 
     def _worked_by(self) -> Callable[[dict[str, Any], Any], Any]:
         from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
-        from billing.aws.queue_worker import process_batch  # noqa: PLC0415  # same
+        from billing.aws.queue_worker import INVOICE_WORK, process_batch  # noqa: PLC0415  # same
         from billing.payments.apply_event import ApplyStripeEvent  # noqa: PLC0415  # after the cold imports
         from billing.payments.write_invoice import InvoiceWriter  # noqa: PLC0415  # same
         from functions.stripe_webhook import worker  # noqa: PLC0415  # same
@@ -393,7 +393,9 @@ class Office:
         @logger.inject_lambda_context(clear_state=True)
         @metrics.log_metrics
         def handler(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda's signature
-            return process_batch(event, lambda message: worker.work(message, function), function.control)
+            return process_batch(
+                event, INVOICE_WORK, lambda message: worker.work(message, function), function.control
+            )
 
         return cast("Callable[[dict[str, Any], Any], Any]", handler)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from billing.aws.http_api import answer, json_object, require_flow_secret, respond, uuids
 from billing.aws.observability import count, logger, metrics
 from billing.errors import BadRequest, NotImplementedYet
+from billing.messages import RenderReceiptPdf
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -71,9 +72,7 @@ def changed(event: HttpEvent, function: Function) -> HttpAnswer:
     invoices = function.find_invoices(keys)
     function.queue.recompute(invoices, payments=invoices)
     if unassigned := function.find_invoices.unassigned_payments(keys["payments"]):
-        function.render_queue.send_many(
-            [{"type": "receipt", "payment": payment, "force": False} for payment in unassigned]
-        )
+        function.render_queue.send_many([RenderReceiptPdf(payment) for payment in unassigned])
     count("RecomputeQueued", len(invoices))
     logger.info("Queued a recompute of each invoice.", invoices=len(invoices))
     return answer(202, {"accepted": len(invoices)})

@@ -11,7 +11,7 @@ import boto3
 
 from billing import composition
 from billing.aws.observability import count, logger, metrics
-from billing.aws.queue_worker import Message, MessageControl, process_batch
+from billing.aws.queue_worker import REMINDERS, MessageControl, process_batch
 from billing.errors import MailNotConfigured
 from billing.reminders.mail import SesNotifier, ses_config
 from billing.reminders.send import SendReminder
@@ -21,6 +21,8 @@ from billing.settings import SenderSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from billing.messages import Reminder
 
 
 @cache
@@ -45,13 +47,13 @@ def build() -> tuple[SendReminder, MessageControl]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001  # Lambda's signature
     """Send the batch's reminders; the answer names the messages to deliver again."""
     sender, control = build()
-    return process_batch(event, lambda message: send(message, sender), control)
+    return process_batch(event, REMINDERS, lambda message: send(message, sender), control)
 
 
-def send(message: Message, sender: SendReminder) -> None:
+def send(message: Reminder, sender: SendReminder) -> None:
     """Send one reminder, count what became of it and say it in the log."""
     outcome = sender(message)
     count(f"Reminder{outcome.status.capitalize()}")
     if outcome.reason == MailNotConfigured.default_code:
         count("MailNotConfigured")
-    logger.info("A reminder was handled.", extra={"invoice": message["invoice"], **vars(outcome)})
+    logger.info("A reminder was handled.", extra={"invoice": message.invoice, **vars(outcome)})

@@ -11,7 +11,7 @@ import boto3
 from billing import composition
 from billing.aws.bucket import S3DocumentStore
 from billing.aws.observability import logger, metrics
-from billing.aws.queue_worker import MessageControl, process_batch
+from billing.aws.queue_worker import RENDERING, MessageControl, process_batch
 from billing.documents.deliver import DocumentDelivery, Order
 from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.firm_renderer import FirmRenderer
@@ -82,7 +82,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
     # A batch is one message (template.yaml).
     receive = max(int(record["attributes"]["ApproximateReceiveCount"]) for record in event["Records"])
     order = Order(event["Records"][0]["messageId"], receive)
-    return process_batch(event, lambda message: render.handle(message, order), control)
+    return process_batch(event, RENDERING, lambda message: render.handle(message, order), control)
 
 
 if is_init(os.environ):

@@ -61,7 +61,9 @@ def receive(event: HttpEvent, function: Function) -> HttpAnswer:
     except SignatureRejected:
         count("SignatureRejected")
         raise
-    function.queue.send(received.message(), group=received.group, deduplication_id=received.id)
+    function.queue.send(received, deduplication_id=received.event)
     count("EventReceived")
-    logger.info("Stored an event.", event=received.id, event_type=received.type, object=received.object_id)
+    logger.info(
+        "Stored an event.", event=received.event, event_type=received.event_type, object=received.object
+    )
     return answer(200, {"received": True})

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from billing.aws.observability import count, log_refusal, logger, metrics
-from billing.aws.queue_worker import MessageControl, process_batch
-from billing.errors import BillingError
+from billing.aws.queue_worker import INVOICE_WORK, MessageControl, process_batch
+from billing.messages import Recompute, StripeEvent, SyncSession
 from billing.payments.apply_event import ApplyStripeEvent
-from billing.payments.events import StripeEvent
 from billing.payments.write_invoice import InvoiceWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from billing.errors import BillingError
+    from billing.messages import InvoiceWork
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,17 @@ def parked(error: BillingError) -> None:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
     """Work on one batch."""
     function = build()
-    return process_batch(event, lambda message: work(message, function), function.control)
+    return process_batch(event, INVOICE_WORK, lambda message: work(message, function), function.control)
 
 
-def work(message: dict[str, Any], function: Function) -> None:
+def work(message: InvoiceWork, function: Function) -> None:
     """Do what one message asks."""
-    logger.append_keys(work=message.get("type"), invoice=message.get("invoice"), event=message.get("event"))
-    match message.get("type"):
-        case "stripe_event":
-            function.apply_event(StripeEvent.from_message(message))
-        case "sync_session":
-            function.invoice_writer.sync_session(str(message["checkout_session"]))
-        case "recompute":
-            as_of = message.get("as_of")
-            function.invoice_writer.recompute(
-                str(message["invoice"]),
-                None if as_of is None else datetime.fromisoformat(str(as_of)),
-                payments=message.get("payments", ()),
-            )
-        case other:
-            text = f"No worker knows messages of type {other!r}."
-            raise BillingError(text, code="unknown_message")
+    logger.append_keys(work=message.type, invoice=message.invoice, event=getattr(message, "event", None))
+    match message:
+        case StripeEvent():
+            function.apply_event(message)
+        case SyncSession(session):
+            function.invoice_writer.sync_session(session)
+        case Recompute(invoice, as_of, payments):
+            function.invoice_writer.recompute(invoice, as_of, payments=payments)
     logger.info("Done.")

@@ -1,8 +1,10 @@
 """Stand-ins for Directus, S3, SQS and WeasyPrint that keep what they were told, and fail where a test says so."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -17,6 +19,7 @@ from billing.documents.rendered import RenderedPdf
 from billing.documents.text import noted
 from billing.documents.versions import VersionWords
 from billing.errors import DirectusRejected, RecordNotUnique
+from billing.messages import InvoiceWork, to_json
 
 
 class Crash(Exception):  # it stands for the process dying, not for an error
@@ -249,10 +252,10 @@ class FakeInvoiceQueue:
 
     recomputed: list[str] = field(default_factory=list)
 
-    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+    def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Any, *, as_of: str | None = None, payments: Any = ()) -> None:
+    def recompute(self, invoices: Any, *, as_of: datetime | None = None, payments: Any = ()) -> None:
         assert (as_of, payments) == (None, ()), (
             "rendering knows no other moment than now, and changes no payment"
         )
@@ -267,7 +270,7 @@ class FakeQueue:
     messages: list[Mapping[str, object]] = field(default_factory=list)
 
     def send_many(self, messages: Any) -> None:
-        self.messages.extend(messages)
+        self.messages.extend(json.loads(to_json(message)) for message in messages)
         self.effects.record("queue")
 
 

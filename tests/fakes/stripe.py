@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.errors import CreationRefused, SessionNotOpen, StripeRejected, UnreadableRow, UpstreamUnavailable
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from billing.stripe.objects import (
     BalanceTransaction,
     Charge,
@@ -178,11 +178,16 @@ class FakeStripe:
         return iter(
             [
                 UndeliveredEvent(
-                    event.id, event.type, event.object_id, event.object_type, event.livemode is True, metadata
+                    event.event,
+                    event.event_type,
+                    event.object,
+                    event.object_type,
+                    event.livemode is True,
+                    metadata,
                 )
                 for event in reversed(self.events)
-                for happened, metadata in [self._happened[event.id]]
-                if event.id not in self.delivered and happened >= since
+                for happened, metadata in [self._happened[event.event]]
+                if event.event not in self.delivered and happened >= since
             ]
         )
 
@@ -391,7 +396,7 @@ class FakeStripe:
 
     def _movements(self) -> Iterator[BalanceTransaction]:
         """The account's balance: payments once their fee is known, what went back, and what came back of that."""
-        at = {(event.object_id, event.type): self._happened[event.id][0] for event in self.events}
+        at = {(event.object, event.event_type): self._happened[event.event][0] for event in self.events}
         for intent in {intent.id: intent for intent in self._intents()}.values():
             charge = intent.latest_charge
             if charge is None or charge.fee is None:
@@ -530,9 +535,9 @@ class FakeStripe:
         self._happened[name] = self.now(), metadata
         self.events.append(
             StripeEvent(
-                id=name,
-                type=kind,
-                object_id=object_id,
+                event=name,
+                event_type=kind,
+                object=object_id,
                 object_type=object_type,
                 livemode=False,
                 invoice=metadata.get("directus_invoice"),

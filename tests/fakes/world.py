@@ -9,13 +9,14 @@ from typing import Any
 from billing.directus.client import DirectusClient
 from billing.errors import BillingError
 from billing.ledger.ledger import Ledger
+from billing.messages import StripeEvent
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
-from billing.payments.events import StripeEvent
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.payments.store import DirectusBillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from tests.fakes.directus import FakeDirectus, FixedToken, Row
+from tests.fakes.messages import carry_out
 from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.fakes.steps import Steps
 from tests.fakes.stripe import FakeStripe
@@ -150,20 +151,14 @@ class World:
     def deliver(self, events: Iterable[StripeEvent] | None = None) -> None:
         """Every event goes through the worker, then the queue is emptied."""
         for event in list(self.stripe.events if events is None else events):
-            self.apply_event(StripeEvent.from_message(event.message()))
+            self.apply_event(event)
         self.drain()
 
     def drain(self) -> None:
         """The worker empties the queue of invoice work."""
         while self.queue.sent:
             message, _, _ = self.queue.sent.pop(0)
-            match message["type"]:
-                case "recompute":
-                    self.recompute(message["invoice"], payments=message.get("payments", ()))
-                case "sync_session":
-                    self.invoice_writer.sync_session(message["checkout_session"])
-                case _:
-                    self.apply_event(StripeEvent.from_message(message))
+            carry_out(message, self.invoice_writer, self.apply_event)
 
 
 def opened(amount: str | None = None, *, status: str = "sent") -> tuple[World, str]:

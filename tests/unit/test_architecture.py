@@ -24,7 +24,7 @@ BILLING = LAYER / "billing"
 #: A room imports only from rooms further to the left; those in one place do not know one another.
 ORDER = (
     ("errors",),
-    ("money", "ids", "settings"),
+    ("messages", "money", "ids", "settings"),
     ("formats",),
     ("aws",),
     ("directus", "stripe"),
@@ -48,6 +48,7 @@ PURE = (
     "ids",
     "ledger.ledger",
     "ledger.receipts_due",
+    "messages",
     "money",
     "payments.booking",
     "payments.checkout",
@@ -173,7 +174,7 @@ def test_a_pure_file_loads_no_library_that_does_io() -> None:
 
 def test_the_receiver_of_webhooks_loads_no_client_and_no_models() -> None:
     """Its cold start is what Stripe waits for: pydantic alone would take longer than all the rest of it."""
-    used = ("aws.http_api", "aws.queues", "composition", "payments.events", "settings")
+    used = ("aws.http_api", "aws.queues", "composition", "messages", "payments.events", "settings")
     loaded = {
         library
         for libraries in loaded_by(used, ("httpx", "pydantic", "stripe")).values()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from billing.stripe.gateway import StripeGateway
 from tests.fakes.directus import FixedToken
 from tests.fakes.world import World
@@ -37,7 +37,7 @@ class Cashier(World):
                 name, found["type"], described["id"], described["object"], False,
                 metadata.get("directus_invoice"), metadata.get("deployment"),
             )  # fmt: skip
-            self.apply_event(StripeEvent.from_message(event.message()))
+            self.apply_event(event)
         self.drain()
 
     def fail_next(self, **fault: Any) -> None:

@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from billing.aws.queues import recompute_message
+from billing.aws.queue_worker import INVOICE_WORK, read
+from billing.messages import InvoiceWork, Recompute, to_json
 from billing.reconcile.differences import Redriven
 from tests.fakes.steps import Crash, Steps
 
@@ -68,20 +70,20 @@ class FifoQueue:
 
     # ---- billing.aws.queues.InvoiceQueue -----------------------------------------------------------
 
-    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
-        number = self.steps.begin(f"queue {message['type']}")
-        self._keep(Message(json.dumps(message), group), deduplication_id)
+    def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
+        number = self.steps.begin(f"queue {message.type}")
+        self._keep(Message(to_json(message), message.group), deduplication_id)
         self.steps.end(number)
 
     def recompute(
         self,
         invoices: Iterable[str],
         *,
-        as_of: str | None = None,
+        as_of: datetime | None = None,
         payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         for invoice in invoices:
-            self.send(recompute_message(invoice, as_of, payments), group=invoice)
+            self.send(Recompute(invoice, as_of, tuple(payments.get(invoice, ()))))
 
     # ---- billing.aws.queue_worker.MessageControl ------------------------------------------------------------
 
@@ -101,7 +103,7 @@ class FifoQueue:
         assert name == "invoices"
         back, self.dead = self.dead[:at_most], self.dead[at_most:]
         for letter in back:
-            self.send(letter.message, group=letter.group)
+            self.send(read(INVOICE_WORK, json.dumps(letter.message)))
         return Redriven(len(back), 0)
 
     # ---- SQS and Lambda ---------------------------------------------------------------------------------

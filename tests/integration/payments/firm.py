@@ -17,9 +17,10 @@ import httpx
 
 from billing.aws.http_api import respond
 from billing.aws.observability import metrics
-from billing.aws.queue_worker import process_batch
+from billing.aws.queue_worker import INVOICE_WORK, process_batch
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import BillingError
+from billing.messages import InvoiceWork
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
 from billing.payments.find_invoices import FindInvoices
@@ -227,14 +228,14 @@ class Firm:
         """A worker's environment: what Lambda calls with one batch."""
         function = self.worker_function()
 
-        def handle(message: dict[str, Any]) -> None:
+        def handle(message: InvoiceWork) -> None:
             try:
                 worker.work(message, function)
             except Exception as error:
                 self.failures.append(error)
                 raise
 
-        return lambda event: process_batch(event, handle, self.queue)
+        return lambda event: process_batch(event, INVOICE_WORK, handle, self.queue)
 
     def drain(self, workers: int = 1) -> None:
         """The workers empty the queue."""

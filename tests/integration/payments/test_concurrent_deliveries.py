@@ -4,6 +4,7 @@ import functools
 
 import pytest
 
+from billing.messages import SyncSession
 from tests.integration.payments.at_once import at_once, shuffled
 from tests.integration.payments.books import amount_paid, audit
 from tests.integration.payments.fifo_queue import FifoQueue
@@ -46,9 +47,7 @@ def test_without_the_queues_order_a_loser_changes_nothing_or_tries_again(firm: F
     (completed,) = firm.raw_events(events[-1])
     for _ in range(SIZES.at_once):
         assert firm.receive(completed) == 200
-        firm.queue.send(
-            {"type": "sync_session", "invoice": invoice, "checkout_session": session}, group=invoice
-        )
+        firm.queue.send(SyncSession(session, invoice))
     firm.drain(workers=SIZES.at_once)
     audit(firm, invoice)
     row = only(firm.rows("payments", invoice))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from billing.errors import BillingError, CreationRefused, SessionNotOpen, StripeRejected, UpstreamUnavailable
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from billing.stripe.gateway import StripeGateway
 from billing.stripe.subjects import Subject
 from tests.fakes.directus import FixedToken

@@ -4,11 +4,13 @@ After each the books are true, and a further run finds nothing to repair.
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
+from billing.aws.queue_worker import INVOICE_WORK, read
 from billing.reconcile.reconcile import Report
 from tests.fakes.steps import Crash, crash
 from tests.integration.directus.server import RunningDirectus
@@ -162,7 +164,7 @@ def test_an_edit_nobody_tells_of_between_two_looks_of_reconcile(firm: Firm, edit
         edit(firm, only(invoices))
         firm.queue.forget()
         for message in waiting:
-            firm.queue.send(message, group=only(invoices))
+            firm.queue.send(read(INVOICE_WORK, json.dumps(message)))
 
     firm.steps.before_next["SEARCH invoices"] = edit_unheard
     look_and_work(firm)

@@ -28,6 +28,8 @@ from tests.unit.reminders.support import Outbox, Queues
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from billing.messages import Reminder
+
 NOW = datetime(2026, 3, 3, 17, tzinfo=UTC)
 
 
@@ -83,7 +85,7 @@ class House:
         assert isinstance(found, ReminderCase)
         return found
 
-    def message(self, invoice: str, when: datetime = NOW) -> dict[str, Any]:
+    def message(self, invoice: str, when: datetime = NOW) -> Reminder:
         decision = decide(self.case(invoice), read_policy(), when)
         assert isinstance(decision, Remind), decision
         return message_of(decision, when)
@@ -172,7 +174,7 @@ def test_a_claim_given_back_frees_its_key_for_the_retry(house: House) -> None:
         slow(message)
     assert house.sender()(message).status == "sent"
     rows = [(row["status"], row["dedupe_key"]) for row in house.notices_of(invoice)]
-    assert rows == [("skipped", None), ("sent", message["dedupe_key"])]
+    assert rows == [("skipped", None), ("sent", message.dedupe_key)]
 
 
 def test_the_one_per_day_rule_survives_the_round_trip_through_the_database(house: House) -> None:

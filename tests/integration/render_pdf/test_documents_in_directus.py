@@ -64,10 +64,10 @@ class DirectoryStore:
 class NoQueue:
     """Nothing may be queued: every invoice here is booked."""
 
-    def send(self, message: Any, *, group: str, deduplication_id: str | None = None) -> None:
-        raise AssertionError((message, group, deduplication_id))
+    def send(self, message: Any, *, deduplication_id: str | None = None) -> None:
+        raise AssertionError((message, deduplication_id))
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None, payments: Any = ()) -> None:
+    def recompute(self, invoices: Iterable[str], *, as_of: Any = None, payments: Any = ()) -> None:
         raise AssertionError(list(invoices), as_of, payments)
 
 

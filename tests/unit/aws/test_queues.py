@@ -9,6 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from billing.aws.queues import SqsInvoiceQueue, SqsMessageControl, SqsWorkQueue
 from billing.errors import UpstreamUnavailable
+from billing.messages import Recompute, RenderInvoicePdf, SyncSession, to_json
 from tests.fakes.aws import Watched, failing, refusal
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def test_an_event_is_grouped_by_its_invoice_and_deduplicated_by_its_id(
     invoice_queue: SqsInvoiceQueue, invoices: Queue
 ) -> None:
     for _ in range(2):
-        invoice_queue.send({"type": "stripe_event"}, group="i1", deduplication_id="evt_1")
+        invoice_queue.send(SyncSession("cs_1", "i1"), deduplication_id="evt_1")
     (message,) = invoices.messages
-    assert (message.body, message.group_id) == ('{"type": "stripe_event"}', "i1")
+    assert (message.body, message.group_id) == (to_json(SyncSession("cs_1", "i1")), "i1")
 
 
 def test_names_longer_than_sqs_takes_stay_themselves_and_apart(
@@ -39,8 +40,8 @@ def test_names_longer_than_sqs_takes_stay_themselves_and_apart(
 ) -> None:
     long = "in_" + "x" * 200
     for name in (long, long, long + "y"):
-        invoice_queue.send({}, group=name, deduplication_id=f"evt_{name}")
-        invoice_queue.send({}, group=name)
+        invoice_queue.send(SyncSession(name), deduplication_id=f"evt_{name}")
+        invoice_queue.send(SyncSession(name))
     first, again, _, other, another = invoices.messages
     assert first.group_id == again.group_id != other.group_id == another.group_id
 
@@ -48,7 +49,7 @@ def test_names_longer_than_sqs_takes_stay_themselves_and_apart(
 def test_a_recompute_is_never_taken_for_another(invoice_queue: SqsInvoiceQueue, invoices: Queue) -> None:
     invoice_queue.recompute(["i1"])
     invoice_queue.recompute(["i1"])
-    assert invoices.bodies() == ['{"type": "recompute", "invoice": "i1"}'] * 2
+    assert invoices.bodies() == [to_json(Recompute("i1"))] * 2
 
 
 def test_many_messages_go_in_batches_of_ten(aws: Account, invoices: Queue) -> None:
@@ -60,9 +61,9 @@ def test_many_messages_go_in_batches_of_ten(aws: Account, invoices: Queue) -> No
 
 def test_a_standard_queue_has_no_groups(aws: Account) -> None:
     render = aws.queue("render")
-    SqsWorkQueue(aws.client("sqs"), render.url).send_many([{"invoice": "i1"}])
+    SqsWorkQueue(aws.client("sqs"), render.url).send_many([RenderInvoicePdf("i1")])
     (message,) = render.messages
-    assert (message.body, message.group_id) == ('{"invoice": "i1"}', None)
+    assert (message.body, message.group_id) == (to_json(RenderInvoicePdf("i1")), None)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_standard_queue_has_no_groups(aws: Account) -> None:
 )
 def test_a_message_that_cannot_be_stored_is_said_to_be_unavailable(error: Exception) -> None:
     with pytest.raises(UpstreamUnavailable):
-        SqsInvoiceQueue(failing(send_message_batch=error), "https://sqs/invoices.fifo").send({}, group="g")
+        SqsInvoiceQueue(failing(send_message_batch=error), "https://sqs/invoices.fifo").send(Recompute("i1"))
 
 
 def test_a_batch_that_was_stored_in_part_is_not_called_stored() -> None:

@@ -1,8 +1,9 @@
 """What can happen to an invoice before its document is rendered again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from billing.messages import RenderInvoicePdf, RenderReceiptPdf
 from tests.fakes.firm_rows import INVOICE, line, payment
 from tests.unit.documents.office import Office, office
 
@@ -13,13 +14,13 @@ PAYMENT = "p2"
 class Story:
     """One kind of document: the message that asks for it, and a change of the rows that changes what is printed."""
 
-    message: dict[str, object]
+    message: RenderInvoicePdf | RenderReceiptPdf
     last_effect: str
     change: Callable[[Office], object]
     change_back: Callable[[Office], object]
 
     def told(self, firm: Office, *, force: bool = False) -> None:
-        firm.work.handle(self.message | {"force": force})
+        firm.work.handle(replace(self.message, force=force))
 
     def effects(self, *, upload: bool = False) -> list[str]:
         """Directus writes the row of an upload before its bytes."""
@@ -47,9 +48,9 @@ def mended(firm: Office, amount: str = "5.00") -> None:
 
 
 STORIES = {
-    "invoice": Story({"type": "invoice", "invoice": INVOICE}, "update invoices", discounted, not_discounted),
+    "invoice": Story(RenderInvoicePdf(INVOICE), "update invoices", discounted, not_discounted),
     "receipt": Story(
-        {"type": "receipt", "payment": PAYMENT}, "update payments", mended, lambda firm: mended(firm, "50.00")
+        RenderReceiptPdf(PAYMENT), "update payments", mended, lambda firm: mended(firm, "50.00")
     ),
 }
 

@@ -1,5 +1,6 @@
 """A document that ends its worker, by memory or time, which nothing in the worker can say: `failed` is written first."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def said(firm: Office, name: str) -> tuple[str | None, str | None]:
 
 
 def delivered(firm: Office, name: str, receive: int, *, message: str = "one", force: bool = False) -> None:
-    firm.work.handle(STORIES[name].message | {"force": force}, Order(message, receive))
+    firm.work.handle(replace(STORIES[name].message, force=force), Order(message, receive))
 
 
 def killed(firm: Office, name: str, receive: int, **order: Any) -> None:

@@ -77,7 +77,7 @@ def nothing_is_left_that_no_row_names(firm: Office) -> None:
 
 
 def newest_is_the_documents(firm: Office, story: Story) -> None:
-    if story.message["type"] == "invoice":
+    if story.message.type == "invoice":
         assert (firm.invoice["pdf_status"], firm.invoice["pdf_error"]) == ("ready", None)
     else:
         row = firm.directus.collections["payments"][PAYMENT]

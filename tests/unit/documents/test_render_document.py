@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from billing.aws.observability import logger
-from billing.aws.queue_worker import Retry, disposition, process_batch
+from billing.aws.queue_worker import RENDERING, Retry, disposition, process_batch
 from billing.documents.deliver import Order
 from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.errors import (
-    BadRequest,
     Conflict,
     DirectusRejected,
     NotFound,
@@ -19,6 +18,7 @@ from billing.errors import (
     Unprocessable,
     UpstreamUnavailable,
 )
+from billing.messages import RenderInvoicePdf
 from tests.fakes.documents import Crash
 from tests.fakes.firm_rows import CLIENT, INVOICE, LOGO, line, payment
 from tests.unit.documents.office import Office, office
@@ -207,7 +207,7 @@ def test_hours_times_rate_need_not_be_the_amount() -> None:
 def asked_for_booking(firm: Office, *, receive: int, force: bool = False) -> bool:
     """Whether the writer is asked at a message's delivery; the invoice is left alone and the message comes back."""
     firm.queue.recomputed.clear()
-    message = {"type": "invoice", "invoice": INVOICE, "force": force}
+    message = RenderInvoicePdf(INVOICE, force=force)
     with pytest.raises(UpstreamUnavailable) as caught:
         firm.work.handle(message, Order(receive=receive))
     assert caught.value.code == "invoice_not_booked"
@@ -243,7 +243,7 @@ def test_whoever_asks_by_hand_has_it_asked_for_at_once_and_then_like_the_others(
 
 def test_a_booked_invoice_is_never_asked_for_however_often_its_message_came() -> None:
     firm = office()
-    firm.work.handle({"type": "invoice", "invoice": INVOICE, "force": True}, Order(receive=9))
+    firm.work.handle(RenderInvoicePdf(INVOICE, force=True), Order(receive=9))
     assert (firm.invoice["pdf_status"], firm.queue.recomputed) == ("ready", [])
 
 
@@ -409,11 +409,6 @@ def test_the_portal_is_named_only_where_there_is_one() -> None:
     assert with_portal.portal_link == f"https://portal.example/invoices/{INVOICE}"
 
 
-def test_a_message_nobody_knows_is_refused_for_good() -> None:
-    with pytest.raises(BadRequest):
-        office().work.handle({"type": "statement", "invoice": INVOICE})
-
-
 class Control:
     """Remembers what became of a message."""
 
@@ -436,8 +431,8 @@ def batch(body: str) -> dict[str, Any]:
 def test_the_queue_keeps_an_unbooked_invoice_for_a_few_seconds_and_parks_a_draft() -> None:
     control = Control()
     body = f'{{"type": "invoice", "invoice": "{INVOICE}", "force": false}}'
-    waiting = process_batch(batch(body), office(sent_at=None).work.handle, control)
-    parked = process_batch(batch(body), office(status="draft").work.handle, control)
+    waiting = process_batch(batch(body), RENDERING, office(sent_at=None).work.handle, control)
+    parked = process_batch(batch(body), RENDERING, office(status="draft").work.handle, control)
     assert waiting == {"batchItemFailures": [{"itemIdentifier": "m"}]}
     assert parked == {"batchItemFailures": []}
     assert (control.postponed, control.dead) == ([("r", 5)], [("m", "invoice_is_draft")])

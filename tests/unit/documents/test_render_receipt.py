@@ -7,6 +7,7 @@ import pytest
 
 from billing.documents.receipt import PrintedReceipt
 from billing.errors import NotFound, RenderFailed, UpstreamUnavailable
+from billing.messages import RenderReceiptPdf
 from tests.fakes.documents import Crash
 from tests.fakes.firm_rows import CLIENT, INVOICE
 from tests.unit.documents.office import Office
@@ -27,7 +28,7 @@ def drawn(firm: Office) -> PrintedReceipt:
 
 def test_a_succeeded_payment_gets_one_object_one_file_row_one_documents_row_and_names_it() -> None:
     firm = paid()
-    firm.work.handle({"type": "receipt", "payment": PAYMENT, "force": False})
+    firm.work.handle(RenderReceiptPdf(PAYMENT))
     (document,), (file,) = firm.documents, firm.pdf_files
     ((key, content),) = firm.store.objects.items()
     assert firm.directus.effects.done == EVERY_STEP

@@ -250,13 +250,13 @@ class Auditor:
 
     def _events_are_done(self) -> None:
         rows = self._rows("stripe_events")
-        mine = {event.id: event for event in self.office.stripe.events}
+        mine = {event.event: event for event in self.office.stripe.events}
         for key, event in mine.items():
             if key not in self.office.received:
                 continue
             status = rows[key]["status"]
             if status == "parked":
-                assert self._cannot_be_booked(event.object_id), rows[key]
+                assert self._cannot_be_booked(event.object), rows[key]
             else:
                 assert status in {"done", "ignored"}, rows[key]
 

@@ -4,24 +4,26 @@ Directus stands behind `Rows` (what people and the audit see of it) and a `Direc
 that the same happenings run on the fake and on a real one. Stripe and the clock are ours in both.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
-from billing.aws.queue_worker import Retry, disposition
+from billing.aws.queue_worker import INVOICE_WORK, Retry, disposition, read
 from billing.directus.client import DirectusClient
 from billing.errors import BillingError, ConnectionFailed
+from billing.messages import StripeEvent
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
-from billing.payments.events import StripeEvent
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
 from billing.payments.store import DirectusBillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from billing.reconcile.differences import Redriven
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
 from billing.reconcile.store import DirectusReconcileRows
+from tests.fakes.messages import carry_out
 from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.fakes.receipts import receipt_columns
 from tests.fakes.steps import Crash, Steps, crash
@@ -225,11 +227,11 @@ class Office:
     def receive(self, event: StripeEvent) -> None:
         """Stripe delivers an event; an endpoint that does not take it is asked again later."""
         try:
-            self.queue.send(event.message(), group=event.group)
+            self.queue.send(event)
         except (BillingError, Crash):
             return
-        self.received.add(event.id)
-        self.stripe.delivered.add(event.id)
+        self.received.add(event.event)
+        self.stripe.delivered.add(event.event)
 
     def told(self, invoice: str, payments: Sequence[str] = ()) -> None:
         """The Billing changed flow arrives: of the invoice, or of these of its payments."""
@@ -258,7 +260,7 @@ class Office:
         message = entry[0]
         self._busy.add(group)
         try:
-            self._handle(message)
+            carry_out(message, self.invoice_writer, self.apply_event)
             number = self.steps.begin("delete message")
             self._delete(entry)
             self.steps.end(number)
@@ -275,15 +277,6 @@ class Office:
     def _delete(self, entry: tuple[dict[str, Any], str, str | None]) -> None:
         self.queue.sent = [other for other in self.queue.sent if other is not entry]
         self._receives.pop(id(entry), None)
-
-    def _handle(self, message: Mapping[str, Any]) -> None:
-        match message["type"]:
-            case "recompute":
-                self.invoice_writer.recompute(message["invoice"], payments=message.get("payments", ()))
-            case "sync_session":
-                self.invoice_writer.sync_session(message["checkout_session"])
-            case _:
-                self.apply_event(StripeEvent.from_message(message))
 
     def render(self) -> None:
         """The renderer draws what it was asked for, and registers it."""
@@ -329,6 +322,6 @@ class DeadLetters:
     def redrive(self, name: str, *, at_most: int) -> Redriven:
         assert name == "invoices"
         back, self.office.dead = self.office.dead[:at_most], self.office.dead[at_most:]
-        for message, group, _ in back:
-            self.office.queue.send(message, group=group)
+        for message, _, _ in back:
+            self.office.queue.send(read(INVOICE_WORK, json.dumps(message)))
         return Redriven(len(back), 0)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from billing.stripe.objects import CheckoutSession
 from tests.unit.payments.office import DEPLOYMENT, LONGEST_WITHOUT_RECONCILE, Bill, Choose, Entered, Office
 
@@ -205,14 +205,16 @@ class People:
         if how == "again":
             event = choose(self.office.stripe.events, "event again")
         if how == "without its invoice":
-            event = StripeEvent(event.id, event.type, event.object_id, event.object_type, event.livemode)
+            event = StripeEvent(
+                event.event, event.event_type, event.object, event.object_type, event.livemode
+            )
         self.office.receive(event)
         if how == "twice":
             self.office.receive(event)
 
     def undelivered(self) -> list[StripeEvent]:
         self.office.stripe.open_sessions()  # those whose time is over are expired, and tell
-        return [e for e in self.office.stripe.events if e.id not in self.office.stripe.delivered]
+        return [e for e in self.office.stripe.events if e.event not in self.office.stripe.delivered]
 
     # ---- staff ------------------------------------------------------------------------------------------
 

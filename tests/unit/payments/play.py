@@ -241,7 +241,7 @@ class Play:
                 case "delivered":
                     self.office.receive(event)
                 case "gone":
-                    self.office.stripe.delivered.add(event.id)
+                    self.office.stripe.delivered.add(event.event)
 
 
 class Schedule:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.errors import BillingError, UpstreamUnavailable
-from billing.payments.events import StripeEvent, subject_of
+from billing.messages import StripeEvent
+from billing.payments.events import subject_of
 from billing.stripe.objects import Charge, PaymentIntent
 from tests.fakes.steps import Crash, crash
 from tests.fakes.world import CLIENT, INVOICE, World, opened
@@ -194,7 +195,7 @@ def test_a_late_expiry_of_a_paid_session_changes_nothing() -> None:
     world = told(a_card_pays)
     world.deliver()
     before = summary(world)
-    late = replace(world.stripe.events[0], id="evt_late", type="checkout.session.expired")
+    late = replace(world.stripe.events[0], event="evt_late", event_type="checkout.session.expired")
     world.deliver([late])
     assert {**summary(world), "events": None} == {**before, "events": None}
 
@@ -455,11 +456,11 @@ def test_an_event_without_the_invoice_is_handed_to_the_invoices_group() -> None:
     anonymous = replace(world.stripe.events[-1], invoice=None, deployment=None)
     writes = len(world.directus.requests)
     world.apply_event(anonymous)
-    assert world.queue.sent == [({**anonymous.message(), "invoice": INVOICE}, INVOICE, None)]
+    assert world.queue.sent == [({**vars(anonymous), "invoice": INVOICE}, INVOICE, None)]
     assert not any(method == "PATCH" for method, *_ in world.directus.requests[writes:])
-    assert summary(world)["events"] == {anonymous.id: "received"}
+    assert summary(world)["events"] == {anonymous.event: "received"}
     world.drain()
-    assert summary(world)["events"] == {anonymous.id: "done"}
+    assert summary(world)["events"] == {anonymous.event: "done"}
     assert world.stored()["status"] == "paid"
 
 
@@ -471,7 +472,7 @@ def test_a_payment_that_staff_assigned_to_another_invoice_is_written_by_that_inv
     unapplied.update(invoice=SECOND, client=CLIENT)
     world.recompute(SECOND)
     paid = world.stripe.events[0]
-    world.stripe.learns_fee(paid.object_id, 300, "EUR")
+    world.stripe.learns_fee(paid.object, 300, "EUR")
     fee = world.stripe.events[-1]
     assert fee.invoice == INVOICE
     world.apply_event(fee)

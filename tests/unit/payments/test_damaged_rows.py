@@ -177,7 +177,7 @@ def test_an_event_of_the_other_mode_is_parked_without_a_look(*, live_key: bool, 
     assert "retrieve session" not in world.steps.names
     assert "must be of the same mode" in world.parked[0].detail
     world.deliver(
-        [replace(event, id="evt_right", livemode=live_key), replace(event, id="evt_old", livemode=None)]
+        [replace(event, event="evt_right", livemode=live_key), replace(event, event="evt_old", livemode=None)]
     )
     assert ended(world)[1:] == ["done", "done"]
 

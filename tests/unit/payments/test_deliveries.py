@@ -11,7 +11,7 @@ import pytest
 
 from billing.aws.http_api import respond
 from billing.errors import UpstreamUnavailable
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from functions.stripe_webhook import app as webhook
 from tests.fakes.aws import AcceptedSecrets
 from tests.fakes.http_events import event as http_event
@@ -26,16 +26,16 @@ def snapshot(event: StripeEvent, **envelope: Any) -> bytes:
     """The event as Stripe sends it, with a payload of which nothing may be believed or kept."""
     metadata = {"directus_invoice": event.invoice, "deployment": event.deployment} if event.invoice else {}
     described = {
-        "id": event.object_id, "object": event.object_type, "metadata": metadata, "payment_status": "unpaid",
+        "id": event.object, "object": event.object_type, "metadata": metadata, "payment_status": "unpaid",
         "amount_total": 1, "customer_details": {"name": NAME},
     }  # fmt: skip
-    body = {"id": event.id, "object": "event", "type": event.type, "livemode": False, "api_version": "2026-10-28.endive"}  # fmt: skip
+    body = {"id": event.event, "object": "event", "type": event.event_type, "livemode": False, "api_version": "2026-10-28.endive"}  # fmt: skip
     return json.dumps({**body, "data": {"object": described}, **envelope}, ensure_ascii=False).encode()
 
 
 def thin(event: StripeEvent) -> bytes:
-    related = {"id": event.object_id, "type": event.object_type, "url": "/v1/x"}
-    body = {"id": event.id, "object": "v2.core.event", "type": f"v1.{event.type}", "livemode": False}
+    related = {"id": event.object, "type": event.object_type, "url": "/v1/x"}
+    body = {"id": event.event, "object": "v2.core.event", "type": f"v1.{event.event_type}", "livemode": False}
     return json.dumps({**body, "related_object": related}).encode()
 
 
@@ -127,10 +127,10 @@ def test_the_same_bytes_under_the_same_header_have_one_effect() -> None:
     world.passes(seconds=299)
     for _ in range(3):
         assert received(world, body, header) == 200
-    assert {deduplication for _, _, deduplication in world.queue.sent} == {world.stripe.events[0].id}
+    assert {deduplication for _, _, deduplication in world.queue.sent} == {world.stripe.events[0].event}
     world.drain()
     assert len(world.payments()) == 1
-    assert events(world) == {world.stripe.events[0].id: "done"}
+    assert events(world) == {world.stripe.events[0].event: "done"}
 
 
 def test_a_secret_of_the_other_mode_is_refused_and_raises_an_alarm() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from billing.messages import RenderInvoicePdf
 from tests.fakes.receipts import receipt_columns
 from tests.fakes.steps import Crash, crash
 from tests.fakes.world import INVOICE, OTHER_CLIENT, World, opened
@@ -204,7 +205,7 @@ def test_sixty_checks_entered_at_once_are_sixty_orders_and_keep_no_other_client_
     for payment in entered:
         world.queue.recompute([INVOICE], payments={INVOICE: [payment]})
     world.drain()
-    world.rendering.send_many([{"type": "invoice", "invoice": "another client's", "force": False}])
+    world.rendering.send_many([RenderInvoicePdf("another client's")])
     orders = [message.get("payment") or message["invoice"] for message in world.rendering.messages]
     assert orders == [*entered, "another client's"]
 

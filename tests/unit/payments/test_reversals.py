@@ -54,7 +54,7 @@ def test_every_event_of_one_refund_makes_one_row() -> None:
     world, session = paid()
     name = world.stripe.refunds_payment(session, 3000, status="pending")
     world.stripe.refund_becomes(name, "succeeded")
-    kinds = [event.type for event in world.stripe.events]
+    kinds = [event.event_type for event in world.stripe.events]
     assert kinds == ["refund.created", "charge.refunded", "refund.updated", "charge.refund.updated"]
     world.deliver([*world.stripe.events, *world.stripe.events])
     assert [row["status"] for row in world.directus.table("refunds").values()] == ["succeeded"]
@@ -102,7 +102,7 @@ def test_a_refund_that_comes_before_its_payment_was_booked_books_both() -> None:
     world, session = opened()
     world.stripe.pays(session)
     world.stripe.refunds_payment(session, 3000)
-    (created,) = [event for event in world.stripe.events if event.type == "refund.created"]
+    (created,) = [event for event in world.stripe.events if event.event_type == "refund.created"]
     world.deliver([created])
     assert totals(world) == ("partially_paid", "70.00", "30.00")
     assert booked(world)["amount_refunded"] == "30.00"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from billing.payments.events import StripeEvent
+from billing.messages import StripeEvent
 from billing.stripe.subjects import Subject
 from tests.fakes.steps import Crash, crash
 from tests.fakes.world import CLIENT, INVOICE, World, opened
@@ -85,7 +85,7 @@ def test_surplus_is_noted_once_and_the_note_of_staff_stays() -> None:
     world.stripe.pays(session)
     world.stripe.learns_fee(session, 320)
     world.deliver()
-    world.deliver([replace(event, id=f"{event.id}_again") for event in world.stripe.events])
+    world.deliver([replace(event, event=f"{event.event}_again") for event in world.stripe.events])
     world.recompute()
     staff, sentence = booked_through_stripe(world)["note"].splitlines()
     assert staff == "Written by staff."
@@ -199,7 +199,7 @@ def test_a_bank_debit_through_an_older_session_leaves_the_newer_claim_where_it_i
     second = world.pay().checkout_session
     world.drain()
     world.stripe.debits(first)
-    world.deliver([event for event in world.stripe.events if event.object_id != second])
+    world.deliver([event for event in world.stripe.events if event.object != second])
     (row,) = world.payments(checkout_session=first)
     assert (row["status"], row["open_claim"]) == ("processing", None)
     assert len(world.payments(open_claim=INVOICE)) <= 1

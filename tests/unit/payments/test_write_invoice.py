@@ -114,7 +114,7 @@ def test_a_payment_through_an_older_session_expires_the_open_one() -> None:
     world.drain()
     assert second != first
     world.stripe.pays(first)
-    world.deliver([found for found in world.stripe.events if found.object_id == first])
+    world.deliver([found for found in world.stripe.events if found.object == first])
     assert world.stripe.sessions[second].status == "expired"
     assert world.stored()["balance_due"] == "0.00"
 

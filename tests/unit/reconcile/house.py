@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from billing.directus.client import DirectusClient
 from billing.errors import BillingError
-from billing.payments.events import StripeEvent
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
 from billing.reconcile.store import DirectusReconcileRows
 from tests.fakes.directus import FixedToken
+from tests.fakes.messages import carry_out
 from tests.fakes.receipts import receipt_columns
 from tests.fakes.world import INVOICE, World
 from tests.unit.reconcile.support import FakeContinuation, FakeDeadLetters, FakeNotes, FakeReports
@@ -69,7 +69,7 @@ class House(World):
 
     def drop_webhooks(self) -> None:
         """Every event so far is lost for good, and Stripe does not know it."""
-        self.stripe.delivered |= {event.id for event in self.stripe.events}
+        self.stripe.delivered |= {event.event for event in self.stripe.events}
         self.queue.sent.clear()
 
     def run(self, *, remaining_seconds: Callable[[], float] = lambda: 900.0, **event: Any) -> Report:
@@ -109,12 +109,9 @@ class House(World):
         match message["type"]:
             case "recompute":
                 assert group == message["invoice"]
-                self.invoice_writer.recompute(message["invoice"], payments=message.get("payments", ()))
             case "sync_session":
                 assert group == self._group_of(message["checkout_session"])
-                self.invoice_writer.sync_session(message["checkout_session"])
-            case _:
-                self.apply_event(StripeEvent.from_message(message))
+        carry_out(message, self.invoice_writer, self.apply_event)
 
     def _group_of(self, session: str) -> str:
         """Only the worker of its invoice's group may book a session."""
@@ -151,8 +148,8 @@ def settled(house: House, **event: Any) -> tuple[list[Json], list[Json]]:
     before = len(house.stripe.events)
     house.work_off()
     for told in house.stripe.events[before:]:  # a repair may expire a session, and Stripe tells of that
-        house.queue.send(told.message(), group=told.group)
-        house.stripe.delivered.add(told.id)
+        house.queue.send(told)
+        house.stripe.delivered.add(told.event)
     house.work_off()
     followed = house.follow()
     second = house.run(**event).as_json()

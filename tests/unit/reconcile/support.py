@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from billing.reconcile.differences import Difference
     from billing.reconcile.report import PrintableReport
+from billing.reconcile.run import name_of
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -127,7 +128,7 @@ def kinds(differences: Iterable[Difference]) -> list[str]:
 
 def repairs(differences: Iterable[Difference]) -> list[str | None]:
     """The kind of repair of each difference."""
-    return [None if found.repair is None else found.repair.name for found in differences]
+    return [None if found.repair is None else name_of(found.repair) for found in differences]
 
 
 @dataclass

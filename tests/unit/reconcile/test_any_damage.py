@@ -76,7 +76,7 @@ def lived(lives: list[tuple[str, bool, list[dict[str, Any]]]]) -> House:
         row["checkout_session"] = house.stripe.makes_session(10000, "USD", metadata)
         happens(house, what, row["checkout_session"])
         if told:
-            house.deliver(event for event in house.stripe.events if event.id not in house.stripe.delivered)
+            house.deliver(event for event in house.stripe.events if event.event not in house.stripe.delivered)
         house.drop_webhooks()
     for invoice, (_, _, damage) in zip(INVOICES, lives, strict=False):
         for row in [row for row in house.payments(invoice=invoice) if row["id"] != _wire(invoice)][:1]:
@@ -107,7 +107,7 @@ def after_one_run(house: House) -> list[dict[str, str]]:
     house.run()
     house.work_off()
     house.follow()
-    house.deliver(event for event in house.stripe.events if event.id not in house.stripe.delivered)
+    house.deliver(event for event in house.stripe.events if event.event not in house.stripe.delivered)
     house.drop_webhooks()
     assert house.failed == []
     repaired, left = settled(house)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from billing.reconcile.differences import SyncSession
+from billing.messages import SyncSession
 from billing.reconcile.payments import PaymentIndex, compare_receipt, compare_session
 from billing.stripe.objects import BalanceTransaction, CheckoutSession
 from tests.unit.reconcile.house import kinds, settled

@@ -300,13 +300,13 @@ def test_an_event_that_was_never_finished_is_applied() -> None:
     event = house.stripe.events[-1]
     house.drop_webhooks()
     house.directus.put(
-        "stripe_events", id=event.id, type=event.type, object_id=event.object_id, status="received",
+        "stripe_events", id=event.event, type=event.event_type, object_id=event.object, status="received",
         received_at=(house.now() - timedelta(minutes=16)).isoformat(),
     )  # fmt: skip
     repaired, differences = settled(house)
     assert set(kinds(repaired)) == {"payment_missing", "event_unfinished"}
     assert differences == []
-    assert house.directus.table("stripe_events")[event.id]["status"] == "done"
+    assert house.directus.table("stripe_events")[event.event]["status"] == "done"
 
 
 def test_a_parked_event_is_tried_each_time_and_stays_named_until_it_succeeds() -> None:
@@ -330,7 +330,7 @@ def test_an_event_that_stripe_could_not_deliver_is_applied_even_weeks_later() ->
     house, session = paid()
     house.stripe.disputes_payment(session)
     house.passes(days=20)
-    undelivered = [event.id for event in house.stripe.events if event.id not in house.stripe.delivered]
+    undelivered = [event.event for event in house.stripe.events if event.event not in house.stripe.delivered]
     repaired, differences = settled(house)
     assert [entry["event"] for entry in repaired if "event" in entry] == undelivered[::-1]
     assert differences == []

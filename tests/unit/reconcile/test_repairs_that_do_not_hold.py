@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from billing.messages import Recompute, SyncSession
 from billing.reconcile.differences import (
     BANK_ANSWERS_WITHIN,
     HELD_AFTER,
     Difference,
-    Recompute,
-    SyncSession,
     once_tried,
 )
 from tests.unit.reconcile.house import House, kinds, rows_of

@@ -71,7 +71,7 @@ def test_a_refund_without_a_status_is_on_its_way_and_asked_about_again() -> None
 def undelivered(count: int) -> House:
     """An old firm at which so many events did not arrive."""
     house, session = paid()
-    house.stripe.delivered |= {event.id for event in house.stripe.events}
+    house.stripe.delivered |= {event.event for event in house.stripe.events}
     for _ in range(count):
         house.stripe.refunds_payment(session, 1)
     del house.stripe.events[-1]  # two for each refund, but for the last
@@ -80,7 +80,9 @@ def undelivered(count: int) -> House:
 
 def test_undelivered_events_behind_one_that_arrived_meanwhile_are_applied_too() -> None:
     house = undelivered(PAGE // 2 + 3)
-    waiting = [event.id for event in reversed(house.stripe.events) if event.id not in house.stripe.delivered]
+    waiting = [
+        event.event for event in reversed(house.stripe.events) if event.event not in house.stripe.delivered
+    ]
     assert len(waiting) > PAGE
     resume = {"phase": "undelivered_events", "after": waiting[PAGE - 1]}
     house.stripe.delivered.add(waiting[PAGE - 1])
@@ -91,7 +93,9 @@ def test_undelivered_events_behind_one_that_arrived_meanwhile_are_applied_too() 
 
 def test_undelivered_events_go_on_behind_the_last_one() -> None:
     house = undelivered(PAGE // 2 + 3)
-    waiting = [event.id for event in reversed(house.stripe.events) if event.id not in house.stripe.delivered]
+    waiting = [
+        event.event for event in reversed(house.stripe.events) if event.event not in house.stripe.delivered
+    ]
     house.run(resume={"phase": "undelivered_events", "after": waiting[PAGE - 1]})
     applied = [message["event"] for message in house.queue.messages() if message["type"] == "stripe_event"]
     assert applied == waiting[PAGE:]

@@ -35,8 +35,8 @@ def three_days(*, told: bool) -> House:
 
     def later(hours: float) -> None:
         if told:
-            house.deliver(event for event in stripe.events if event.id not in stripe.delivered)
-        stripe.delivered |= {event.id for event in stripe.events}
+            house.deliver(event for event in stripe.events if event.event not in stripe.delivered)
+        stripe.delivered |= {event.event for event in stripe.events}
         house.queue.sent.clear()
         house.passes(hours=hours)
 

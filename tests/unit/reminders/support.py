@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing.errors import RecordNotUnique
 from billing.ledger.ledger import Dispute, Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
+from billing.messages import InvoiceWork, Reminder, Rendering, to_json
 from billing.money import Money
 from billing.reminders.policy import (
     Contact,
@@ -194,19 +196,21 @@ class Queues:
 
     def __init__(self) -> None:
         self.recomputed: list[str] = []
-        self.seen_at: str | None = None
+        self.seen_at: datetime | None = None
         self.messages: list[dict[str, Any]] = []
 
-    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+    def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def recompute(self, invoices: Iterable[str], *, as_of: str | None = None, payments: Any = ()) -> None:
+    def recompute(
+        self, invoices: Iterable[str], *, as_of: datetime | None = None, payments: Any = ()
+    ) -> None:
         assert not payments, "reminders change no payment"
         self.recomputed += invoices
         self.seen_at = as_of
 
-    def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
-        self.messages += [dict(message) for message in messages]
+    def send_many(self, messages: Iterable[Rendering | Reminder]) -> None:
+        self.messages += [json.loads(to_json(message)) for message in messages]
 
 
 def _notice(key: str, row: Mapping[str, Any]) -> Notice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing.aws.queue_worker import REMINDERS, read
 from billing.errors import (
     MailNotConfigured,
     MailOutcomeUnknown,
@@ -118,7 +120,7 @@ class Firm:
         self.post.fate, self.post.as_of = fate, at(message["as_of"])
         self.directus.refuse_to_record = fate == "killed before the record"
         try:
-            self.sender(message)
+            self.sender(read(REMINDERS, json.dumps(message)))
         except (UpstreamUnavailable, Crash):
             pass
         finally:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from billing.aws.observability import metrics
-from billing.aws.queue_worker import process_batch
+from billing.aws.queue_worker import REMINDERS, process_batch, read
 from billing.errors import MailNotConfigured
 from billing.reminders.plan import PlanReminders, PlanRequest
 from billing.reminders.send import Outcome, SendReminder
@@ -63,7 +63,9 @@ class Firm:
 
     def delivered(self, message: dict[str, Any]) -> None:
         event = {"Records": [record_of("m", json.dumps(message))]}
-        answer = process_batch(event, lambda given: self.outcomes.append(self.sender(given)), self.control)
+        answer = process_batch(
+            event, REMINDERS, lambda given: self.outcomes.append(self.sender(given)), self.control
+        )
         assert answer == {"batchItemFailures": []}, "SQS has nothing to repeat"
 
 
@@ -109,7 +111,7 @@ def test_it_is_counted_for_the_alarm_once_for_each_reminder() -> None:
     (message,) = firm.queues.messages
     metrics.clear_metrics()
     try:
-        sender.send(message, firm.sender)
+        sender.send(read(REMINDERS, json.dumps(message)), firm.sender)
         counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
     finally:
         metrics.clear_metrics()

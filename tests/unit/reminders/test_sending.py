@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from billing.aws.queue_worker import Retry, disposition
 from billing.errors import BadRequest, ClaimedByAnother, MailOutcomeUnknown, MailPostponed, MailRejected
 from billing.ledger.ledger import Dispute, InvoiceStatus, PaymentStatus
+from billing.messages import Reminder
 from billing.reminders.policy import ReminderCase, UnreadableCase
 from billing.reminders.send import Outcome, SendReminder
 from billing.reminders.texts import ReminderTexts
@@ -20,13 +21,7 @@ if TYPE_CHECKING:
     from billing.reminders.mail import Mail
 
 KEY = f"reminder:overdue_1:{INVOICE}:email"
-MESSAGE = {
-    "kind": "reminder",
-    "step": "overdue_1",
-    "invoice": INVOICE,
-    "dedupe_key": KEY,
-    "as_of": "2026-03-03T17:00:00+00:00",
-}
+MESSAGE = Reminder("reminder", "overdue_1", INVOICE, KEY, at("2026-03-03T17:00"))
 
 
 class Desk:
@@ -130,9 +125,7 @@ def test_the_window_is_judged_by_the_moment_the_reminder_was_planned_for() -> No
     desk.clock.now = at("2026-03-03T07:00")  # the middle of the night in New York
     assert desk.send(MESSAGE) == Outcome("sent")
     night = Desk()
-    assert night.send({**MESSAGE, "as_of": "2026-03-03T07:00:00+00:00"}) == Outcome(
-        "dropped", "outside_hours"
-    )
+    assert night.send(replace(MESSAGE, as_of=at("2026-03-03T07:00"))) == Outcome("dropped", "outside_hours")
 
 
 def test_a_due_date_moved_meanwhile_sends_nothing() -> None:
@@ -145,7 +138,7 @@ def test_a_due_date_moved_meanwhile_sends_nothing() -> None:
 
 def test_an_older_message_is_dropped_when_a_later_step_is_due() -> None:
     desk = Desk()
-    assert desk.send({**MESSAGE, "as_of": "2026-03-09T17:00:00+00:00"}) == Outcome("dropped", "not_due")
+    assert desk.send(replace(MESSAGE, as_of=at("2026-03-09T17:00"))) == Outcome("dropped", "not_due")
     assert desk.rows == []
 
 
@@ -265,14 +258,11 @@ def test_a_mail_whose_fate_nobody_knows_is_never_sent_again() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        {},
-        {**MESSAGE, "kind": "statement"},
-        {**MESSAGE, "as_of": "2026-03-03"},
-        {**MESSAGE, "as_of": None},
-        {**MESSAGE, "dedupe_key": "reminder:overdue_2:other:email"},
+        replace(MESSAGE, as_of=datetime(2026, 3, 3)),  # noqa: DTZ001  # of no zone, on purpose
+        replace(MESSAGE, dedupe_key="reminder:overdue_2:other:email"),
     ],
 )
-def test_a_message_the_planner_could_not_have_queued_is_refused_for_good(message: dict[str, Any]) -> None:
+def test_a_message_the_planner_could_not_have_queued_is_refused_for_good(message: Reminder) -> None:
     with pytest.raises(BadRequest) as refusal:
         Desk().send(message)
     assert (refusal.value.code, refusal.value.retryable) == ("malformed_message", False)

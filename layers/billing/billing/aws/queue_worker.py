@@ -7,15 +7,25 @@
 - A failure without a name is tried a few times (a bug may depend on a race), then treated like the second.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.errors import BillingError, UpstreamUnavailable
+from billing.errors import BadRequest, BillingError, UpstreamUnavailable
+from billing.messages import InvoiceWork, Reminder, Rendering
 
-type Message = dict[str, Any]
+#: What each queue carries; a worker reads one of them.
+_LATE = ConfigDict(defer_build=True)
+INVOICE_WORK: TypeAdapter[InvoiceWork] = TypeAdapter(
+    Annotated[InvoiceWork, Field(discriminator="type")], config=_LATE
+)
+RENDERING: TypeAdapter[Rendering] = TypeAdapter(
+    Annotated[Rendering, Field(discriminator="type")], config=_LATE
+)
+REMINDERS = TypeAdapter(Reminder)
 
 #: Receives after which a failure without a name counts as permanent.
 _UNKNOWN_FAILURE_ATTEMPTS = 3
@@ -54,18 +64,37 @@ def disposition(error: Exception, receive_count: int) -> Retry | GiveUp:
     return Retry(backoff) if receive_count < _UNKNOWN_FAILURE_ATTEMPTS else GiveUp()
 
 
-def process_batch(
-    event: Mapping[str, Any], handle: Callable[[Message], None], control: MessageControl
+def process_batch[Message](
+    event: Mapping[str, Any],
+    messages: TypeAdapter[Message],
+    handle: Callable[[Message], None],
+    control: MessageControl,
 ) -> dict[str, list[dict[str, str]]]:
-    """Handle each message; answer with the ones SQS must deliver again (`ReportBatchItemFailures`)."""
-    failed = [record for record in event["Records"] if not _handled(record, handle, control)]
+    """Handle each of the `messages`; answer with the ones SQS must deliver again (`ReportBatchItemFailures`)."""
+    failed = [record for record in event["Records"] if not _handled(record, messages, handle, control)]
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
 
-def _handled(record: Mapping[str, Any], handle: Callable[[Message], None], control: MessageControl) -> bool:
+def read[Message](messages: TypeAdapter[Message], body: str) -> Message:
+    """The message, or `BadRequest`: `unknown_message` for another kind, `malformed_message` for anything else."""
+    try:
+        return messages.validate_json(body, strict=True, extra="forbid")
+    except ValidationError as error:
+        faults = sorted({fault["type"] for fault in error.errors(include_input=False, include_url=False)})
+    unknown = {"union_tag_invalid", "union_tag_not_found"} >= {*faults}
+    text = f"This queue carries no such message ({', '.join(faults)}); its dead letter has the text."
+    raise BadRequest(text, code="unknown_message" if unknown else "malformed_message")
+
+
+def _handled[Message](
+    record: Mapping[str, Any],
+    messages: TypeAdapter[Message],
+    handle: Callable[[Message], None],
+    control: MessageControl,
+) -> bool:
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
-        handle(_message(record))
+        handle(read(messages, record["body"]))
     except Exception as error:  # noqa: BLE001  # the mapping below is this function's purpose
         if isinstance(error, BillingError):
             log_refusal(error)
@@ -90,11 +119,3 @@ def _dispose(
             control.send_to_dead_letters(record, reason)
             count("MessageGivenUp")
             return True
-
-
-def _message(record: Mapping[str, Any]) -> Message:
-    document = json.loads(record["body"])
-    if not isinstance(document, dict):
-        message = "The message is not a JSON object."
-        raise BillingError(message, code="malformed_message")
-    return document

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.errors import UpstreamUnavailable
+from billing.messages import Recompute, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from types_boto3_sqs import SQSClient
+
+    from billing.messages import InvoiceWork, Message, Reminder, Rendering
 
 
 #: SQS's own limit of messages per request.
@@ -27,7 +30,7 @@ REDRIVEN = "Redriven"
 class InvoiceQueue(Protocol):
     """The FIFO queue of work on invoices; the worker of a group is the only writer of that invoice."""
 
-    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+    def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
         """Queue one message; without `deduplication_id` it is never taken for another."""
         ...
 
@@ -35,34 +38,19 @@ class InvoiceQueue(Protocol):
         self,
         invoices: Iterable[str],
         *,
-        as_of: str | None = None,
+        as_of: datetime | None = None,
         payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """Queue `{"type": "recompute", "invoice": ...}` for each, with the instant it is to be seen at, if any.
-
-        `payments` are those that were entered or changed, by their invoice.
-        """
+        """Queue a recompute of each; `payments` are those that were entered or changed, by their invoice."""
         ...
 
 
 class WorkQueue(Protocol):
     """A standard queue."""
 
-    def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
+    def send_many(self, messages: Iterable[Rendering | Reminder]) -> None:
         """Queue every message, or raise `UpstreamUnavailable` (some may have been queued)."""
         ...
-
-
-def recompute_message(
-    invoice: str, as_of: str | None, payments: Mapping[str, Sequence[str]]
-) -> dict[str, object]:
-    """The message that asks for an invoice; what there is nothing to say of is left out."""
-    message: dict[str, object] = {"type": "recompute", "invoice": invoice}
-    if as_of is not None:
-        message["as_of"] = as_of
-    if entered := payments.get(invoice):
-        message["payments"] = list(entered)
-    return message
 
 
 class SqsInvoiceQueue:
@@ -73,19 +61,19 @@ class SqsInvoiceQueue:
         self._client = client
         self._queue_url = queue_url
 
-    def send(self, message: Mapping[str, object], *, group: str, deduplication_id: str | None = None) -> None:
+    def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
         """Queue one message."""
-        _send_batches(self._client, self._queue_url, [(message, group, deduplication_id)])
+        _send_batches(self._client, self._queue_url, [message], deduplication_id)
 
     def recompute(
         self,
         invoices: Iterable[str],
         *,
-        as_of: str | None = None,
+        as_of: datetime | None = None,
         payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Queue a recompute for each invoice."""
-        messages = [(recompute_message(invoice, as_of, payments), invoice, None) for invoice in invoices]
+        messages = [Recompute(invoice, as_of, tuple(payments.get(invoice, ()))) for invoice in invoices]
         _send_batches(self._client, self._queue_url, messages)
 
 
@@ -97,9 +85,9 @@ class SqsWorkQueue:
         self._client = client
         self._queue_url = queue_url
 
-    def send_many(self, messages: Iterable[Mapping[str, object]]) -> None:
+    def send_many(self, messages: Iterable[Rendering | Reminder]) -> None:
         """Queue every message."""
-        _send_batches(self._client, self._queue_url, [(message, None, None) for message in messages])
+        _send_batches(self._client, self._queue_url, [*messages])
 
 
 class SqsMessageControl:
@@ -136,13 +124,13 @@ class SqsMessageControl:
 
 
 def _send_batches(
-    client: SQSClient, queue_url: str, messages: Sequence[tuple[Mapping[str, object], str | None, str | None]]
+    client: SQSClient, queue_url: str, messages: Sequence[Message], deduplication_id: str | None = None
 ) -> None:
     for start in range(0, len(messages), BATCH):
         entries: list[Any] = []
-        for index, (body, group, deduplication_id) in enumerate(messages[start : start + BATCH]):
-            entry: dict[str, Any] = {"Id": str(index), "MessageBody": json.dumps(body)}
-            if group is not None:
+        for index, message in enumerate(messages[start : start + BATCH]):
+            entry: dict[str, Any] = {"Id": str(index), "MessageBody": to_json(message)}
+            if (group := getattr(message, "group", None)) is not None:
                 entry |= {
                     "MessageGroupId": _fitting(group),
                     "MessageDeduplicationId": _fitting(deduplication_id or str(uuid.uuid4())),

@@ -6,32 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.documents.deliver import FIRST
-from billing.errors import BadRequest
+from billing.messages import RenderInvoicePdf, RenderReceiptPdf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from billing.documents.deliver import Order
     from billing.documents.render import RenderDocument
     from billing.documents.render_receipt import RenderReceipt
+    from billing.messages import Rendering
 
 
 @dataclass(frozen=True)
 class RenderQueue:
-    """Carries out messages, `{"type": "invoice", "invoice": id, "force": bool}` or `{"type": "receipt", "payment": id, ...}`."""
+    """Carries out the messages of the render queue."""
 
     invoices: RenderDocument
     receipts: RenderReceipt
 
-    def handle(self, message: Mapping[str, object], order: Order = FIRST) -> None:
-        """Raise `BadRequest` `unknown_message`, or what rendering raises; `order` is this delivery of the message."""
-        force = message.get("force") is True
+    def handle(self, message: Rendering, order: Order = FIRST) -> None:
+        """Raise what rendering raises; `order` is this delivery of the message."""
         match message:
-            case {"type": "invoice", "invoice": str(invoice)}:
+            case RenderInvoicePdf(invoice, force):
                 self.invoices.render_invoice(invoice, force=force, order=order)
-            case {"type": "receipt", "payment": str(payment)}:
+            case RenderReceiptPdf(payment, force):
                 self.receipts.render_receipt(payment, force=force, order=order)
-            case _:
-                kind = message.get("type")
-                detail = f"The render queue holds a message of type {kind!r} that nobody here knows."
-                raise BadRequest(detail, code="unknown_message")

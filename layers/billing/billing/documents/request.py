@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.aws.http_api import MAXIMUM_IDS, uuids
 from billing.errors import BadRequest, Conflict, NotFound
+from billing.messages import RenderInvoicePdf, RenderReceiptPdf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,16 +75,10 @@ def request_rendering(request: RenderRequest, rows: RenderableRows, queue: WorkQ
     _check_payments(request.payments, rows)
     if request.invoices:
         rows.update_many("invoices", request.invoices, {"pdf_status": "pending", "pdf_error": None})
-    asked = [("invoice", invoice) for invoice in request.invoices] + [
-        ("receipt", payment) for payment in request.payments
-    ]
-    queue.send_many(
-        [
-            {"type": kind, "invoice" if kind == "invoice" else "payment": key, "force": request.force}
-            for kind, key in asked
-        ]
-    )
-    return len(asked)
+    invoices = [RenderInvoicePdf(invoice, force=request.force) for invoice in request.invoices]
+    receipts = [RenderReceiptPdf(payment, force=request.force) for payment in request.payments]
+    queue.send_many([*invoices, *receipts])
+    return len(invoices) + len(receipts)
 
 
 def _check_invoices(invoices: Sequence[str], rows: RenderableRows) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing.aws.queues import InvoiceQueue
-    from billing.payments.events import StripeEvent
+    from billing.messages import StripeEvent
     from billing.payments.store import DirectusBillingStore
     from billing.payments.write_invoice import InvoiceWriter
     from billing.stripe.objects import CheckoutSession, PaymentBehind
@@ -65,7 +65,7 @@ class ApplyStripeEvent:
         A retryable failure is raised and the row stays as it is. An event that was parked before is tried again, and
         people are told of it once.
         """
-        status = self.store.begin_event(event.id, event.type, event.object_id, self.now().isoformat())
+        status = self.store.begin_event(event.event, event.event_type, event.object, self.now().isoformat())
         if status in {"done", "ignored"}:
             return
         try:
@@ -76,56 +76,58 @@ class ApplyStripeEvent:
             ended = "parked" if isinstance(error, Parked) else "failed"
             if status != ended:
                 self.parked(error)
-            self.store.finish_event(event.id, ended, self.now().isoformat(), error.detail)
+            self.store.finish_event(event.event, ended, self.now().isoformat(), error.detail)
             return
         if outcome is not None:
-            self.store.finish_event(event.id, outcome, self.now().isoformat())
+            self.store.finish_event(event.event, outcome, self.now().isoformat())
 
     def _outcome(self, event: StripeEvent, *, again: bool) -> str | None:
         """`done`, `ignored`, or None if the event was handed to its invoice's group."""
-        subject = subject_of(event.type)
+        subject = subject_of(event.event_type)
         # Of a connected account not even the ids of its objects are looked at: its money is not the firm's.
         elsewhere = event.of_another_account or event.deployment not in {None, self.deployment}
         if elsewhere or subject is Subject.NOTHING_OF_OURS:
             return "ignored"
         if subject is Subject.UNKNOWN:
-            text = f"Events of type {event.type} are not handled: look at this one in Stripe's dashboard."
-            raise Parked(text, event=event.id, object=event.object_id)
+            text = (
+                f"Events of type {event.event_type} are not handled: look at this one in Stripe's dashboard."
+            )
+            raise Parked(text, event=event.event, object=event.object)
         if None not in {event.livemode, self.stripe.livemode} and event.livemode != self.stripe.livemode:
             text = (
                 f"The event is in {_mode(event.livemode)} mode, the API key in {_mode(self.stripe.livemode)} mode: "
                 "the endpoint's signing secret and the API key in Secrets Manager must be of the same mode."
             )
-            raise Parked(text, event=event.id, object=event.object_id)
+            raise Parked(text, event=event.event, object=event.object)
         try:
             session = self._session(event, subject)
         except StripeRejected as error:
-            text = f"Stripe does not have the object of this event ({event.type}). {error.detail}"
-            raise Parked(text, event=event.id, object=event.object_id) from error
+            text = f"Stripe does not have the object of this event ({event.event_type}). {error.detail}"
+            raise Parked(text, event=event.event, object=event.object) from error
         if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"
         found = self.booker.row_of(session)
         if found.invoice is not None and found.invoice != event.invoice:
             # Only the worker of the invoice's group may write it.
-            self.queue.send(replace(event, invoice=found.invoice).message(), group=found.invoice)
+            self.queue.send(replace(event, invoice=found.invoice))
             return None
-        if not self.booker.apply(found, thorough=event.type.startswith(REVERSALS), again=again):
+        if not self.booker.apply(found, thorough=event.event_type.startswith(REVERSALS), again=again):
             return "ignored"
-        if (sentence := remark_on(event.type, event.object_id)) is not None:
+        if (sentence := remark_on(event.event_type, event.object)) is not None:
             self.booker.remark(session, sentence)
         return "done"
 
     def _session(self, event: StripeEvent, subject: Subject) -> CheckoutSession | None:
         """The session behind the event, fetched now; None if the payment is another application's."""
         if subject is Subject.SESSION:
-            return self.stripe.retrieve_session(event.object_id)
-        behind = self.stripe.payment_behind(subject, event.object_id)
+            return self.stripe.retrieve_session(event.object)
+        behind = self.stripe.payment_behind(subject, event.object)
         session = (
             self.stripe.session_of_payment_intent(behind.payment_intent) if behind.payment_intent else None
         )
         if session is None and is_ours(behind.metadata, self.deployment):
             text = "A payment of this deployment has no Checkout session; look at it in Stripe's dashboard."
-            raise Parked(text, event=event.id, object=event.object_id)
+            raise Parked(text, event=event.event, object=event.object)
         return session
 
 

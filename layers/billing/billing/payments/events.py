@@ -10,15 +10,15 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from billing.errors import SignatureRejected
 from billing.ids import record_id
+from billing.messages import StripeEvent
 from billing.stripe.subjects import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 TOLERANCE_SECONDS = 300
@@ -30,59 +30,6 @@ _TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
 #: Any name that the column can hold (`v2.core.account[requirements].updated` has brackets); the rules decide about it.
 _EVENT_TYPE = re.compile(r"[!-~]{1,120}")
 _STRIPE_ID = re.compile(r"[A-Za-z0-9_]{3,255}")
-
-
-@dataclass(frozen=True)
-class StripeEvent:
-    """The ids of a verified event; no payload, no personal data.
-
-    `invoice` is the invoice that our own metadata names, if any. `deployment` likewise; None where the object is not
-    one that we name ourselves in: whoever makes a refund may write on it what they like. `livemode` is None where it
-    is not known any more. `of_another_account`: it happened in an account that is not the one of the endpoint, a
-    connected account or another one of the organization.
-    """
-
-    id: str
-    type: str
-    object_id: str
-    object_type: str
-    livemode: bool | None
-    invoice: str | None = None
-    deployment: str | None = None
-    of_another_account: bool = False
-
-    @property
-    def group(self) -> str:
-        """The FIFO group: the invoice, else the object."""
-        return self.invoice or self.object_id
-
-    def message(self) -> dict[str, object]:
-        """The message for the queue of invoice work."""
-        return {
-            "type": "stripe_event",
-            "event": self.id,
-            "event_type": self.type,
-            "object": self.object_id,
-            "object_type": self.object_type,
-            "livemode": self.livemode,
-            "invoice": self.invoice,
-            "deployment": self.deployment,
-            "of_another_account": self.of_another_account,
-        }
-
-    @classmethod
-    def from_message(cls, message: Mapping[str, Any]) -> StripeEvent:
-        """Read back what `message` wrote; a KeyError if it was not that."""
-        return cls(
-            id=message["event"],
-            type=message["event_type"],
-            object_id=message["object"],
-            object_type=message["object_type"],
-            livemode=message["livemode"],
-            invoice=message["invoice"],
-            deployment=message["deployment"],
-            of_another_account=message.get("of_another_account", False),  # queued before there was the member
-        )
 
 
 def verified_event(raw: bytes, signature: str | None, secrets: Iterable[str], now: float) -> StripeEvent:
@@ -163,11 +110,10 @@ def _built(document: dict[str, Any], object_id: Any, object_type: Any, metadata:
     ours = metadata if isinstance(metadata, dict) else {}
     deployment = ours.get("deployment")
     return StripeEvent(
-        id=event_id,
-        type=kind.removeprefix(
-            "v1."
-        ),  # thin events of v1 resources are named `v1.checkout.session.completed`
-        object_id=object_id,
+        event=event_id,
+        # Thin events of v1 resources are named `v1.checkout.session.completed`.
+        event_type=kind.removeprefix("v1."),
+        object=object_id,
         object_type=object_type if isinstance(object_type, str) else "unknown",
         livemode=document.get("livemode") is True,
         invoice=record_id(ours.get("directus_invoice")),

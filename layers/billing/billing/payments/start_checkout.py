@@ -23,6 +23,7 @@ from billing.errors import (
     UpstreamUnavailable,
 )
 from billing.ledger.ledger import PaymentStatus
+from billing.messages import SyncSession
 from billing.payments.booking import is_ours
 from billing.payments.checkout import (
     SESSION_LIFETIME,
@@ -271,10 +272,7 @@ class StartCheckout:
 
     def _booking_is_under_way(self, ledger: Ledger, session: CheckoutSession) -> None:
         """The session was completed: the invoice writer books it; nobody may pay a second time meanwhile."""
-        self.queue.send(
-            {"type": "sync_session", "invoice": ledger.invoice.id, "checkout_session": session.id},
-            group=ledger.invoice.id,
-        )
+        self.queue.send(SyncSession(session.id, ledger.invoice.id))
         message = "A payment of this invoice was just received and is being booked."
         raise Conflict(message, code="payment_processing", invoice=ledger.invoice.id)
 

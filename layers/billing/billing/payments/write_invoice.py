@@ -31,6 +31,7 @@ from billing.ledger.ledger import (
     state_of,
 )
 from billing.ledger.receipts_due import outdated, without_receipt
+from billing.messages import RenderInvoicePdf, RenderReceiptPdf
 from billing.payments.booking import (
     Booking,
     SessionRow,
@@ -356,7 +357,7 @@ class InvoiceWriter:
             invoice = replace(invoice, pdf_status="pending", pdf_error=None)
         self.store.write(ledger, replace(after, invoice=invoice))
         if render:
-            self.render_queue.send_many([{"type": "invoice", "invoice": invoice.id, "force": False}])
+            self.render_queue.send_many([RenderInvoicePdf(invoice.id)])
         self._acknowledge(ledger, after, booking, unasked, is_sent=invoice.sent_at is not None)
 
     def _acknowledge(
@@ -371,9 +372,7 @@ class InvoiceWriter:
         asked = {*_receipts_due(before.payments, is_sent=before.invoice.sent_at is not None)} - {*unasked}
         wanted = [payment for payment in _receipts_due(payments, is_sent=is_sent) if payment not in asked]
         if wanted:
-            self.render_queue.send_many(
-                [{"type": "receipt", "payment": payment, "force": False} for payment in wanted]
-            )
+            self.render_queue.send_many([RenderReceiptPdf(payment) for payment in wanted])
 
     def _book_only(
         self, ledger: Ledger, booking: Booking, error: BillingError, unasked: Collection[str]

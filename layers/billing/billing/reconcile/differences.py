@@ -17,30 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing.ledger.ledger import Payment
+    from billing.messages import Recompute, RenderInvoicePdf, RenderReceiptPdf, StripeEvent, SyncSession
     from billing.money import Money
-    from billing.payments.events import StripeEvent
     from billing.reminders.policy import NoticeStatus
 
 
 #: What is younger may still be on its way through a queue.
 GRACE = timedelta(minutes=15)
-
-
-@dataclass(frozen=True)
-class SyncSession:
-    """The invoice writer looks at the session again and books what it says; `invoice` is its FIFO group, if one is known."""
-
-    checkout_session: str
-    invoice: str | None = None
-    name: ClassVar[str] = "sync_session"
-
-
-@dataclass(frozen=True)
-class Recompute:
-    """The invoice writer derives the invoice from its rows again."""
-
-    invoice: str
-    name: ClassVar[str] = "recompute"
 
 
 @dataclass(frozen=True)
@@ -52,27 +35,11 @@ class ApplyEvent:
 
     event: StripeEvent
     again: bool
-    name: ClassVar[str] = "stripe_event"
+    type: ClassVar[str] = "stripe_event"
 
 
-@dataclass(frozen=True)
-class Render:
-    """The renderer makes the invoice's document; `force`: draws it again and mends what is missing of it."""
-
-    invoice: str
-    force: bool
-    name: ClassVar[str] = "render"
-
-
-@dataclass(frozen=True)
-class RenderReceipt:
-    """The renderer looks at the receipt of a payment: no recompute orders what an earlier one has ordered."""
-
-    payment: str
-    name: ClassVar[str] = "render"
-
-
-type Repair = SyncSession | Recompute | ApplyEvent | Render | RenderReceipt
+#: A repair is a message to whoever writes anyway.
+type Repair = SyncSession | Recompute | ApplyEvent | RenderInvoicePdf | RenderReceiptPdf
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from billing.errors import Unprocessable
 from billing.ledger.ledger import PaymentStatus, amount_disputed_lost, amount_refunded, state_of
+from billing.messages import Recompute, RenderInvoicePdf
 from billing.money import Money
 from billing.payments.booking import STRIPE_METHODS
-from billing.reconcile.differences import GRACE, Difference, Recompute, Render, ids_of
+from billing.reconcile.differences import GRACE, Difference, ids_of
 from billing.reconcile.receipts import compare_receipts
 from billing.reconcile.reversals import compare_entered_refunds, compare_nameless_disputes
 from billing.stripe.amounts import is_below_minimum, minimum_charge
@@ -169,10 +170,10 @@ def _compare_documents(ledger: Ledger, documents: Sequence[DocumentRow], now: da
         if invoice.sent_at is None or now - invoice.sent_at < GRACE:
             return []
         text = f"Invoice {invoice.invoice_number} was sent more than 15 minutes ago and has no PDF yet."
-        return [Difference("pdf_missing", text, ids, Render(invoice.id, force=False))]
+        return [Difference("pdf_missing", text, ids, RenderInvoicePdf(invoice.id, force=False))]
     if not documents:
         text = f"Invoice {invoice.invoice_number} has pdf_status ready, but no document is registered."
-        return [Difference("document_missing", text, ids, Render(invoice.id, force=True))]
+        return [Difference("document_missing", text, ids, RenderInvoicePdf(invoice.id, force=True))]
     newest = max(documents, key=lambda document: document.version)
     return [_without_file(ledger, row, newest) for row in documents if row.file is None]
 
@@ -183,7 +184,7 @@ def _without_file(ledger: Ledger, row: DocumentRow, newest: DocumentRow) -> Diff
     ids = ids_of(document=row.id, invoice=invoice.id)
     text = f"Version {row.version} of the document of invoice {invoice.invoice_number} has no file."
     if row is newest:
-        return Difference("document_without_file", text, ids, Render(invoice.id, force=True))
+        return Difference("document_without_file", text, ids, RenderInvoicePdf(invoice.id, force=True))
     text += " Restore it from a backup of Directus; the file itself is still in the bucket."
     return Difference("document_without_file", text, ids)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.ids import record_id
-from billing.payments.events import MARKED_BY_US, StripeEvent, subject_of
+from billing.messages import StripeEvent
+from billing.payments.events import MARKED_BY_US, subject_of
 from billing.reconcile.differences import GRACE, ApplyEvent, Difference, ids_of
 from billing.reminders.policy import NoticeStatus
 from billing.stripe.subjects import Subject
@@ -65,9 +66,9 @@ def compare_undelivered(event: UndeliveredEvent) -> list[Difference]:
     text = f"Stripe has not delivered the event {event.id} ({event.type}), and it is not in stripe_events."
     invoice = record_id(event.metadata.get("directus_invoice"))
     found = StripeEvent(
-        id=event.id,
-        type=event.type,
-        object_id=event.object_id,
+        event=event.id,
+        event_type=event.type,
+        object=event.object_id,
         object_type=event.object_type,
         livemode=event.livemode,
         invoice=invoice,

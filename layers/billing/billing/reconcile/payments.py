@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from billing.ledger.ledger import PaymentFlag, PaymentStatus
+from billing.messages import Recompute, SyncSession
 from billing.money import Money
 from billing.payments.booking import (
     OVER,
@@ -29,8 +30,6 @@ from billing.reconcile.differences import (
     BANK_ANSWERS_WITHIN,
     GRACE,
     Difference,
-    Recompute,
-    SyncSession,
     ids_of,
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.ledger.receipts_due import is_outdated, without_receipt
-from billing.reconcile.differences import GRACE, Difference, RenderReceipt, ids_of
+from billing.messages import RenderReceiptPdf
+from billing.reconcile.differences import GRACE, Difference, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
             "receipt_missing",
             text,
             ids_of(invoice=invoice.id, payment=payment.id),
-            RenderReceipt(payment.id),
+            RenderReceiptPdf(payment.id),
         )
         for payment in settled
         if payment.id in missing and payment.client == invoice.client
@@ -56,7 +57,7 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
             "receipt_outdated",
             unknown if payment.receipt_says is None else untrue,
             ids_of(invoice=invoice.id, payment=payment.id),
-            RenderReceipt(payment.id),
+            RenderReceiptPdf(payment.id),
         )
         for payment in settled
         if is_outdated(payment)
@@ -76,4 +77,4 @@ def compare_detached(payment: Payment, shown: Iterable[ShownReceipt]) -> list[Di
     moved = "was removed from its invoice" if payment.invoice is None else "was moved to a draft"
     left = "its client still sees" if seen else "it still names"
     text = f"A payment of {payment.amount} {moved}, and {left} the receipt for the invoice that the payment was on."
-    return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceipt(payment.id))]
+    return [Difference("receipt_outdated", text, ids_of(payment=payment.id), RenderReceiptPdf(payment.id))]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from billing.ledger.ledger import Ledger, Payment
-    from billing.reconcile.differences import ReversalRow, SyncSession
+    from billing.messages import SyncSession
+    from billing.reconcile.differences import ReversalRow
 
 
 _NOT_OURS = " Its payment has no Checkout session of this deployment, so it is not booked automatically."

@@ -8,16 +8,13 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from billing.messages import Recompute, RenderInvoicePdf, RenderReceiptPdf, SyncSession
 from billing.reconcile.differences import (
     MONEY_KINDS,
     QUIET_KINDS,
     ApplyEvent,
     Difference,
-    Recompute,
-    Render,
-    RenderReceipt,
     Repair,
-    SyncSession,
 )
 from billing.reconcile.page import reason_of
 
@@ -158,7 +155,7 @@ class Run:
             if difference.stays or difference.tried_before:
                 self.report.differs(difference)
             if not difference.stays:
-                self.report.was_repaired(difference, difference.repair.name)
+                self.report.was_repaired(difference, name_of(difference.repair))
 
     def _suspect(self, difference: Difference) -> None:
         moments = [self.suspect_since, difference.suspect_since]
@@ -178,32 +175,27 @@ class Run:
 
     def _send(self, repair: Repair) -> None:
         match repair:
-            case SyncSession(session, invoice):
-                message = {"type": "sync_session", "invoice": invoice, "checkout_session": session}
-                self._invoice_queue.send(message, group=invoice or session)
-            case Recompute(invoice):
-                self._invoice_queue.recompute([invoice])
             case ApplyEvent(event, again):
                 # The first message about an event has its id: a webhook that arrives meanwhile is not doubled.
-                self._invoice_queue.send(
-                    event.message(), group=event.group, deduplication_id=None if again else event.id
-                )
-            case Render(invoice, force):
-                self._render_queue.send_many([{"type": "invoice", "invoice": invoice, "force": force}])
-            case RenderReceipt(payment):
-                self._render_queue.send_many([{"type": "receipt", "payment": payment, "force": False}])
+                self._invoice_queue.send(event, deduplication_id=None if again else event.event)
+            case SyncSession() | Recompute():
+                self._invoice_queue.send(repair)
+            case RenderInvoicePdf() | RenderReceiptPdf():
+                self._render_queue.send_many([repair])
+
+
+def name_of(repair: Repair) -> str:
+    """What a repair is called in the answer."""
+    return "render" if isinstance(repair, RenderInvoicePdf | RenderReceiptPdf) else repair.type
 
 
 def _target(repair: Repair) -> str:
     match repair:
-        case SyncSession(session):
-            return f"{repair.name} {session}"
         case ApplyEvent(event):
-            return f"{repair.name} {event.id}"
-        case Recompute(invoice) | Render(invoice):
-            return f"{repair.name} {invoice}"
-        case RenderReceipt(payment):
-            return f"{repair.name} {payment}"
+            target = event.event
+        case SyncSession(target) | Recompute(target) | RenderInvoicePdf(target) | RenderReceiptPdf(target):
+            pass
+    return f"{name_of(repair)} {target}"
 
 
 def _digest(difference: Difference) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from billing.aws.http_api import members_of, parse_moment
 from billing.errors import BadRequest
 from billing.ledger.ledger import zone_of
+from billing.messages import Reminder
 from billing.reminders.policy import (
     Firm,
     Policy,
@@ -103,7 +104,7 @@ class PlanReminders:
             overdue, reminders = self._examine(cases, now, plan)
             if not request.dry_run:
                 # Planned for a moment by hand, an invoice is marked as of that moment; the clock needs no telling.
-                as_of = None if request.as_of is None else now.astimezone(dt.UTC).isoformat()
+                as_of = None if request.as_of is None else now.astimezone(dt.UTC)
                 self._invoices.recompute(overdue, as_of=as_of)
                 self._messages.send_many([message_of(remind, now) for remind in reminders])
                 plan.queued += len(reminders)
@@ -139,15 +140,9 @@ class PlanReminders:
         return overdue, reminders
 
 
-def message_of(remind: Remind, now: dt.datetime) -> dict[str, object]:
+def message_of(remind: Remind, now: dt.datetime) -> Reminder:
     """The queue message: ids only, and the moment it was planned for."""
-    return {
-        "kind": "reminder",
-        "step": remind.step,
-        "invoice": remind.invoice,
-        "dedupe_key": remind.dedupe_key,
-        "as_of": now.astimezone(dt.UTC).isoformat(),
-    }
+    return Reminder("reminder", remind.step, remind.invoice, remind.dedupe_key, now.astimezone(dt.UTC))
 
 
 def _entry(remind: Remind, case: ReminderCase) -> dict[str, str]:

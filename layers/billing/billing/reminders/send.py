@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from billing.errors import (
     BadRequest,
@@ -40,8 +40,9 @@ from billing.reminders.policy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from billing.messages import Reminder
     from billing.reminders.mail import Mail, Notifier
     from billing.reminders.store import NoticeBook, ReminderCases
     from billing.reminders.texts import ReminderTexts
@@ -50,42 +51,6 @@ if TYPE_CHECKING:
 #: Far longer than a sender may run: after it, a claim has lost its owner.
 CLAIM_EXPIRES = dt.timedelta(minutes=15)
 _LOOK_AGAIN_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class ReminderMessage:
-    """A message of the planner."""
-
-    step: str
-    invoice: str
-    as_of: dt.datetime
-
-    @property
-    def dedupe_key(self) -> str:
-        """The unique key of this reminder."""
-        return dedupe_key(self.step, self.invoice)
-
-    @classmethod
-    def parse(cls, message: Mapping[str, Any]) -> ReminderMessage:
-        """Parse a queue message; `BadRequest` (which parks it) if it is not one of the planner's."""
-        try:
-            parsed = cls(
-                step=str(message["step"]),
-                invoice=str(message["invoice"]),
-                as_of=dt.datetime.fromisoformat(message["as_of"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            parsed = None
-        genuine = (
-            parsed is not None
-            and parsed.as_of.tzinfo is not None
-            and message.get("kind") == "reminder"
-            and message.get("dedupe_key") == parsed.dedupe_key
-        )
-        if parsed is None or not genuine:
-            text = "The message is not a reminder of the planner."
-            raise BadRequest(text, code="malformed_message")
-        return parsed
 
 
 @dataclass(frozen=True)
@@ -117,13 +82,16 @@ class SendReminder:
         self._policy = policy
         self._clock = clock
 
-    def __call__(self, message: Mapping[str, Any]) -> Outcome:
+    def __call__(self, reminder: Reminder) -> Outcome:
         """Send the reminder, or find out why not.
 
         Raises `UpstreamUnavailable` (retry: nothing was sent by this attempt, or another attempt is still open)
         and `BadRequest`.
         """
-        reminder = ReminderMessage.parse(message)
+        genuine = reminder.dedupe_key == dedupe_key(reminder.step, reminder.invoice)
+        if not genuine or reminder.as_of.tzinfo is None:
+            text = "The message is no reminder that the planner could have queued."
+            raise BadRequest(text, code="malformed_message")
         held = self._notices.find(reminder.dedupe_key)
         if held is not None:
             return self._settle(held)
@@ -141,9 +109,7 @@ class SendReminder:
         )
         return self._claim_and_send(reminder, case, decision, mail)
 
-    def _claim_and_send(
-        self, reminder: ReminderMessage, case: ReminderCase, remind: Remind, mail: Mail
-    ) -> Outcome:
+    def _claim_and_send(self, reminder: Reminder, case: ReminderCase, remind: Remind, mail: Mail) -> Outcome:
         assert remind.dedupe_key == reminder.dedupe_key, "the same step of the same invoice"
         try:
             notice = self._notices.claim(_row(reminder, case, NoticeStatus.CLAIMED))
@@ -182,7 +148,7 @@ class SendReminder:
             raise
         return Outcome(NoticeStatus.SENT)
 
-    def _skip(self, reminder: ReminderMessage, case: ReminderCase, reason: str) -> Outcome:
+    def _skip(self, reminder: Reminder, case: ReminderCase, reason: str) -> Outcome:
         """Write a reason that settles the step; one that may pass leaves the step to the next run."""
         if reason not in SETTLED:
             return Outcome("dropped", reason)
@@ -192,7 +158,7 @@ class SendReminder:
             return self._held_by_another(reminder)
         return Outcome(NoticeStatus.SKIPPED, reason)
 
-    def _held_by_another(self, reminder: ReminderMessage) -> Outcome:
+    def _held_by_another(self, reminder: Reminder) -> Outcome:
         held = self._notices.find(reminder.dedupe_key)
         if held is None:  # given back a moment ago
             message = "The claim on this reminder was just released."
@@ -214,7 +180,7 @@ class SendReminder:
         self._notices.record(notice, {"status": status.value, **changes})
 
 
-def _row(reminder: ReminderMessage, case: ReminderCase, status: NoticeStatus) -> dict[str, object]:
+def _row(reminder: Reminder, case: ReminderCase, status: NoticeStatus) -> dict[str, object]:
     return {
         "kind": "reminder",
         "step": reminder.step,
