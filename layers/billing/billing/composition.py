@@ -1,4 +1,4 @@
-"""Pieces that every composition root puts together the same way: AWS clients, secrets, Directus."""
+"""Parts that every composition root builds the same way: AWS clients, secrets, Directus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG_ANSWER_SECONDS = 60.0
 
 
 def secret(arn: str) -> Secret:
-    """A secret of Secrets Manager; nothing is read yet."""
+    """A secret of Secrets Manager; it is read on first use."""
     return Secret(boto3.client("secretsmanager"), arn)
 
 
@@ -36,7 +36,7 @@ def directus(
     remaining_seconds: Callable[[], float] = lambda: math.inf,
     needed_seconds: float = 0.0,
 ) -> DirectusClient:
-    """Directus as the functions' service user; timeouts in seconds, cut to what remains of the invocation.
+    """Directus as the functions' service user; timeouts in seconds, limited to the rest of the invocation.
 
     Nothing is sent with no more than `needed_seconds` left.
     """
@@ -57,7 +57,7 @@ def directus_files(
     maximum_bytes: int,
     remaining_seconds: Callable[[], float] = lambda: math.inf,
 ) -> DirectusAssets:
-    """The bytes of files in Directus, as the functions' service user may read them."""
+    """The bytes of files in Directus that the functions' service user may read."""
     from billing.directus.assets import DirectusAssets  # noqa: PLC0415  # likewise
     from billing.directus.client import http_client  # noqa: PLC0415
 
@@ -76,5 +76,5 @@ def work_queue(url: str) -> SqsWorkQueue:
 
 
 def message_control(queue_url: str, dead_letter_queue_url: str) -> SqsMessageControl:
-    """How a worker postpones messages or gives them up."""
+    """Lets a worker postpone messages or give them up."""
     return SqsMessageControl(boto3.client("sqs"), queue_url, dead_letter_queue_url)

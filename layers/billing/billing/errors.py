@@ -8,31 +8,31 @@
     ├── Conflict                        409  the record's state forbids it (`already_paid`, ...)
     ├── PayloadTooLarge                 413  the body is larger than the route accepts
     ├── Unprocessable                   422  understood, but not acceptable (`invalid_amount`, ...)
-    │   └── RenderFailed                    422  the document could not be drawn, or not completely
-    ├── TooManyAttempts                 429  asked for too often; `retry_after` says when it may be asked for again
-    ├── NotImplementedYet               501  a name of the contract that is planned, not built
-    ├── UpstreamFailed                  502  another service refused what we asked; repeating will not help
+    │   └── RenderFailed                    422  the document could not be rendered, or not completely
+    ├── TooManyAttempts                 429  too many attempts; `retry_after` is the time to wait
+    ├── NotImplementedYet               501  part of the contract that is not built yet
+    ├── UpstreamFailed                  502  another service refused our request; a retry does not help
     │   ├── DirectusRejected            502  ... with Directus's own code
     │   │   └── RecordNotUnique         502  ... a unique column already holds the value
     │   ├── StripeRejected              502  ... with Stripe's own code
     │   │   ├── SessionNotOpen          502  ... the session was paid or has expired already
-    │   │   ├── CreationRefused         502  ... this session will never be created under this key
-    │   │   └── StripeUnreadable        502  ... it answered with an object that lacks what we must know
-    │   ├── AnswerTooLarge              502  more than was asked for; it is not read into memory
+    │   │   ├── CreationRefused         502  ... it will never create a session with this key
+    │   │   └── StripeUnreadable        502  ... its answer lacks something we need
+    │   ├── AnswerTooLarge              502  the answer is too large; it is not read into memory
     │   ├── MailRejected                502  SES refuses this mail for good
-    │   ├── MailNotConfigured           502  SES takes no mail of this deployment until its AWS account is mended
+    │   ├── MailNotConfigured           502  SES accepts no mail from this deployment until its AWS account is fixed
     │   └── MailOutcomeUnknown          502  SES may have sent it; sending again could send twice
-    ├── UpstreamUnavailable             503  another service cannot be reached now; repeat later
+    ├── UpstreamUnavailable             503  another service is unavailable; retry later
     │   ├── SecretUnavailable           503  a secret of the function has no value yet, or cannot be read
-    │   ├── ConnectionFailed            503  no answer at all; it may have acted all the same
-    │   ├── StripeReplayed              503  Stripe repeats a server error that it keeps under the key
-    │   ├── MailPostponed               503  SES did not take the mail now
-    │   └── ClaimedByAnother            503  another sender is at work on the same message
-    └── Parked                          500  an event that must be looked at; written on its row, never an answer
+    │   ├── ConnectionFailed            503  no answer; the request may have taken effect
+    │   ├── StripeReplayed              503  Stripe repeats a server error stored under the key
+    │   ├── MailPostponed               503  SES did not accept the mail at the moment
+    │   └── ClaimedByAnother            503  another sender is working on the same message
+    └── Parked                          500  an event that a person must look at; written on its row, never an answer
 
-`retryable` (503 and below it, nothing else) tells the queue workers whether to try again; the HTTP mapping is in
-`http_api`, the queue mapping in `queue_worker`. Messages are written for the firm's administrator: what happened,
-to which record, what to do. They never hold a secret, a card number or a client's name.
+`retryable` (the 503 branch only) tells the queue workers whether to retry. The HTTP mapping is in `http_api`, the queue
+mapping in `queue_worker`. Messages are for the firm's administrator: what happened, to which record, what to do. They
+never contain a secret, a card number or a client's name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class UnreadableRow:
-    """A row that our model cannot read; `names` are its ids, ours and Stripe's: what names one is not judged."""
+    """A row that our model cannot read. `names` are its ids, ours and Stripe's; records that have one are not compared."""
 
     collection: str
     id: str
@@ -63,7 +63,7 @@ class BillingError(Exception):
     default_code: ClassVar[str] = "billing_error"
 
     def __init__(self, detail: str, *, code: str | None = None, **ids: str | None) -> None:
-        """`detail` is one plain sentence or two; `ids` name the records concerned."""
+        """`detail` is one or two plain sentences; `ids` are the records concerned."""
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
@@ -71,7 +71,7 @@ class BillingError(Exception):
 
 
 class BadRequest(BillingError):
-    """The request cannot be read as what the route expects."""
+    """The request cannot be parsed."""
 
     status = 400
     title = "Bad request"
@@ -79,14 +79,14 @@ class BadRequest(BillingError):
 
 
 class SignatureRejected(BadRequest):
-    """The webhook's signature is missing, wrong, too old or from the future, or the body is no event."""
+    """The webhook's signature is missing, wrong, too old or from the future, or the body is not an event."""
 
     title = "Signature rejected"
     default_code = "signature_rejected"
 
 
 class Unauthenticated(BillingError):
-    """The call does not carry a valid flow secret."""
+    """The call has no valid flow secret."""
 
     status = 401
     title = "Unauthenticated"
@@ -94,7 +94,7 @@ class Unauthenticated(BillingError):
 
 
 class NotFound(BillingError):
-    """The record is unknown, belongs to somebody else, or is a draft; the answer never tells which."""
+    """The record is unknown, belongs to someone else, or is a draft; the answer does not reveal which."""
 
     status = 404
     title = "Not found"
@@ -126,22 +126,22 @@ class Unprocessable(BillingError):
 
 
 class RenderFailed(Unprocessable):
-    """The document could not be drawn, or not completely.
+    """The document could not be rendered, or not completely.
 
-    `detail` is a fixed sentence that may be logged; `for_staff` adds what the drawing software
-    quoted of the document, and belongs on the invoice (`pdf_error`) only.
+    `detail` is a fixed sentence that may be logged. `for_staff` adds what the renderer quoted from the document and
+    belongs only on the invoice (`pdf_error`).
     """
 
     default_code = "rendering_failed"
 
     def __init__(self, detail: str, *, quote: str = "", invoice: str) -> None:
-        """`detail` is one sentence with its full stop; `quote` is empty if nothing was quoted."""
+        """`detail` is one sentence with a period; `quote` is empty if nothing was quoted."""
         super().__init__(detail, invoice=invoice)
         self.for_staff = f"{detail.removesuffix('.')}: {quote}" if quote else detail
 
 
 class TooManyAttempts(BillingError):
-    """The caller has asked for too many new attempts to pay one invoice.
+    """Too many new payment attempts for one invoice.
 
     `retry_after` is in seconds and becomes the `Retry-After` header.
     """
@@ -157,7 +157,7 @@ class TooManyAttempts(BillingError):
 
 
 class NotImplementedYet(BillingError):
-    """A name of the contract that is planned and not built; the README names them under "Known limitations"."""
+    """Part of the contract that is not built yet; the README lists them under "Known limitations"."""
 
     status = 501
     title = "Not implemented yet"
@@ -165,7 +165,7 @@ class NotImplementedYet(BillingError):
 
 
 class UpstreamFailed(BillingError):
-    """Stripe or Directus answered that it will not do what we asked."""
+    """Stripe, Directus or SES refused the request."""
 
     status = 502
     title = "Upstream failed"
@@ -173,14 +173,14 @@ class UpstreamFailed(BillingError):
 
 
 class DirectusRejected(UpstreamFailed):
-    """Directus refused a request: a permission, a validation, a wrong field. A matter for the administrator."""
+    """Directus refused a request (permission, validation, wrong field); an administrator must fix it."""
 
     title = "Directus rejected the request"
     default_code = "directus_rejected"
 
 
 class RecordNotUnique(DirectusRejected):
-    """A unique column already holds the value: somebody was first. Read back and compare.
+    """A unique column already holds the value: another writer was first. Read the row back and compare.
 
     `field` is the column, `collection` its collection, as Directus names them (`RECORD_NOT_UNIQUE`).
     """
@@ -195,7 +195,7 @@ class RecordNotUnique(DirectusRejected):
 
 
 class StripeRejected(UpstreamFailed):
-    """Stripe refused a request for good; `code` of Stripe's error is kept in `stripe_code`."""
+    """Stripe refused a request permanently; `stripe_code` is the code of its error."""
 
     title = "Stripe rejected the request"
     default_code = "stripe_rejected"
@@ -213,9 +213,9 @@ class SessionNotOpen(StripeRejected):
 
 
 class CreationRefused(StripeRejected):
-    """Stripe will not create this session, however often it is asked with the same key.
+    """Stripe will never create this session with the same key.
 
-    Either it refused the parameters, or it repeats a server error it once gave under this key (for 24 h).
+    Either it refused the parameters, or it repeats a server error stored under this key (for 24 h).
     """
 
     default_code = "session_refused"
@@ -223,37 +223,37 @@ class CreationRefused(StripeRejected):
     def __init__(
         self, detail: str, *, stripe_code: str | None = None, replayed: bool = False, **ids: str | None
     ) -> None:
-        """`replayed`: it is the repeated server error; under another key Stripe may well create the session."""
+        """`replayed`: it is the repeated server error; with another key Stripe may create the session."""
         super().__init__(detail, stripe_code=stripe_code, **ids)
         self.replayed = replayed
 
 
 class StripeUnreadable(StripeRejected):
-    """Stripe answered with an object that lacks what we must know of it, or says it in a form that we do not know.
+    """Stripe's answer lacks something we need, or has it in an unknown form.
 
-    Asking again will not help; whatever was asked for has been done.
+    A retry does not help; the request has taken effect.
     """
 
     default_code = "stripe_unreadable"
 
 
 class AnswerTooLarge(UpstreamFailed):
-    """The answer is larger than the caller accepts, whatever its headers said; nothing of it was kept."""
+    """The answer is larger than the caller accepts, regardless of its headers; it was discarded."""
 
     default_code = "answer_too_large"
 
 
 class MailRejected(UpstreamFailed):
-    """SES refuses this mail for good; nothing was sent."""
+    """SES refuses this mail permanently; nothing was sent."""
 
     title = "Mail rejected"
     default_code = "mail_rejected"
 
 
 class MailNotConfigured(UpstreamFailed):
-    """SES did not take the mail for a reason that lies with the AWS account, not with this recipient.
+    """SES refused the mail because of the AWS account, not because of this recipient.
 
-    Nothing was sent. The same mail may go out once a person has mended the account.
+    Nothing was sent. The same mail may be sent after the account is fixed.
     """
 
     title = "Mail not configured"
@@ -289,7 +289,7 @@ class UpstreamUnavailable(BillingError):
 class SecretUnavailable(UpstreamUnavailable):
     """A secret of the function has no value yet, or cannot be read.
 
-    `secret` is its ARN: for the log and for whoever invoked the function, never in an answer of the API.
+    `secret` is its ARN: for the log and the caller of the function, never in an answer of the API.
     """
 
     default_code = "secret_unavailable"
@@ -300,41 +300,41 @@ class SecretUnavailable(UpstreamUnavailable):
         self.secret = secret
 
     def __str__(self) -> str:
-        """What Lambda writes into the log of an invocation that it ended."""
+        """The text that Lambda logs when the error ends an invocation."""
         return f"{self.detail} ({self.secret})"
 
 
 class ConnectionFailed(UpstreamUnavailable):
-    """No answer: refused, reset, or timed out. `maybe_sent` is False only if the request surely did not arrive."""
+    """No answer: refused, reset, or timed out. `maybe_sent` is False only if the request certainly did not arrive."""
 
     default_code = "connection_failed"
 
     def __init__(self, detail: str, *, maybe_sent: bool) -> None:
-        """`maybe_sent`: the other side may have acted on the request."""
+        """`maybe_sent`: the request may have taken effect."""
         super().__init__(detail)
         self.maybe_sent = maybe_sent
 
 
 class StripeReplayed(UpstreamUnavailable):
-    """Stripe repeated a stored server error: the same idempotency key will never give anything else."""
+    """Stripe repeated a stored server error: the same idempotency key will always return it."""
 
     default_code = "stripe_unavailable"
 
 
 class MailPostponed(UpstreamUnavailable):
-    """SES did not take the mail now; nothing was sent, so the same mail may be tried later."""
+    """SES did not accept the mail at the moment; nothing was sent, so the mail may be retried."""
 
     default_code = "mail_postponed"
 
 
 class ClaimedByAnother(UpstreamUnavailable):
-    """Another sender holds the claim and may still be at work: look again later."""
+    """Another sender holds the claim and may still be sending: retry later."""
 
     default_code = "claimed_by_another"
 
 
 class Parked(BillingError):
-    """An event that cannot be applied now and must stay visible: its row says `parked` and why."""
+    """An event that cannot be applied and must stay visible: its row has status `parked` and the reason."""
 
     title = "Parked"
     default_code = "parked"

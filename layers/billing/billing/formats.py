@@ -1,4 +1,4 @@
-"""Dates, amounts and addresses as a reader in one locale expects them, on paper and in messages."""
+"""Dates, amounts and addresses formatted for one locale, in documents and messages."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from billing.money import Money, exponent_of
 
-#: `CHF` and a number touch in some languages of Babel, which knows no `currencySpacing`; CLDR puts a space between them.
+#: In some languages Babel puts `CHF` directly beside the number, because it ignores CLDR's `currencySpacing`.
 _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
@@ -24,7 +24,7 @@ def locale_of(tag: str) -> Locale:
 
 
 def formats_of(locale: Locale) -> dict[str, Callable[..., str]]:
-    """The template's filters in one language: nothing else turns a value into text."""
+    """The template's filters for one locale; only they turn values into text."""
 
     def money(amount: Money) -> str:
         text = format_currency(amount.to_decimal(), amount.currency, locale=locale)
@@ -57,10 +57,10 @@ def formats_of(locale: Locale) -> dict[str, Callable[..., str]]:
 
 
 def instant(moment: datetime) -> str:
-    """In UTC, as PDF's metadata want it."""
+    """A time in UTC, in the format of PDF metadata."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def address(url: str) -> str:
-    """What a reader types of a URL."""
+    """A URL as a reader would type it."""
     return url.partition("://")[2].rstrip("/")

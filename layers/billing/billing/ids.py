@@ -1,4 +1,4 @@
-"""Ids of Directus's rows: their canonical form, and many of them a request at a time."""
+"""Ids of Directus's rows: canonical form, and chunks for requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def as_uuid(value: object, name: str) -> str:
-    """One id in canonical form, `BadRequest` (`invalid_id`) for anything else."""
+    """One id in canonical form. Raises `BadRequest` (`invalid_id`) for anything else."""
     try:
         if isinstance(value, str):
             return str(uuid.UUID(value))
@@ -24,7 +24,7 @@ def as_uuid(value: object, name: str) -> str:
 
 
 def record_id(value: object) -> str | None:
-    """The canonical form of a uuid; None for anything else, which can be no row's id and would break a query."""
+    """The canonical form of a uuid; None for anything else, which cannot be a row's id and would break a query."""
     if not isinstance(value, str):
         return None
     try:
@@ -33,8 +33,8 @@ def record_id(value: object) -> str | None:
         return None
 
 
-#: A filter of this many ids stays well below Directus's limits; the line items of as many invoices fit into memory,
-#: and 20,000 invoices need few enough requests.
+#: A filter of this many ids is well below Directus's limits, the line items of as many invoices fit into memory, and
+#: 20,000 invoices need only 100 requests.
 CHUNK = 200
 
 

@@ -15,19 +15,19 @@ MINIMUM_CHARGE: dict[str, int] = {
     "USD": 50, "ZAR": 1000,
 }  # fmt: skip
 
-#: Stripe may report any currency, and what it reports is booked: its zero-decimal and three-decimal lists.
+#: Stripe's zero-decimal and three-decimal lists; any currency that Stripe reports is booked.
 _ZERO_DECIMAL = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
 _THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 _CODE = re.compile(r"[A-Z]{3}")
 
-#: ASCII digits only (`\d` knows other scripts' too); no more of them than any amount needs.
+#: ASCII digits only (`\d` matches other scripts, too), and no more than an amount needs.
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def exponent_of(currency: str) -> int:
-    """Digits after the decimal point of an ISO 4217 currency as Stripe counts them; `Unprocessable` for no code."""
+    """Digits after the decimal point of an ISO 4217 currency, as Stripe counts them. Raises `Unprocessable`."""
     code = currency.upper()
     if not _CODE.fullmatch(code):
         message = f"{currency!r} is not a currency."
@@ -36,7 +36,7 @@ def exponent_of(currency: str) -> int:
 
 
 def accepted_currency(currency: str) -> str:
-    """The currency of an invoice in capitals, `Unprocessable` (`currency_not_supported`) if it is not accepted."""
+    """An invoice's currency in capitals. Raises `Unprocessable` (`currency_not_supported`) if not accepted."""
     if currency.upper() not in MINIMUM_CHARGE:
         message = f"Invoices in {currency!r} are not supported."
         raise Unprocessable(message, code="currency_not_supported")
@@ -55,13 +55,13 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Self:
-        """Nothing, in that currency."""
+        """Zero in that currency."""
         return cls(0, currency.upper())
 
     @classmethod
     def from_decimal(cls, amount: Decimal, currency: str) -> Self:
-        """An exact amount in major units; more digits than the currency has are `Unprocessable`."""
-        # Integers, because Decimal rounds to 28 digits without a word.
+        """From an exact amount in major units. Raises `Unprocessable` if it has more decimals than the currency."""
+        # Integers, because Decimal silently rounds to 28 digits.
         numerator, denominator = amount.as_integer_ratio()
         minor, rest = divmod(numerator * 10 ** exponent_of(currency), denominator)
         if rest:
@@ -74,7 +74,7 @@ class Money:
         """A `decimal(14,2)` of Directus: a string on PostgreSQL, a number (parsed as `Decimal`) on SQLite."""
         try:
             stored = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
-        except InvalidOperation:  # no number, or more digits than `decimal(14,2)` can hold
+        except InvalidOperation:  # not a number, or more digits than `decimal(14,2)` can hold
             stored = Decimal("NaN")
         if not stored.is_finite():
             message = "An amount in Directus is not a number of that currency."
@@ -83,7 +83,7 @@ class Money:
 
     @classmethod
     def from_request(cls, text: object, currency: str) -> Self:
-        """An amount as a caller writes it: a string of digits with an optional decimal point, nothing else."""
+        """From a caller's text: digits with an optional decimal point. Raises `Unprocessable` for anything else."""
         if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
             message = 'The amount must be a string such as "123.45".'
             raise Unprocessable(message, code="invalid_amount")
@@ -95,7 +95,7 @@ class Money:
 
     @property
     def fits_directus(self) -> bool:
-        """Whether two decimals can hold it: Stripe's amounts with three end in 0, its fees on them need not."""
+        """Whether two decimals are enough: three-decimal amounts of Stripe end in 0, fees on them may not."""
         return self.to_decimal().quantize(Decimal("0.01")) == self.to_decimal()
 
     def to_directus(self) -> str:

@@ -1,6 +1,6 @@
-"""The environment of the functions, read once, in one place, into frozen values.
+"""The environment of the functions, read once into frozen values.
 
-A field is read from the variable of its name in capitals (`return_url` from `RETURN_URL`) unless it says otherwise.
+A field is read from the variable of its name in capitals (`return_url` from `RETURN_URL`) unless it names another.
 A field without a default must be there: a missing or empty variable is a deployment mistake and named as such when
 the function starts. Tuples are comma-separated lists and may be empty. Addresses are https; http is for this machine
 only, as in the local stack: everywhere else a token or a client's way back would travel readably.
@@ -16,18 +16,18 @@ type Environment = Mapping[str, str]
 
 
 class SettingMissing(RuntimeError):
-    """A variable that the template sets is absent: the deployment is broken, not the request."""
+    """A variable that the template sets is missing: the deployment is broken, not the request."""
 
 
 class SettingRefused(RuntimeError):
-    """A variable holds what must not be deployed."""
+    """A variable has a value that must not be deployed."""
 
 
 @dataclass(frozen=True)
 class _Settings:
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
-        """Read every field; `SettingMissing` and `SettingRefused` name the first variable at fault."""
+        """Read every field. Raises `SettingMissing` or `SettingRefused` with the first wrong variable."""
         return cls(**{found.name: _read(found, environment) for found in fields(cls)})
 
 
@@ -48,14 +48,14 @@ def _read(found: Field[Any], environment: Environment) -> Any:
 
 
 def _is_safe(address: str) -> bool:
-    """Whether nobody on the way can read what is sent there."""
+    """Whether requests to this address cannot be read on the way."""
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
         if parts.scheme == "https":
             return bool(host)
         return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
-    except ValueError:  # no address at all, or a name that is no number
+    except ValueError:  # not an address, or a name that is not a number
         return False
 
 
@@ -196,7 +196,7 @@ class ReconcileSettings(_Settings):
 
     @property
     def dead_letter_queues(self) -> Mapping[str, tuple[str, str]]:
-        """The dead-letter queues, each with the queue it serves, by the names a person knows the queues by."""
+        """The dead-letter queues with their queues, by their names in reports."""
         return {
             "invoice work": (self.invoice_dlq_url, self.invoice_queue_url),
             "render": (self.render_dlq_url, self.render_queue_url),

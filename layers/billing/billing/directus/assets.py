@@ -1,4 +1,4 @@
-"""The bytes of a file in Directus, wherever Directus keeps it."""
+"""The bytes of a file in Directus, whatever its storage."""
 
 from typing import Protocol
 from urllib.parse import quote
@@ -13,7 +13,7 @@ class FileBytes(Protocol):
     """Reads files that staff uploaded."""
 
     def read(self, file: str) -> bytes:
-        """The whole file; `DirectusRejected` if it is missing or forbidden, `Unprocessable` if too long."""
+        """The whole file. Raises `DirectusRejected` if missing or forbidden, `Unprocessable` if too large."""
         ...
 
 
@@ -21,14 +21,14 @@ class DirectusAssets:
     """`FileBytes` on Directus's `/assets`, with the service user's token."""
 
     def __init__(self, base_url: str, token: Token, http: httpx.Client, *, maximum_bytes: int) -> None:
-        """`base_url` of Directus. `maximum_bytes`: a longer file is not read, whatever its row in Directus says."""
+        """`base_url` of Directus. `maximum_bytes`: a larger file is not read, regardless of its row in Directus."""
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._http = http
         self._maximum_bytes = maximum_bytes
 
     def read(self, file: str) -> bytes:
-        """The whole file, as it was uploaded."""
+        """The whole file as uploaded."""
         token = self._token.current()
         answer = self._get(file, token)
         if answer.status == 401:  # noqa: PLR2004  # HTTP's own number

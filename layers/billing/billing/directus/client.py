@@ -1,13 +1,13 @@
 """Directus over REST, with its traps handled in one place (measured on 11.17.4).
 
-- A missing row and a forbidden one are both 403: rows are read by a filter, so that missing is an empty list.
-- Lists are cut at 100 rows unless `limit` is sent, nested lists unless `deep` says so (`ledger/store.py`).
+- A missing row and a forbidden one are both 403, so rows are read by a filter: a missing one is an empty list.
+- Lists are cut at 100 rows unless `limit` is sent, nested lists unless `deep` sets it (`ledger/store.py`).
 - Money is a number on SQLite and a string on PostgreSQL: numbers are parsed as `Decimal`.
-- An update may answer 204 without a body. Unknown fields in a payload are dropped without a word.
+- An update may answer 204 without a body. Unknown fields in a payload are dropped silently.
 - A taken unique value is a 400 `RECORD_NOT_UNIQUE`.
-- Every refusal of Directus's carries `errors[].extensions.code`. One without it is somebody else's (a proxy, a
-  firewall, a maintenance page) and may be gone the next minute: `UpstreamUnavailable`, whatever its status.
-- Writes are repeated only when they surely did not arrive; reads also on 429, 503 and lost answers.
+- Every refusal by Directus has `errors[].extensions.code`. One without it comes from a proxy, a firewall or a maintenance
+  page and may be temporary: `UpstreamUnavailable`, regardless of its status.
+- Writes are repeated only if they certainly did not arrive; reads also on 429, 503 and lost answers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: any status; the whole body, unpacked; seconds from `Retry-After`, None without one."""
+    """An answer with any status: the whole decoded body, and the seconds of `Retry-After` or None."""
 
     status: int
     body: bytes = b""
@@ -57,7 +57,7 @@ class Answer:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """The machine's, as everywhere else, and not httpx's own list: a firm may have its own authority. Read once."""
+    """The machine's certificates, not httpx's list: a firm may have its own authority. Read once."""
     return ssl.create_default_context()
 
 
@@ -71,7 +71,7 @@ def http_client(
 ) -> httpx.Client:
     """Keeps connections open between invocations; never retries, follows no redirect, reads no proxy or netrc.
 
-    Timeouts in seconds; none is longer than what remains. Nothing is sent with no more than `needed_seconds` left:
+    Timeouts in seconds, limited to the time that is left. Nothing is sent with `needed_seconds` or less left:
     that is `UpstreamUnavailable` `out_of_time`. Tests pass an `httpx.MockTransport`.
     """
 
@@ -92,10 +92,12 @@ def http_client(
 def send(http: httpx.Client, request: httpx.Request, *, maximum_bytes: int = MAXIMUM_ANSWER_BYTES) -> Answer:
     """Send one request and return the answer, whatever its status.
 
-    Raises `ConnectionFailed` when no whole answer came (`maybe_sent` says whether the request may have arrived) and
-    `AnswerTooLarge` when the body, unpacked, has more than `maximum_bytes`; it is read no further.
+    Raises `ConnectionFailed` without a complete answer (`maybe_sent`: the request may have arrived) and
+    `AnswerTooLarge` when the decoded body exceeds `maximum_bytes`; the rest is not read.
     """
-    origin = f"{request.url.scheme}://{request.url.netloc.decode()}"  # a query may hold what no log should
+    origin = (
+        f"{request.url.scheme}://{request.url.netloc.decode()}"  # a query may contain what must not be logged
+    )
     try:
         with closing(http.send(request, stream=True)) as response:
             body = bytearray()
@@ -130,12 +132,12 @@ class Token(Protocol):
         ...
 
     def refresh(self) -> str:
-        """Read the token again, past every cache."""
+        """Read the token again, bypassing every cache."""
         ...
 
 
 class DirectusClient:
-    """Reads and writes rows as the service user (or as whoever owns the token)."""
+    """Reads and writes rows as the token's user (the service user)."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class DirectusClient:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`http` from `http_client`. `sleep` takes seconds; tests pass one that only records."""
+        """`http` from `http_client`. `sleep` takes seconds; tests pass one that records."""
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._http = http
@@ -154,7 +156,7 @@ class DirectusClient:
     # ---- rows -------------------------------------------------------------------------------------------
 
     def read_one(self, collection: str, key: str, fields: Sequence[str]) -> Row | None:
-        """One row by primary key, None if there is none (or this user may not see it)."""
+        """One row by primary key, or None if it does not exist or this user may not see it."""
         rows = self.read_many(collection, filter={"id": {"_eq": key}}, fields=fields, limit=1)
         return rows[0] if rows else None
 
@@ -169,9 +171,9 @@ class DirectusClient:
         offset: int = 0,
         deep: Mapping[str, object] | None = None,
     ) -> list[Row]:
-        """Every row that matches; `limit=-1` means all of them. The filter travels in a body, so it may be long.
+        """Every row that matches; `limit=-1` means all. The filter is sent in a body, so it may be long.
 
-        `deep` is Directus's own: how the lists below each row are read.
+        `deep` is Directus's: how the lists below each row are read.
         """
         query: Row = {"filter": filter, "fields": list(fields), "limit": limit}
         if sort:
@@ -191,7 +193,7 @@ class DirectusClient:
         )
 
     def create(self, collection: str, payload: Mapping[str, object], fields: Sequence[str] = ("id",)) -> Row:
-        """Create a row; `RecordNotUnique` if a unique column already holds a value of it."""
+        """Create a row. Raises `RecordNotUnique` if a unique column already holds one of its values."""
         return cast("Row", self.request("POST", _path(collection), query=_fields(fields), body=payload))
 
     def update(
@@ -204,7 +206,7 @@ class DirectusClient:
         return cast("Row", answer or {})
 
     def update_many(self, collection: str, keys: Sequence[str], payload: Mapping[str, object]) -> None:
-        """Write the same values to several rows, all or none; an empty `keys` does nothing."""
+        """Write the same values to several rows, all or none; empty `keys` do nothing."""
         if keys:
             self.request(
                 "PATCH", _path(collection), query=_fields(("id",)), body={"keys": list(keys), "data": payload}
@@ -223,7 +225,7 @@ class DirectusClient:
     ) -> Any:
         """Send a request and return the answer's `data` (None for an empty answer).
 
-        `repeatable` says that sending twice does no harm. Raises `UpstreamUnavailable` when Directus cannot
+        `repeatable`: sending twice does no harm. Raises `UpstreamUnavailable` when Directus cannot
         be reached, is overloaded, or something else answers in its place; `RecordNotUnique` and
         `DirectusRejected` when it refuses.
         """
@@ -234,9 +236,9 @@ class DirectusClient:
     def upload(
         self, method: str, path: str, *, fields: Mapping[str, str], content: bytes, content_type: str
     ) -> Any:
-        """Send a file as a form, its columns first: Directus writes the row before it has read the bytes.
+        """Send a file as a form, columns first: Directus writes the row before it has read the bytes.
 
-        Repeated and refused as `request` does with what must not be sent twice.
+        Retries and raises like `request` for something that must not be sent twice.
         """
         file = {"file": ("file", content, content_type)}
         return self._request(
@@ -244,7 +246,7 @@ class DirectusClient:
         )
 
     def _request(self, method: str, path: str, *, repeatable: bool, **request: Any) -> Any:
-        """`request` as httpx takes it; it is built anew for each attempt."""
+        """`request` for httpx; built for each attempt."""
         token = self._token.current()
         headers = request.pop("headers", {})
         for attempt in range(1, _ATTEMPTS + 1):
@@ -261,14 +263,14 @@ class DirectusClient:
         raise AssertionError(message)
 
     def _send(self, request: httpx.Request, *, last: bool, repeatable: bool) -> Answer | None:
-        """None means: try again."""
+        """None means retry."""
         try:
             answer = send(self._http, request)
         except ConnectionFailed as error:
             if last or (error.maybe_sent and not repeatable):
                 raise
             return None
-        # 429 and 503 are answered before anything is written; a gateway's 502 or 504 may come after.
+        # 429 and 503 come before anything is written; a gateway's 502 or 504 may come after.
         again = answer.status in _UNAVAILABLE and (repeatable or answer.status in {429, 503})
         return None if again and not last else answer
 
@@ -292,11 +294,11 @@ def _data(answer: Answer, method: str, path: str) -> Any:
             return document["data"]
         if answer.status == 204 and method not in {"SEARCH", "GET"}:  # noqa: PLR2004  # HTTP's own number
             return None
-        # A maintenance page of a proxy: "no such row" or "written" would be a lie that loses a payment.
+        # A proxy's maintenance page: taken for "no such row" or "written", it would lose a payment.
         message = f"A server that is not Directus answered {answer.status} to {method} {path}."
         raise UpstreamUnavailable(message)
     if answer.status == 401:  # noqa: PLR2004  # HTTP's own number
-        # A matter for the administrator, but not the request's fault: work waits until the token is right.
+        # Not the request's fault: work waits until an administrator fixes the token.
         message = f"Directus did not accept the service token on {method} {path}."
         raise UpstreamUnavailable(message, code="directus_unauthenticated", retry_after=300)
     if answer.status in _UNAVAILABLE or answer.status >= 500:  # noqa: PLR2004  # HTTP's own numbers
@@ -304,19 +306,19 @@ def _data(answer: Answer, method: str, path: str) -> Any:
         raise UpstreamUnavailable(message, retry_after=answer.retry_after or _RETRY_AFTER)
     extensions = _extensions(document)
     if extensions is None:
-        # A proxy's 404 while Directus restarts, its 403, its way to a login page: Directus refused nothing.
+        # A proxy's 404 while Directus restarts, its 403, its redirect to a login page: Directus refused nothing.
         message = f"A server that is not Directus answered {answer.status} to {method} {path}."
         raise UpstreamUnavailable(message, retry_after=answer.retry_after or _RETRY_AFTER)
     raise _refusal(extensions, answer.status, method, path)
 
 
 def is_refusal(body: bytes) -> bool:
-    """Whether the body of a refused request is Directus's own: a proxy's page refuses nothing."""
+    """Whether the body of a refused request comes from Directus and not from a proxy."""
     return _extensions(_parse(body)) is not None
 
 
 def _extensions(document: Any) -> Mapping[str, Any] | None:
-    """`errors[0].extensions`; None without a `code`, which every error of Directus's has: then it is not Directus's."""
+    """`errors[0].extensions`; None without a `code`, which every error of Directus has."""
     match document:
         case {"errors": [{"extensions": {"code": str(code)} as extensions}, *_]} if code:
             return cast("Mapping[str, Any]", extensions)
@@ -325,7 +327,7 @@ def _extensions(document: Any) -> Mapping[str, Any] | None:
 
 
 def _refusal(extensions: Mapping[str, Any], status: int, method: str, path: str) -> DirectusRejected:
-    """Directus's own code and field; its sentence only where it names fields and never a value."""
+    """Directus's code and field; its sentence only if it names fields and never a value."""
     code, collection, name = (str(extensions.get(key) or "") for key in ("code", "collection", "field"))
     if code == "RECORD_NOT_UNIQUE":
         message = f"{collection}.{name} already holds this value."
@@ -342,4 +344,4 @@ def _parse(body: bytes) -> Any:
     try:
         return json.loads(body, parse_float=Decimal)
     except ValueError:
-        return None  # a proxy's HTML page; the status says enough
+        return None  # a proxy's HTML page; the status is enough

@@ -1,4 +1,4 @@
-"""How a row of Directus is read: pydantic models that refuse what does not fit, and its timestamps and numbers."""
+"""Reads rows of Directus: pydantic models that refuse what does not fit, timestamps and numbers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ type Row = dict[str, Any]
 
 
 def json_value(value: Any) -> Any:
-    """A json field comes parsed; through some drivers as text. Other text is a value of its own."""
+    """A json field is parsed; some drivers return it as text. Other text is a value."""
     return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
 
 
 def key_of(link: Any) -> Any:
-    """A link comes as its key, or as an object when a field below it was asked for."""
+    """A link is its key, or an object when a field below it was requested."""
     return link.get("id") if isinstance(link, dict) else link
 
 
 def instant(value: object) -> datetime | None:
-    """Timestamps are UTC; SQLite may hand one out without saying so. None for what is not text."""
+    """Timestamps are UTC; SQLite may omit the zone. None if not text."""
     if not isinstance(value, str):
         return None
     parsed = datetime.fromisoformat(value)
@@ -40,13 +40,13 @@ type Timestamp = Annotated[
 
 
 class RowModel(BaseModel):
-    """The columns of a row that are used, with their types; any others are left out."""
+    """The columns of a row that are used, with their types; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def parse[Model: RowModel](model: type[Model], row: Row, collection: str) -> Model:
-    """Raise `DirectusRejected` `row_unreadable`, which names the columns and never their values."""
+    """Raises `DirectusRejected` (`row_unreadable`) with the columns, never their values."""
     try:
         return model.model_validate(row)
     except ValidationError as error:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from billing.stripe.objects import CheckoutSession
 
 
-#: Stripe keeps events no longer.
+#: How long Stripe keeps events.
 EVENT_LIFETIME = timedelta(days=30)
-#: What one request for events may name.
+#: Event types that one request may name.
 _MOST_TYPES = 20
 
-#: Every type of event that leads to a payment (`payments.events`); a test holds this to the SDK's list of types.
-#: Stripe takes no groups (`charge.*`) here.
+#: Every type of event that leads to a payment (`payments.events`); a test compares this with the SDK's list of types.
+#: Stripe accepts no groups (`charge.*`) here.
 APPLIED_TYPES = (
     "charge.captured",
     "charge.dispute.closed",
@@ -68,13 +68,13 @@ class StripeAccount:
     """`StripeRecords` (`reconcile_ports`) on Stripe's API."""
 
     def __init__(self, gateway: StripeGateway, clock: Callable[[], datetime]) -> None:
-        """`clock` says how far back events can be had."""
+        """`clock` decides how far back events are available."""
         self._gateway = gateway
         self._clock = clock
         self._unreadable: list[UnreadableRow] = []
 
     def unreadable(self) -> list[UnreadableRow]:
-        """What the lists have passed over since this was asked last, because it cannot be read; by Stripe's id.
+        """Unreadable objects that the lists have skipped since the last call, by Stripe's id.
 
         `UnreadableRow.collection` is Stripe's word for the kind of object.
         """
@@ -94,7 +94,7 @@ class StripeAccount:
         return self._gateway.retrieve_session(session)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
-        """The session a payment intent belongs to, None if it belongs to none."""
+        """The session of a payment intent, or None."""
         return self._gateway.session_of_payment_intent(payment_intent)
 
     def refunds_created_since(self, since: datetime, *, after: str | None = None) -> Iterator[StripeRefund]:
@@ -103,7 +103,7 @@ class StripeAccount:
         return self._readable("refund", pages, StripeRefund)
 
     def retrieve_refund(self, refund: str) -> StripeRefund | None:
-        """A refund as it is now, None if Stripe has none."""
+        """A refund in its current state, or None if Stripe has none."""
         found = self._gateway.retrieve(lambda v1: v1.refunds.retrieve(refund))
         return None if found is None else read(StripeRefund, found)
 
@@ -113,7 +113,7 @@ class StripeAccount:
         return self._readable("dispute", pages, StripeDispute)
 
     def retrieve_dispute(self, dispute: str) -> StripeDispute | None:
-        """A dispute as it is now, None if Stripe has none."""
+        """A dispute in its current state, or None if Stripe has none."""
         found = self._gateway.retrieve(lambda v1: v1.disputes.retrieve(dispute))
         return None if found is None else read(StripeDispute, found)
 
@@ -144,7 +144,7 @@ class StripeAccount:
         return each_readable(pages, model, self._passing(kind))
 
     def _passing(self, kind: str) -> Callable[[StripeUnreadable], None]:
-        """One object of a list that cannot be read does not keep the others from being compared."""
+        """Skip an unreadable object, so that the others are still compared."""
         return lambda error: self._unreadable.append(
             UnreadableRow(kind, error.ids.get("object", "unknown"), error)
         )

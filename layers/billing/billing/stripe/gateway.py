@@ -1,9 +1,9 @@
 """Stripe through its own SDK: sessions, intents, charges; every error of the SDK mapped once.
 
-The API version is written here and equals the SDK's pin, so that an upgrade is a visible change. One call takes at
-most 26 s (three tries of 2 s to connect and 6 s between bytes, two pauses), which is nearly all that a function behind
-the API has. Whoever makes several calls passes in how much time is left: each call then gets as many tries as fit, and
-one that cannot even be made once answers `UpstreamUnavailable` instead of being killed half way.
+The API version is set here and equals the SDK's pin, so that an upgrade is a visible change. One call takes at most 26 s
+(three tries of 2 s to connect and 6 s between bytes, two pauses), nearly all the time that a function behind the API has.
+A caller with several calls passes in the time that is left: each call then makes as many tries as fit, and one without
+time for a single try raises `UpstreamUnavailable` instead of being killed half way.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 
 STRIPE_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = (2, 6)
-#: Seconds that a call takes at most with no, one and two retries; the SDK pauses for up to 0.5 s and 1 s before them.
+#: Maximum seconds of a call with no, one and two retries; the SDK pauses for up to 0.5 s and 1 s before them.
 _SECONDS_BY_RETRIES = (8.0, 16.5, 25.5)
-#: Seconds that are left for what must be done with the answer.
+#: Seconds reserved for processing the answer.
 _RESERVE_SECONDS = 1.5
 _STRIPE = "https://api.stripe.com"
 _EXPAND_SESSION = ["payment_intent.latest_charge.balance_transaction"]
-#: Four levels, as deep as Stripe goes: a listed session tells its fee, too.
+#: Four levels, Stripe's maximum, so that a listed session includes its fee.
 _EXPAND_LISTED_SESSIONS = ["data.payment_intent.latest_charge.balance_transaction"]
 _EXPAND_PAYMENT = ["charge", "payment_intent"]
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
@@ -62,12 +62,12 @@ class ApiKey(Protocol):
         ...
 
     def refresh(self) -> str:
-        """Read the key again, past every cache."""
+        """Read the key again, bypassing every cache."""
         ...
 
 
 class StripeGateway:
-    """Stripe's Checkout sessions and what hangs on them, as `stripe.objects`."""
+    """Stripe's Checkout sessions and their objects, as `stripe.objects`."""
 
     def __init__(
         self, api_base: str, key: ApiKey, *, remaining_seconds: Callable[[], float] = lambda: math.inf
@@ -86,17 +86,17 @@ class StripeGateway:
 
     @property
     def livemode(self) -> bool | None:
-        """Whether the key is one of live mode, as far as it tells; None if it does not."""
+        """Whether the key is a live key; None if that is unknown."""
         return livemode_of(self._key.current())
 
     def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> CheckoutSession:
-        """Create a Checkout session; the same key gives the same session.
+        """Create a Checkout session; the same key returns the same session.
 
         Raises `CreationRefused` when repeating cannot help, `UpstreamUnavailable` when it can, and
         `StripeUnreadable` when Stripe has created one that cannot be read.
         """
         if not parameters.get("allowed_payment_method_types", True):
-            # The SDK leaves out an empty list, and Stripe would offer every method that the account has.
+            # The SDK omits an empty list, and Stripe would offer every method of the account.
             message = "A session needs a payment method; Stripe was not called."
             raise CreationRefused(message)
         try:
@@ -122,11 +122,11 @@ class StripeGateway:
         )
 
     def expire_session(self, session: str) -> CheckoutSession:
-        """Expire an open session; `SessionNotOpen` if it was paid or has expired meanwhile."""
+        """Expire an open session. Raises `SessionNotOpen` if it was paid or expired meanwhile."""
         try:
             expired = self._call(lambda client: client.v1.checkout.sessions.expire(session))
         except StripeRejected as error:
-            # Stripe's 400 for a session that is not open has no code, only a sentence; the session itself tells.
+            # Stripe's 400 for a session that is not open has no code, only a sentence: check the session itself.
             if error.stripe_code == "resource_missing" or self.retrieve_session(session).is_open:
                 raise
             message = "The Checkout session is no longer open."
@@ -140,16 +140,16 @@ class StripeGateway:
         after: str | None = None,
         unreadable: Callable[[StripeUnreadable], None] | None = None,
     ) -> Iterator[CheckoutSession]:
-        """Every session created at or after `since`, newest first, page by page; those behind `after`, if given.
+        """Every session created at or after `since`, newest first, page by page; only those after `after`, if given.
 
-        `unreadable` is told of sessions that cannot be read (`parsing.each_readable`).
+        `unreadable` is called for sessions that cannot be read (`parsing.each_readable`).
         """
         parameters = {**created_since(since, after), "expand": _EXPAND_LISTED_SESSIONS}
         listed = self.pages(lambda v1, asked: v1.checkout.sessions.list(asked), parameters)
         return each_readable(listed, CheckoutSession, unreadable)
 
     def session_of_payment_intent(self, payment_intent: str) -> CheckoutSession | None:
-        """The session a payment intent belongs to, None if it belongs to none."""
+        """The session of a payment intent, or None."""
         page = self._call(
             lambda client: client.v1.checkout.sessions.list({"payment_intent": payment_intent, "limit": 1})
         )
@@ -170,7 +170,7 @@ class StripeGateway:
         )
 
     def reversals_of(self, payment_intent: str) -> Reversals:
-        """Every refund and dispute of the payment intent as it is now."""
+        """All refunds and disputes of the payment intent in their current state."""
         of_it = {"payment_intent": payment_intent}
         return Reversals(
             refunds=[
@@ -182,7 +182,7 @@ class StripeGateway:
         )
 
     def retrieve(self, ask: Callable[[V1Services], Any]) -> dict[str, Any] | None:
-        """One object as `ask` fetches it, None if Stripe has none."""
+        """One object fetched by `ask`, or None if Stripe has none."""
         try:
             return self._call(lambda client: ask(client.v1))
         except StripeRejected as error:
@@ -193,7 +193,7 @@ class StripeGateway:
     def pages(
         self, ask: Callable[[V1Services, Any], Any], parameters: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """Every object of a list, newest first; a page is fetched when its first object is asked for."""
+        """Every object of a list, newest first; a page is fetched when its first object is needed."""
         asked: dict[str, Any] = {"limit": 100, **parameters}
         while True:
             page = self._call(lambda client: ask(client.v1, dict(asked)))
@@ -206,7 +206,7 @@ class StripeGateway:
         try:
             return _plain(ask(self._connected(self._key.current())))
         except stripe.AuthenticationError:
-            # The key may have been rotated since it was read: it is read again, once.
+            # The key may have been rotated since it was read: read it again, once.
             try:
                 return _plain(ask(self._connected(self._key.refresh())))
             except stripe.StripeError as error:
@@ -215,7 +215,7 @@ class StripeGateway:
             raise _translated(error) from error
 
     def _connected(self, key: str) -> stripe.StripeClient:
-        """The SDK's client for this key, with as many retries as there is time for."""
+        """The SDK's client for this key, with as many retries as time allows."""
         retries = self._retries()
         if key != self._clients_key:
             if livemode_of(key) and self._api_base != _STRIPE:
@@ -242,20 +242,20 @@ class StripeGateway:
 
 
 def livemode_of(key: str) -> bool | None:
-    """Whether an API key (`sk_`, `rk_`, `sk_org_`, ...) is one of live mode; None if it does not tell."""
+    """Whether an API key (`sk_`, `rk_`, `sk_org_`, ...) is a live key; None if that is unknown."""
     if "_live_" in key:
         return True
     return False if "_test_" in key else None
 
 
 def created_since(since: datetime, after: str | None = None) -> dict[str, object]:
-    """The parameters of a list; Stripe counts in whole seconds: the one that `since` lies in is included."""
+    """The parameters of a list. Stripe counts whole seconds; the second of `since` is included."""
     window: dict[str, object] = {"created": {"gte": int(since.timestamp())}}
     return window if after is None else {**window, "starting_after": after}
 
 
 def _translated(error: stripe.StripeError) -> BillingError:
-    """Our error for one of the SDK's; Stripe's request id leads to its dashboard log."""
+    """Our error for one of the SDK's; Stripe's request id finds it in the dashboard's log."""
     status, code = error.http_status, _code_of(error)
     where = f" (Stripe request {error.request_id})" if error.request_id else ""
     if isinstance(error, stripe.APIConnectionError):
@@ -264,13 +264,13 @@ def _translated(error: stripe.StripeError) -> BillingError:
     if isinstance(error, stripe.RateLimitError) or code == "idempotency_key_in_use":
         message = f"Stripe asks to slow down{where}."
         return UpstreamUnavailable(message, code="stripe_unavailable", retry_after=5)
-    # 501 is not Stripe's but a simulator's: it will say so tomorrow as well.
+    # 501 comes from a simulator, not from Stripe, and is permanent.
     if status is None or (status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED):
         message = f"Stripe failed with status {status}{where}."
         replayed = "true" in (error.headers or {}).get("Idempotent-Replayed", "")
         return (StripeReplayed if replayed else UpstreamUnavailable)(message, code="stripe_unavailable")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        # A matter for the administrator, but not the request's fault: paid sessions wait until the key is right.
+        # Not the request's fault: paid sessions wait until an administrator fixes the key.
         message = f"Stripe refused the API key in Secrets Manager{where}."
         return UpstreamUnavailable(message, code="stripe_key_refused", retry_after=300)
     message = f"Stripe refused the request: {code or type(error).__name__}{where}."
@@ -278,7 +278,7 @@ def _translated(error: stripe.StripeError) -> BillingError:
 
 
 def _code_of(error: stripe.StripeError) -> str | None:
-    """Stripe's code; for some errors the SDK keeps it only on the error object."""
+    """Stripe's code; for some errors the SDK has it only on the error object."""
     if error.code:
         return str(error.code)
     inner = getattr(error, "error", None)

@@ -1,7 +1,7 @@
-"""What this project reads of Stripe's objects, validated. Amounts are Stripe's integers, in minor units.
+"""The parts of Stripe's objects that this project reads, validated. Amounts are Stripe's integers, in minor units.
 
-Whatever Stripe's OpenAPI document lets be null or absent has a default; what must be there and is not is refused
-(`parsing.read` names the object). A field is found where its alias says, or under its own name.
+A field that Stripe's OpenAPI document allows to be null or absent has a default; a missing required field is an error
+(`parsing.read` names the object). A field is read from its alias or from its own name.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _CONFIG = ConfigDict(validate_by_name=True, validate_by_alias=True, hide_input_i
 
 
 def id_of(value: Any) -> str | None:
-    """The id of what may be expanded or not; None for neither."""
+    """The id of a field that may be expanded; None if there is none."""
     if isinstance(value, dict):
         value = value.get("id")
     return value if isinstance(value, str) else None
 
 
 def _moment(value: Any) -> Any:
-    """Seconds since 1970; a `datetime` stays as it is. What no clock can show is a `ValueError`."""
+    """Seconds since 1970; a `datetime` stays as it is. Raises `ValueError` if out of range."""
     if isinstance(value, datetime | None):
         return value
     if not isinstance(value, int) or isinstance(value, bool):
@@ -72,13 +72,13 @@ type Metadata = Annotated[Mapping[str, str], BeforeValidator(_texts)]
 
 
 def _fields_of(found: Any) -> dict[str, Any] | None:
-    """Stripe's object before it is validated; None where our own code makes a value."""
+    """Stripe's object before validation; None when our own code creates the value."""
     return None if isinstance(found, ArgsKwargs) or not isinstance(found, Mapping) else dict(found)
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Charge:
-    """The charge behind a payment intent; card and bank details are the only ones ever stored."""
+    """The charge of a payment intent; its card and bank details are the only ones stored."""
 
     id: Text
     status: Text
@@ -101,7 +101,7 @@ class Charge:
     @model_validator(mode="before")
     @classmethod
     def _details_of_the_method(cls, found: Any) -> Any:
-        """Card and bank details are below the method's own name."""
+        """Card and bank details are below the method's name."""
         fields = _fields_of(found)
         if fields is None:
             return found
@@ -115,7 +115,7 @@ class Charge:
 
 @dataclass(frozen=True, config=_CONFIG)
 class StripeRefund:
-    """A refund of a charge. `amount` in minor units of `currency`; `status` is Stripe's word for it."""
+    """A refund of a charge. `amount` in minor units of `currency`; `status` as Stripe has it."""
 
     id: Text
     status: Annotated[StrictStr, BeforeValidator(lambda value: "pending" if value is None else value)]
@@ -129,7 +129,7 @@ class StripeRefund:
     @model_validator(mode="before")
     @classmethod
     def _pending(cls, found: Any) -> Any:
-        """Stripe may leave the status out."""
+        """Stripe may omit the status."""
         fields = _fields_of(found)
         return found if fields is None else {"status": None, **fields}
 
@@ -146,7 +146,7 @@ class StripeDispute:
     payment_intent: Id = None
     charge: Id = None
     reason: Text | None = None
-    #: Stripe says 0 where the bank takes no answer.
+    #: 0 if the bank accepts no evidence.
     evidence_due_by: Annotated[
         datetime | None,
         BeforeValidator(lambda value: None if value == 0 and value is not False else _moment(value)),
@@ -156,19 +156,19 @@ class StripeDispute:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Reversals:
-    """Everything that Stripe knows to have gone, or to be going, back on one payment intent."""
+    """All refunds and disputes of one payment intent."""
 
     refunds: Sequence[StripeRefund] = ()
     disputes: Sequence[StripeDispute] = ()
 
     def ids(self) -> set[str]:
-        """Stripe's ids of all of them."""
+        """The Stripe ids of all of them."""
         return {found.id for found in self.refunds} | {found.id for found in self.disputes}
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class PaymentBehind:
-    """The payment that an object of Stripe's hangs on, and the metadata of its intent and charge."""
+    """The payment of a Stripe object, and the metadata of its intent and charge."""
 
     payment_intent: str | None
     metadata: Metadata = field(default_factory=dict)
@@ -176,7 +176,7 @@ class PaymentBehind:
 
 @dataclass(frozen=True, config=_CONFIG)
 class BalanceTransaction:
-    """A movement on the account's balance, with the charge, refund or dispute it stems from.
+    """A movement on the account's balance, with its charge, refund or dispute.
 
     `amount` and `fee` in minor units of `currency`, `amount` signed. `type` is Stripe's word (`charge`, `payment`,
     `refund`, `adjustment`, ...). `payment_intent` and `metadata` are those of the source where it names one: a payout or
@@ -198,7 +198,7 @@ class BalanceTransaction:
 
 @dataclass(frozen=True, config=_CONFIG)
 class UndeliveredEvent:
-    """An event of Stripe's that some endpoint has not accepted; what it is about, by id.
+    """An event that an endpoint has not accepted, with the id of its object.
 
     `of_another_account` as in `payments.events.StripeEvent`.
     """
@@ -216,13 +216,13 @@ class UndeliveredEvent:
 
     @property
     def of_another_account(self) -> bool:
-        """Whether it names an account: Stripe leaves both out of events of the endpoint's own account."""
+        """Whether it names an account: Stripe omits both in events of the endpoint's own account."""
         return bool(self.account or self.context)
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class PaymentIntent:
-    """A payment intent with its latest charge, as far as that was expanded."""
+    """A payment intent with its latest charge, if that was expanded."""
 
     id: Text
     status: Text
@@ -279,10 +279,10 @@ class CheckoutSession:
 
     @property
     def invoice(self) -> str | None:
-        """The invoice that our metadata names; None if it names none, or no possible one."""
+        """The invoice in our metadata; None if there is none or it is not an id."""
         return record_id(self.metadata.get("directus_invoice"))
 
     @property
     def attempt(self) -> str | None:
-        """The payment row that our metadata names as the attempt behind the session; None likewise."""
+        """The payment row in our metadata, the session's attempt; None likewise."""
         return record_id(self.metadata.get("directus_payment"))

@@ -1,4 +1,4 @@
-"""Stripe's objects, as its SDK hands them over, as the values of `stripe.objects`."""
+"""Converts the SDK's objects to the values of `stripe.objects`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from billing.stripe.objects import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-#: Stripe's own name of each thing that we read, and how it is read.
+#: Stripe's name of each object that we read, and its model.
 _READERS: dict[object, tuple[str, TypeAdapter[Any]]] = {
     BalanceTransaction: ("balance_transaction", TypeAdapter(BalanceTransaction)),
     CheckoutSession: ("checkout.session", TypeAdapter(CheckoutSession)),
@@ -30,7 +30,7 @@ _READERS: dict[object, tuple[str, TypeAdapter[Any]]] = {
 
 
 def read[Value](model: type[Value], found: Mapping[str, Any]) -> Value:
-    """An object of Stripe's as a value; `StripeUnreadable` if something that must be there is not usable."""
+    """A Stripe object as a value. Raises `StripeUnreadable` if a required field is not usable."""
     kind, reader = _READERS[model]
     try:
         value: Value = reader.validate_python(found)
@@ -50,10 +50,10 @@ def each_readable[Value](
     model: type[Value],
     unreadable: Callable[[StripeUnreadable], None] | None = None,
 ) -> Iterator[Value]:
-    """Everything in a list of Stripe's that can be read, past what cannot.
+    """Every readable object in a Stripe list; unreadable ones are skipped.
 
-    `unreadable` is told of each of those; without it the first is raised once the list is at its end, so that what is
-    missing is never taken for something that Stripe does not have.
+    `unreadable` is called for each of them. Without it the first is raised at the end of the list, so that an unreadable
+    object is never mistaken for one that Stripe does not have.
     """
     first: StripeUnreadable | None = None
     for one in found:

@@ -1,4 +1,4 @@
-"""The kinds of object that Stripe tells about."""
+"""The kinds of object of Stripe's events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Subject(Enum):
-    """The kind of object whose id an event carries."""
+    """The kind of object whose id an event has."""
 
     SESSION = auto()
     PAYMENT_INTENT = auto()
