@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs until it is told to stop; 1 and one plain sentence if it cannot start."""
+    """Run until stopped. Returns 1 and prints the reason if it cannot start."""
     given = _arguments()
     try:
         configuration = Configuration(

@@ -67,7 +67,7 @@ class Api:
         self._keys_in_use: set[str] = set()
 
     async def __call__(self, request: Request) -> Response:
-        """Answers as Stripe would, or says that it cannot."""
+        """Answers as Stripe would, or reports that it cannot."""
         cause = ApiRequest(self._world.new_id("req_", 14), self._idempotency_key(request))
         try:
             answer = await self._answer(request, cause)

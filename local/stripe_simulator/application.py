@@ -34,7 +34,7 @@ _ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class InvalidConfiguration(ValueError):
-    """The simulator refuses to start so; the message says why."""
+    """The simulator refuses to start; the message has the reason."""
 
 
 @dataclass(frozen=True)

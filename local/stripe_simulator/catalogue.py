@@ -205,7 +205,7 @@ FAILING_BANK_ACCOUNT = "000222222227"
 
 
 def exponent(currency: str) -> int:
-    """How many digits of an amount in minor units stand after the decimal point."""
+    """How many digits of an amount in minor units come after the decimal point."""
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2

@@ -130,7 +130,7 @@ def _of_a_setup(world: World, parameters: dict[str, Any]) -> StripeObject:
 
 
 def set_up(world: World, session: StripeObject) -> StripeObject:
-    """The session in setup mode, complete: somebody has left a way to pay in it. 400 for any other session."""
+    """Complete a session in setup mode with a payment method. 400 for any other session."""
     if session["mode"] != "setup" or session["status"] != "open":
         message = f"This Checkout Session is {session['status']}, in mode {session['mode']}."
         raise StripeError(400, message, code="setup_intent_unexpected_state")

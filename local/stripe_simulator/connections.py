@@ -24,7 +24,7 @@ class CuttableProtocol(H11Protocol):
 
 
 async def cut_connection(request: Request) -> None:
-    """Closes the connection the request came on; whatever is answered afterwards reaches nobody."""
+    """Closes the connection of the request; a later answer is lost."""
     transport: asyncio.Transport = request.scope["state"][_OPEN][request.scope["client"]]
     transport.abort()
     await asyncio.sleep(

@@ -37,7 +37,7 @@ REASONS = (
 FEE = 1500
 _TIME_TO_ANSWER = 7 * 24 * 60 * 60
 _OPEN = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
-#: What an account can say for itself; nothing is ever filled in here.
+#: Evidence that an account can give; never filled in here.
 _EVIDENCE = (
     "access_activity_log",
     "billing_address",
@@ -84,7 +84,7 @@ def create(
     """
     if charge["status"] != "succeeded":
         raise StripeError(
-            400, f"Charge {charge['id']} is {charge['status']}: nobody can dispute it.", parameter="charge"
+            400, f"Charge {charge['id']} is {charge['status']} and cannot be disputed.", parameter="charge"
         )
     if charge["disputed"]:
         raise NotSimulated("A second dispute of one charge")
@@ -127,7 +127,7 @@ def close(world: World, dispute: StripeObject, ending: Ending) -> StripeObject:
 
 
 def allows_refund(world: World, charge: StripeObject) -> bool:
-    """Whether a charge can be refunded: nobody disputes it, or somebody only inquires."""
+    """Whether a charge can be refunded: it has no dispute, or only an inquiry."""
     if not charge["disputed"]:
         return True
     refundable: bool = world.find(charge["_dispute"], "dispute")["is_charge_refundable"]
@@ -211,7 +211,7 @@ def _escalate(world: World, dispute: StripeObject) -> None:
 
 
 def _answer(world: World, dispute: StripeObject) -> None:
-    """The account sends its evidence; nobody wins without."""
+    """The account sends its evidence, without which no dispute is won."""
     previous = {"status": dispute["status"], "evidence_details": dispute["evidence_details"]}
     sent = {"has_evidence": True, "submission_count": 1}
     dispute |= {"status": "under_review", "evidence_details": dispute["evidence_details"] | sent}

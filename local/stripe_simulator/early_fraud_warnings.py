@@ -1,4 +1,4 @@
-"""Early fraud warnings: the card issuer suspects fraud, before anybody disputes the charge. No money moves."""
+"""Early fraud warnings: the card issuer suspects fraud before the charge is disputed. No money moves."""
 
 from local.stripe_simulator.errors import NotSimulated, StripeError
 from local.stripe_simulator.store import StripeObject
@@ -8,7 +8,7 @@ from local.stripe_simulator.world import World
 def create(world: World, charge: StripeObject) -> StripeObject:
     """A warning about a paid card charge; 400 for any other charge, `NotSimulated` for a second warning."""
     if charge["status"] != "succeeded" or charge["payment_method_details"]["type"] != "card":
-        message = f"Charge {charge['id']} is no card payment that succeeded: no issuer warns about it."
+        message = f"Charge {charge['id']} is not a succeeded card payment, so it has no fraud warning."
         raise StripeError(400, message, parameter="charge")
     if "_early_fraud_warning" in charge:
         raise NotSimulated("A second early fraud warning about one charge")

@@ -3,7 +3,7 @@
 StripeError                 an error Stripe itself would answer; becomes Stripe's error body
 ├── NotSimulated            501: part of Stripe's API, not of this simulator
 └── AnswerLost              no answer at all: the connection is cut (asked for by a test)
-DishonestAnswer             500: the simulator was about to say something Stripe's document forbids
+DishonestAnswer             500: the simulator was about to send something that Stripe's document forbids
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class StripeError(Exception):
 
 
 class NotSimulated(StripeError):
-    """Stripe can do it, the simulator does not; it says so instead of pretending. The SDK must not retry it."""
+    """Stripe supports it, the simulator does not, and reports that instead of pretending. The SDK must not retry it."""
 
     def __init__(self, what: str) -> None:
         """`what` names the operation or the parameter."""

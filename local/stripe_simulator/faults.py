@@ -14,7 +14,7 @@ _LONGEST_DELAY = 60.0
 
 
 class InvalidFault(ValueError):
-    """A fault that cannot be ordered; the message says why."""
+    """A fault that cannot be requested; the message has the reason."""
 
 
 @dataclass(frozen=True)

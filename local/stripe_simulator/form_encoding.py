@@ -20,7 +20,7 @@ _INDEX = re.compile(r"\d{1,4}")
 
 
 class FormError(ValueError):
-    """The text is no form Stripe would read; the message is one sentence."""
+    """Stripe would not read this form; the message is one sentence."""
 
 
 def parse(text: str) -> dict[str, Any]:

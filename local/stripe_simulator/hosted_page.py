@@ -59,7 +59,7 @@ class HostedPage:
                 "us_bank_account" if fields.get("method") == "us_bank_account" else "card"
             )
             with self._world.change():
-                # Read again: the body took its time, and somebody else may have paid.
+                # Read again: the body took time, and someone else may have paid.
                 session = self._world.find(session["id"], "checkout.session")
                 payment = payments.pay(
                     self._world,

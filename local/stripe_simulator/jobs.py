@@ -7,7 +7,7 @@ from local.stripe_simulator.world import World
 
 
 def run_due_jobs(world: World) -> None:
-    """Does everything that is due now; each job in a transaction of its own."""
+    """Does everything that is due now; each job in its own transaction."""
     for job in world.store.due_jobs(time.time()):
         with world.change():
             match job.kind:

@@ -6,7 +6,7 @@
     document.violations_of_answer(operation, 200, body)
     document.violations_of_object("charge", charge)
 
-Two things go beyond plain JSON Schema, because Stripe does them and its document does not say them: unknown
+Two things go beyond plain JSON Schema, because Stripe does them although its document does not mention them: unknown
 parameters are refused at every depth, and an object of ours may carry no field that is not in the document.
 """
 
@@ -122,7 +122,7 @@ class StripeDocument:
         return None
 
     def read_request(self, operation: Operation, text: str) -> ParsedRequest:
-        """The parameters in a query or form body; raises `FormError` when it is no form at all."""
+        """The parameters in a query or form body; raises `FormError` if it is not a form."""
         compiled = self._compiled_request(operation)
         values = form_encoding.coerce(form_encoding.parse(text), compiled.schema)
         unknown = [
@@ -137,7 +137,7 @@ class StripeDocument:
         return self._violations_of(body, self._compiled_answer(operation, status))
 
     def violations_of_object(self, name: str, body: Any) -> list[Violation]:
-        """Where an object of ours (`charge`, `event`, `error`) is not what the document says it is."""
+        """Where an object of ours (`charge`, `event`, `error`) violates the document."""
         return self._violations_of(body, self._compiled_object(name))
 
     def is_expandable(self, name: str, field: str) -> bool:

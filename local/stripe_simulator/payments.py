@@ -1,4 +1,4 @@
-"""What happens when somebody pays on the hosted page: payment intents, charges, fees and their events.
+"""Payments on the hosted page: payment intents, charges, fees and their events.
 
 Card: succeeds or is declined at once; after a decline the session stays open. US bank account (ACH): the session
 is complete but unpaid, and days later the debit succeeds or fails (`settle`). The fee is known a little after the
@@ -26,7 +26,7 @@ _BANK_MESSAGE = "The customer's bank account could not be debited."
 
 @dataclass(frozen=True)
 class Payment:
-    """An attempt to pay; `refusal` is what the payer is told when it did not work, else None."""
+    """An attempt to pay; `refusal` is the message to the payer if it failed, else None."""
 
     session: str
     payment_intent: str

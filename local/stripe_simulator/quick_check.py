@@ -1,6 +1,6 @@
 """A quick yes: whether a value surely follows a schema.
 
-The simulator checks everything it says, and with a general validator that is most of its work. Nearly always the
+The simulator checks everything it sends, and with a general validator that is most of its work. Nearly always the
 answer is yes, and for the handful of keywords Stripe's document uses a yes is found some ten times sooner by
 functions made for the schema. Anything but a sure yes is left to the general validator, which also knows why.
 """
@@ -39,7 +39,7 @@ class QuickChecks:
         self._named: dict[str, Check] = {}
 
     def check(self, schema: Mapping[str, Any]) -> Check:
-        """The check for a schema; it never says yes to one that uses a keyword it does not know."""
+        """The check for a schema; it never accepts a schema with a keyword it does not know."""
         if not schema:
             return lambda _: True
         if set(schema) - _KEYWORDS:

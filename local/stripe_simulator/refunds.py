@@ -15,7 +15,7 @@ from local.stripe_simulator.world import NOBODY, ApiRequest, World
 
 type Outcome = Literal["succeed", "fail", "cancel"]
 
-#: Why somebody refunds; Stripe's list.
+#: Reasons for a refund; Stripe's list.
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 #: The parameters of a refund that the simulator acts upon. Others are refused (501), never ignored.
 ACTED_UPON: dict[str, Any] = {
@@ -30,7 +30,7 @@ ACTED_UPON: dict[str, Any] = {
 def create(world: World, parameters: dict[str, Any], cause: ApiRequest = NOBODY) -> StripeObject:
     """A refund of a charge, named itself or by its payment intent; of all that is left unless `amount` is given.
 
-    Raises `StripeError` for what Stripe refuses. `cause` is nobody when the refund is made in the Dashboard.
+    Raises `StripeError` for what Stripe refuses. `cause` is empty for a refund made in the Dashboard.
     """
     refuse_what_is_not_simulated(parameters, ACTED_UPON)
     check_metadata(parameters.get("metadata") or {}, "metadata")
@@ -200,7 +200,7 @@ def _book(world: World, refund: StripeObject, amount: int, kind: str, category: 
 
 
 def _announce_update(world: World, refund: StripeObject, previous: StripeObject) -> None:
-    """Stripe says it twice: the second is the older name of the first, and both are still sent."""
+    """Stripe sends two events: the second has the older name of the first, and both are still sent."""
     world.announce("refund.updated", refund, previous=previous)
     world.announce("charge.refund.updated", refund, previous=previous)
 

@@ -104,7 +104,7 @@ def obtain() -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     pruned = json.dumps(prune(json.loads(_fetch())), separators=(",", ":"))
-    # Two set-ups may run at once: write beside and rename, so that nobody reads half a file.
+    # Two set-ups may run at once: write to another file and rename it, so that half a file is never read.
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as partial:
         partial.write(pruned)
     Path(partial.name).replace(path)

@@ -34,7 +34,7 @@ _COLUMNS = {
 _GENERATED = ", ".join(
     f"{column} AS (json_extract(body, '{place}')) STORED" for column, place in _COLUMNS.items()
 )
-# The body comes last: what stands before it is read without reading it.
+# The body comes last, so that the fields before it can be read without it.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS objects (
   position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, object TEXT NOT NULL, {_GENERATED},
@@ -68,7 +68,7 @@ _TIMESTAMPS = frozenset({"available_on", "canceled_at", "created", "due_by", "ex
 
 
 class StoreError(Exception):
-    """The state file cannot be used; the message says what to do."""
+    """The state file cannot be used; the message explains what to do."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Store:
         return due
 
     def log_attempt(self, event: StripeObject, *, attempt: int, status: int, outcome: str) -> None:
-        """Notes one delivery attempt; `status` is the HTTP status, 0 when there was no answer."""
+        """Records one delivery attempt; `status` is the HTTP status, 0 without an answer."""
         self._database.execute(
             "INSERT INTO attempts (event, type, object, attempt, status, outcome, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (

@@ -1,6 +1,6 @@
 """Deliveries of events to the webhook endpoint: signed, several at a time, retried, and disturbed on order.
 
-As at Stripe: every attempt is signed anew, order is not promised, only a 2xx counts, redirects do not.
+As at Stripe: every attempt is signed again, order is not guaranteed, only a 2xx counts, redirects do not.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 #: Seconds before the second, third, … attempt. Stripe's own steps are unpublished and last up to three days; these
 #: begin quickly, because a developer waits, and end after about three days too.
 RETRY_DELAYS: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 1800, 7200, 18000, 36000, *([43200] * 4))
-#: How many deliveries are under way at the same time, unless the program is told otherwise.
+#: Default number of concurrent deliveries.
 AT_A_TIME = 3
 MOST_AT_A_TIME = 64
 #: With `reorder`, how long events are gathered before they are sent in another order.
@@ -39,7 +39,7 @@ _TIMEOUT = 20.0
 _CERTIFICATES = ssl.create_default_context()
 _LONGEST_NAP = 1.0
 
-#: Sends a body with headers to a URL and gives the HTTP status, 0 when there was no answer.
+#: Sends a body with headers to a URL and returns the HTTP status, 0 without an answer.
 type Send = Callable[[str, bytes, dict[str, str]], int]
 
 
@@ -53,7 +53,7 @@ def signature(body: bytes, secrets: Sequence[str], timestamp: int) -> str:
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
     """The real `Send`."""
     try:
-        # On a connection of its own: a kept one may be stale, and a stale one looks like a refusal.
+        # On a new connection: a kept one may be stale, and a stale one looks like a refusal.
         return httpx.post(
             url, content=body, headers=headers, timeout=_TIMEOUT, trust_env=False, verify=_CERTIFICATES
         ).status_code

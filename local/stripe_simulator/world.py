@@ -17,7 +17,7 @@ DELIVERY_SETTINGS = {"duplicate": 0, "reorder": False, "drop": 0, "lose": 0}
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """The call that caused an event: Stripe names it in the event, null when nobody called."""
+    """The call that caused an event: Stripe names it in the event; null without a call."""
 
     id: str | None = None
     idempotency_key: str | None = None
@@ -59,7 +59,7 @@ class World:
         return int(time.time())
 
     def new_id(self, prefix: str, length: int = 24) -> str:
-        """An id nobody can guess: `pi_3…`."""
+        """An unguessable id: `pi_3…`."""
         return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
     @contextmanager
@@ -110,7 +110,7 @@ class World:
             self._queue(event)
 
     def must_follow(self, kind: str, body: StripeObject) -> None:
-        """`DishonestAnswer` unless `body` is what Stripe's document says such an object is."""
+        """Raises `DishonestAnswer` unless `body` matches Stripe's document."""
         violations = self.document.violations_of_object(kind, body)
         if violations:
             raise DishonestAnswer(f"A {kind}", violations)
