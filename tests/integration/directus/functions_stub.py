@@ -1,4 +1,4 @@
-"""What the flows call in these tests: a small HTTP server that records requests and answers as told."""
+"""What the flows call in these tests: a small HTTP server that records requests and answers as configured."""
 
 import json
 import socket
@@ -79,7 +79,7 @@ class FunctionsStub:
 
     @contextmanager
     def refusing_connections(self) -> Iterator[None]:
-        """Nobody listens on the port meanwhile."""
+        """Meanwhile the port is closed."""
         self.stop()
         try:
             yield

@@ -60,7 +60,7 @@ class RunningDirectus:
         return self._client("nobody", None)
 
     def as_(self, person: str) -> Directus:
-        """Somebody of the seed data (`sofia`, `maria`, ...), `service`, `administrator` or `nobody`."""
+        """A user of the seed data (`sofia`, `maria`, ...), `service`, `administrator` or `nobody`."""
         if person in PEOPLE:
             return self._client(person, self.tokens[person])
         return {"service": self.service, "administrator": self.admin, "nobody": self.nobody}[person]
@@ -109,7 +109,7 @@ def start(database: str) -> RunningDirectus:
 
 @contextmanager
 def another(server: RunningDirectus, variables: Mapping[str, str]) -> Iterator[RunningDirectus]:
-    """One more Directus on the same database, with some variables of its own; its `directory` has its log only."""
+    """One more Directus on the same database, with some variables of its own; its `directory` only has its log."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     second = RunningDirectus(server.database, url, server.stub, server.directory / f"on-port-{port}")
@@ -158,7 +158,7 @@ def _environment(server: RunningDirectus, port: int) -> dict[str, str]:
         "STORAGE_LOCAL_ROOT": str(server.directory / "uploads"),
         "EMAIL_TRANSPORT": "smtp",
         "EMAIL_SMTP_HOST": "127.0.0.1",
-        "EMAIL_SMTP_PORT": "9",  # nobody listens: these tests send no mail
+        "EMAIL_SMTP_PORT": "9",  # a closed port: these tests send no mail
         "RATE_LIMITER_POINTS": "100000",
         "BILLING_FUNCTIONS_URL": server.stub.url,
         "BILLING_FLOW_SECRET": f"string:{FLOW_SECRET}",
@@ -172,7 +172,7 @@ def _database(server: RunningDirectus) -> dict[str, str]:
 
 
 def _postgresql() -> PostgresqlServer:
-    """Start a PostgreSQL of our own in a temporary directory, with an empty database."""
+    """Start our own PostgreSQL in a temporary directory, with an empty database."""
     assert postgresql_programs(), "PostgreSQL is not installed; run the set-up (make test does)."
     directory = Path(tempfile.mkdtemp(prefix="billing-postgresql-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

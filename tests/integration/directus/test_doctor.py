@@ -62,7 +62,7 @@ def receiver() -> Iterator[str]:
 
 def _wrong(directus: RunningDirectus, **told: str) -> list[str]:
     findings = examine(Deployment(directus.url, ADMIN_TOKEN, **told))
-    # These servers keep files on the local disk and have no mail server: the doctor rightly says so.
+    # These servers keep files on the local disk and have no mail server: the doctor rightly reports it.
     expected = ("Directus has no storage location named s3", "Directus cannot use its email")
     return [
         finding.what

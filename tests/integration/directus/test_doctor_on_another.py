@@ -1,4 +1,4 @@
-"""What is said of a Directus that was started in another way; nothing of it is of a database."""
+"""Findings about a Directus with another configuration; none depends on the database."""
 
 import pytest
 

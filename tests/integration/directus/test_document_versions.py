@@ -49,7 +49,7 @@ class Uploads:
 
 @dataclass
 class Office:
-    """The renderer's use cases on one running Directus; every worker has a connection of its own."""
+    """The renderer's use cases on one running Directus; every worker has its own connection."""
 
     directus: RunningDirectus
     store: Uploads
@@ -84,7 +84,7 @@ def office(directus: RunningDirectus) -> Office:
 
 
 def sent_invoice(office: Office) -> dict[str, Any]:
-    """An invoice of maria's that nobody else looks at."""
+    """An invoice of maria's that other tests do not use."""
     path = "/items/clients?fields=id"
     row = {
         "client": office.directus.as_("maria").call("GET", path)[0]["id"],
@@ -98,7 +98,7 @@ def sent_invoice(office: Office) -> dict[str, Any]:
 
 
 def planned(invoice: dict[str, Any], content: str) -> PlannedDocument:
-    """The first version, as everybody believes who looks before anything is there."""
+    """The first version, as every worker sees it before a document exists."""
     return PlannedDocument(
         identity=content_identity("invoice", invoice["id"], {"content": content}),
         type="invoice",
@@ -142,7 +142,7 @@ def test_directus_itself_lets_a_version_be_there_once(office: Office) -> None:
     status, answer = office.directus.service.answer("PATCH", path, key)
     assert (status, code_of(answer)) == (400, "RECORD_NOT_UNIQUE")
     assert answer["errors"][0]["extensions"]["field"] == "version_key"
-    for _ in range(2):  # whoever enters documents by hand has no such key, as often as they like
+    for _ in range(2):  # documents that people enter have no such key, so any number is allowed
         own = {"client": invoice["client"], "invoice": invoice["id"], "type": "invoice", "title": "Scan"}
         office.directus.as_("sofia").call("POST", "/items/documents", own)
 

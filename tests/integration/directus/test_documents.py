@@ -1,4 +1,4 @@
-"""The tables in docs/ say what the data say."""
+"""The tables in docs/ match the data."""
 
 import re
 

@@ -13,7 +13,7 @@ from directus.installer import apply, plan
 from directus.probe import EXTENSION
 from tests.integration.directus.server import ADMIN_TOKEN, RunningDirectus, another, running
 
-#: A guard of some version that refuses changes by query, says so, and does nothing else.
+#: A guard of some version that refuses changes by query, reports its version, and does nothing else.
 GUARD = """
 import { closeByQuery } from './by_query.js';
 export default ({ init }) => init('middlewares.after', ({ app }) => closeByQuery(app, '%s'));
@@ -22,7 +22,7 @@ export default ({ init }) => init('middlewares.after', ({ app }) => closeByQuery
 
 @pytest.fixture(scope="module", params=["sqlite"])
 def directus(request: pytest.FixtureRequest) -> RunningDirectus:
-    """On one database: nothing here is of a database, and each guard is a Directus of its own."""
+    """On one database: nothing here depends on it, and each guard needs its own Directus."""
     return running(request.param)
 
 

@@ -1,4 +1,4 @@
-"""A wire, a check or cash entered by staff: what is stored, what is refused, what the billing functions are told.
+"""A wire, a check or cash entered by staff: what is stored, what is refused, what is sent to the billing functions.
 
 Single doors (which fields, whose rows, which amounts) are in `tests/security/directus/test_staff_money.py`; here are the
 things a bookkeeper does. That the invoice follows is in `tests/e2e/test_manual_payments.py`.
@@ -14,7 +14,7 @@ import pytest
 from local.seed import seed_id
 from tests.integration.directus.server import RunningDirectus, code_of
 
-#: What only Stripe's payments have; null, and never "", on a payment entered by hand.
+#: What only Stripe's payments have; null, and never "", on a payment entered manually.
 STRIPES = (
     "transaction_id",
     "checkout_session",
@@ -51,7 +51,7 @@ def _payment(invoice: str, amount: str = "10.00", **fields: Any) -> dict[str, An
 
 
 def _entered(directus: RunningDirectus, row: dict[str, Any], person: str = "sofia") -> str:
-    """A payment that staff entered; the functions were told."""
+    """A payment that staff entered; the functions were notified."""
     key = str(directus.as_(person).call("POST", "/items/payments", row)["id"])
     assert _told(directus, 1) == [{"payments": [key]}]
     directus.stub.requests.clear()
@@ -59,7 +59,7 @@ def _entered(directus: RunningDirectus, row: dict[str, Any], person: str = "sofi
 
 
 def _told(directus: RunningDirectus, count: int) -> list[dict[str, list[str]]]:
-    """What the Billing changed flow told the functions since they were last cleared, in no particular order."""
+    """What the Billing changed flow sent to the functions since they were last cleared, in any order."""
     return [request.body for request in directus.stub.wait_for("/invoices/changed", count)]
 
 

@@ -29,7 +29,7 @@ FAILED = "could not be deleted"
 
 @pytest.fixture(scope="module")
 def keeper(directus: RunningDirectus) -> Iterator[RunningDirectus]:
-    """A Directus that deletes every second and was told to keep events for a week only."""
+    """A Directus that deletes every second and is set to keep events for only a week."""
     with another(directus, {CRON: "* * * * * *", DAYS: "7"}) as server:
         yield server
 
@@ -155,7 +155,7 @@ def _old_events(directus: RunningDirectus, count: int) -> str:
 
 
 def _deleted(server: RunningDirectus) -> list[int]:
-    """What every run that deleted something said, in order."""
+    """The log line of every run that deleted something, in order."""
     told = _said(server, "Stripe events received before")
     return [int(re.findall(r"deleted (\d+) Stripe events", message)[0]) for message in told]
 

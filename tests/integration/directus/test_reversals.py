@@ -70,7 +70,7 @@ class Interrupted(httpx.BaseTransport):
 
 @dataclass
 class Books:
-    """An invoice over 100.00 on the real Directus, and what Stripe says of its payment."""
+    """An invoice over 100.00 on the real Directus, and Stripe's state of its payment."""
 
     directus: RunningDirectus
     client: str
@@ -91,7 +91,7 @@ class Books:
         )
 
     def keep(self) -> None:
-        """The invoice writer books what Stripe says now."""
+        """The invoice writer books Stripe's current state."""
         keep = InvoiceWriter(
             self.store, self.stripe, FakeWorkQueue(), "proof", lambda sentence, _: self.flags.append(sentence),
             now=lambda: NOW,

@@ -70,7 +70,7 @@ def test_seeding_calls_no_function(directus: RunningDirectus) -> None:
     directus.stub.answer(202, {"accepted": 1})
     directus.admin.call("DELETE", "/items/payments", [seed_id("payment", "HNO-0066/1")])
     directus.seeded = seed(directus.url, ADMIN_TOKEN)
-    # The flows are on again, and nothing that was seeded is told: the next change is the first request.
+    # The flows are on again, and seeded rows are not reported: the next change is the first request.
     directus.admin.call(
         "PATCH", f"/items/invoices/{seed_id('invoice', 'HNO-0101')}", {"internal_notes": "now"}
     )

@@ -68,7 +68,7 @@ class Strangers:
         headers: dict[str, str] | None = None,
         timeout: float = 60,
     ) -> Answer:
-        """One request as it is written (no path is made tidier), from an address that nobody else has unless told."""
+        """One request as written (the path is not normalised), by default from a unique address."""
         sent = {
             "Content-Type": "application/json",
             "X-Forwarded-For": address or new_address(),
@@ -98,7 +98,7 @@ class Strangers:
             return list(pool.map(lambda _: self.log_in(email, address=address), range(requests)))
 
     def account(self, **fields: Any) -> str:
-        """Make an account with `PASSWORD` unless told otherwise; its address.
+        """Create an account, by default with `PASSWORD`; returns its address.
 
         A password of None is left out: a policy of passwords refuses null, and not a field that is not sent.
         """
@@ -110,7 +110,7 @@ class Strangers:
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """An address of each kind that a stranger must not be able to tell apart; for tests that change nothing."""
+        """An address of each kind that a stranger must not be able to distinguish; for tests that change nothing."""
         return self.new_kinds()
 
     def new_kinds(self) -> dict[str, str]:

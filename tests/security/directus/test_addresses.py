@@ -1,4 +1,4 @@
-"""Doors that take an e-mail address tell nothing about it: an account, an invitation, nothing at all look the same."""
+"""Endpoints that take an e-mail address reveal nothing about it: account, invitation and unknown look the same."""
 
 from collections.abc import Callable
 from typing import Any
@@ -174,7 +174,7 @@ def test_other_graphql_works(strangers: Strangers) -> None:
     assert me.data["data"]["users_me"]["email"]
 
 
-# -- what stays open answers everybody alike ---------------------------------------------------------------------------
+# -- what stays open treats every address alike --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How the guard counts wrong passwords: the module that decides, played with a clock of its own."""
+"""How the guard counts wrong passwords: the module that decides, with a fake clock."""
 
 import json
 import random
@@ -29,7 +29,7 @@ console.log(JSON.stringify(said));
 
 @dataclass
 class Play:
-    """Steps to play; `said` what came out of each `begin` and `rows`, in seconds."""
+    """Steps to play; `said` has the results of each `begin` and `rows`, in seconds."""
 
     rows: int | None = None
     now: float = 0.0
@@ -300,7 +300,7 @@ def test_a_try_that_was_pushed_out_while_directus_was_at_it_still_counts() -> No
 
 @dataclass
 class Told:
-    """The rules again, told as simply as they can be: every failure is kept for ever."""
+    """The rules again in their simplest form: every failure is kept forever."""
 
     failures: list[tuple[str, str, float]] = field(default_factory=list)
     under_way: list[tuple[str, str]] = field(default_factory=list)

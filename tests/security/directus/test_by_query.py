@@ -1,4 +1,4 @@
-"""The hole of Directus 11.17.4: PATCH and DELETE by query answer yes/no questions to anybody."""
+"""The hole of Directus 11.17.4: PATCH and DELETE by query answer yes/no questions to anyone."""
 
 from itertools import product
 from typing import Any

@@ -37,7 +37,7 @@ export default ({{ filter }}) => {{
 
 
 def an_attempt(world: World, **columns: Any) -> str:
-    """An open attempt on an invoice of its own."""
+    """An open attempt on its own invoice."""
     invoice = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
     row = {
         "invoice": invoice,
@@ -162,7 +162,7 @@ def test_who_may_not_change_it_cancels_nothing(world: World, person: str, way: s
 
 
 def test_at_the_same_moment_the_booking_wins(world: World) -> None:
-    """The functions' own PATCH against staff's, side by side: whoever is first, booked money stays booked."""
+    """The functions' own PATCH against staff's, concurrently: in either order booked money stays booked."""
     for number in range(ROUNDS):
         key = an_attempt(world)
         invoice = stored(world, key)["invoice"]

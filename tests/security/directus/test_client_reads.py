@@ -113,7 +113,7 @@ def test_the_own_client_is_the_only_one(world: World) -> None:
     ],
 )
 def test_a_foreign_row_is_refused_by_id(world: World, path: str, row: str, person: str) -> None:
-    # The other side of whoever asks: james is staff of client 2.
+    # A row of the other client; james is staff of client 2.
     foreign = getattr(world.one if person == "james" else world.two, row)
     assert world.as_(person).answer("GET", f"{path}/{foreign}")[0] == 403
     if path != "/assets":

@@ -1,4 +1,4 @@
-"""What a client's person can change: an objection of their own, nothing else."""
+"""A client's user can change their own objection, nothing else."""
 
 from typing import Any
 

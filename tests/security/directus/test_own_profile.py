@@ -1,4 +1,4 @@
-"""Staff and partners change what is theirs of their own user, and nothing else of it; of another's, nothing at all."""
+"""Staff and partners change their own profile fields, nothing else of their user and nothing of other users."""
 
 import base64
 import hashlib
@@ -136,7 +136,7 @@ def test_what_decides_who_they_are_stays_closed(world: World, person: str, door:
     for field, value in CLOSED.items():
         for change in ({field: value}, {"title": "Smuggled", field: value}):
             if door == "batch" and field == "id":
-                continue  # there it says which row
+                continue  # there it names the row
             status, answer = DOORS[door](world.as_(person), key, change)
             assert status in {400, 403} or code_of(answer) is not None, (field, answer)
             assert _row(world, key) == before, field
@@ -240,7 +240,7 @@ def totp(secret: str) -> str:
 
 @pytest.fixture
 def person_with_password(world: World, request: pytest.FixtureRequest) -> Iterator[tuple[Directus, str, str]]:
-    """Somebody logged in with a password that is theirs: their requests, address and password."""
+    """A user logged in with their own password: requests, address and password."""
     key, password = seed_id("user", request.param), secrets.token_urlsafe(15)
     email = world.admin.call("PATCH", f"/users/{key}?fields=email", {"password": password})["email"]
     status, answer = _log_in(world, email, password)
@@ -273,7 +273,7 @@ def test_two_factor_login_is_enabled_used_and_disabled(
     refused(_log_in(world, email, password, "000000x"), 401, "INVALID_OTP")
     assert _log_in(world, email, password, totp(secret))[0] == 200
     assert somebody.call("GET", "/users/me?fields=tfa_secret")["tfa_secret"] == "**********"
-    # Whoever has the session but not the telephone does not switch it off, and does not put their own in its place.
+    # A session without the telephone cannot switch it off or replace it.
     assert somebody.answer("PATCH", "/users/me", {"tfa_secret": None})[0] == 400
     other = {"secret": "JBSWY3DPEHPK3PXP", "otp": totp("JBSWY3DPEHPK3PXP")}
     assert somebody.answer("POST", "/users/me/tfa/enable", other)[0] == 400

@@ -1,4 +1,4 @@
-"""What one row hides, no question tells: neither how many rows answer, nor their order, nor a sum.
+"""No query reveals a hidden row: neither by the number of rows, nor by their order, nor by a sum.
 
 Directus 11.17.4 checks along a filter which fields may be read, never which rows (directus#15437). The questions are made
 from the model of the running Directus (`questions/`), each is asked while the hidden rows have what it asks for and while
@@ -16,12 +16,12 @@ from tests.security.directus.questions.forms import FORMS
 from tests.security.directus.questions.hidden import hiding
 from tests.security.directus.world import World
 
-#: One of each role, and somebody without a login.
+#: One user of each role, and one without a login.
 PEOPLE = ("maria", "sofia", "ingrid", "nobody")
 #: Random questions over all of them; every edge of the model is asked besides.
 SAMPLE = int(os.environ.get("BILLING_SOAK_QUESTIONS", "2000"))
 SEED = 20261130
-#: What the stock Directus tells through, at the least: if a form is not among them, it asks nothing.
+#: The forms through which stock Directus reveals hidden rows at least; a form that is missing asks nothing.
 TELLING = {
     "filter",
     "filter by SEARCH",
@@ -54,7 +54,7 @@ def test_no_question_tells_of_hidden_rows(
 
 
 def test_the_same_questions_tell_without_the_guard(world: World) -> None:
-    """The proof can fail: a Directus on the same rows that lacks the guard tells, through each of these forms."""
+    """The proof can fail: a Directus without the guard on the same rows reveals them through each of these forms."""
     if world.directus.database != "sqlite":
         return
     with (

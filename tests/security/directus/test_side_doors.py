@@ -1,4 +1,4 @@
-"""Endpoints of Directus beside /items that could write or hand out rows."""
+"""Endpoints of Directus besides /items that could write or return rows."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def test_an_import_passes_the_same_guard(world: World, person: str) -> None:
 
 @pytest.mark.parametrize("person", ["nobody", "maria", "sofia"])
 def test_lines_are_not_sorted_across_invoices(world: World, person: str) -> None:
-    # /utils/sort moves rows of the whole collection, whoever's they are; without a sort field it has nothing to do.
+    # /utils/sort moves rows of the whole collection, regardless of their owner; without a sort field it does nothing.
     body = {"item": world.one.line, "to": world.two.line}
     before = [row["sort"] for row in world.admin.rows("/items/line_items", sort="id")]
     assert world.as_(person).answer("POST", "/utils/sort/line_items", body)[0] // 100 == 4

@@ -165,7 +165,7 @@ def _discount(world: World, sent: str, amount: str) -> None:
 def test_discounts_must_come_to_what_is_accepted(world: World) -> None:
     sofia = world.as_("sofia")
     sent = new(world.directus, "/items/invoices", sent_invoice(world.one.client))
-    _discount(world, sent, "-50.00")  # agreed before anybody objected
+    _discount(world, sent, "-50.00")  # agreed before the client objected
     first, second = _objections(world, sent, "30.00", "30.00")
     accepted = {"status": "accepted"}
     refused(sofia.answer("PATCH", f"/items/disputes/{first}", accepted), 403, "DISCOUNT_FIRST")

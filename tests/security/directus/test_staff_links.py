@@ -1,4 +1,4 @@
-"""Staff point to nothing they cannot read, through any door; files are nobody's to take."""
+"""Staff cannot link to what they cannot read, through any endpoint; files cannot be taken over."""
 
 from typing import Any
 

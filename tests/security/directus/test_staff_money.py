@@ -1,4 +1,4 @@
-"""Payments and refunds that staff enter by hand."""
+"""Payments and refunds that staff enter manually."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`voided_at`: whoever makes an invoice void leaves it behind, and nobody takes it back."""
+"""Every change to void sets `voided_at`, and it is never taken back."""
 
 import json
 from collections.abc import Callable
@@ -162,7 +162,7 @@ def test_going_back_to_an_older_revision_does_not_take_it_away(world: World) -> 
 
 @pytest.mark.parametrize("status", ["sent", "draft", "paid"])
 def test_an_overwritten_void_is_void_for_people(world: World, status: str) -> None:
-    """The invoice writer wrote the status without having seen the void; until it looks again, nobody is misled."""
+    """The invoice writer wrote the status without having seen the void; until it looks again, no reader is misled."""
     key = a_sent_one(world, status=status, voided_at=MOMENT)
     sofia, maria = world.as_("sofia"), world.as_("maria")
     refused(sofia.answer("PATCH", f"/items/invoices/{key}", {"status": "sent"}), 403, "INVOICE_VOID")

@@ -1,4 +1,4 @@
-"""Guessing is slow and a stranger locks nobody out, at every door of a real Directus that checks a password or a code."""
+"""Guessing is slow and locks no one out, at every endpoint of a real Directus that checks a password or a code."""
 
 import base64
 import hashlib
@@ -256,7 +256,7 @@ def _token_of(strangers: Strangers, email: str, **more: str) -> str:
 
 @contextmanager
 def _with_second_factor(strangers: Strangers) -> Iterator[tuple[str, str]]:
-    """An administrator's address and secret: nobody else here may turn the second factor on."""
+    """An administrator's address and secret: no other user here may turn the second factor on."""
     me = strangers.server.admin.call("GET", "/users/me?fields=role")
     email = strangers.account(role=me["role"])
     try:
@@ -360,7 +360,7 @@ def test_the_password_of_a_share_is_not_guessed(strangers: Strangers, world: Wor
 
 @pytest.fixture(scope="module")
 def with_more_doors(world: World) -> Iterator[Strangers]:
-    """A firm that has turned on WebSockets, and a second provider with passwords of its own."""
+    """A firm with WebSockets turned on and a second provider with its own passwords."""
     more = {"WEBSOCKETS_ENABLED": "true", "AUTH_PROVIDERS": "house", "AUTH_HOUSE_DRIVER": "local"}
     with strangers_on(world, **more) as running:
         yield running
@@ -389,7 +389,7 @@ def test_another_provider_with_passwords_is_counted_like_directuss_own(with_more
     assert answer.status == 200
 
 
-#: Opens a WebSocket and says what came back: to a message with a password, or with a token.
+#: Opens a WebSocket and prints the answer to a message with a password, or with a token.
 SOCKET = """
 const socket = new WebSocket(process.argv[1]);
 socket.onopen = () => socket.send(process.argv[2]);

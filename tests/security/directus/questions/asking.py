@@ -33,7 +33,7 @@ class Question:
 
 @dataclass
 class Asked:
-    """What was asked, and which answers told of hidden rows."""
+    """What was asked, and which answers revealed hidden rows."""
 
     questions: int = 0
     edges: set[Edge] = field(default_factory=set)
@@ -63,7 +63,7 @@ def ask(hiding: Hiding, questions: Iterable[Question]) -> Asked:
 
 
 def answer(person: Directus, request: Request) -> Answer:
-    """The answer in a form that can be compared: status and body, without an order where there is none."""
+    """The answer in a form that can be compared: status and body, without an order if there is none."""
     status, body = person.answer(request.method, request.path, request.body)
     if request.is_unordered and isinstance(body, dict) and isinstance(body.get("data"), list):
         body["data"] = sorted(body["data"], key=lambda row: json.dumps(row, sort_keys=True, default=str))

@@ -1,4 +1,4 @@
-"""The forms in which a query can ask about related rows: every parameter of Directus that names a relation.
+"""The forms in which a query can ask about related rows: every parameter of Directus that takes a relation.
 
 A form makes the request that asks it of a chain of edges, or None where it cannot ask that chain at all (a number of
 related rows needs a relation to many, GraphQL cannot write `$FOLLOW`).
@@ -266,7 +266,7 @@ WITHOUT_A_FIELD: Final = (
     "sort by number", "shown number", "GraphQL", "GraphQL number",
 )  # fmt: skip
 
-#: Forms in which it matters what stands before the edge; the others hand the same condition in by another way.
+#: Forms in which the path before the edge matters; the others pass the same condition in another way.
 OF_A_PATH: Final = (
     "filter", "and", "some", "there are none", "number", "aggregate", "group", "sort", "sort by number", "shown",
     "shown number", "deep filter", "deep filter by alias", "deep sort", "deep aggregate", "GraphQL nested", "GraphQL nested by alias", "GraphQL number",

@@ -15,7 +15,7 @@ from directus.rest import Directus
 from tests.security.directus.questions.graph import MARKER, Collection, Edge, collections_as_seen, edges_of
 from tests.security.directus.world import World
 
-#: Rows of these say what people may do: only those made here are changed.
+#: Rows of these decide what people may do: only those made here are changed.
 _SYSTEM: Final = "directus_"
 #: What people may do hangs on these links; a person's own rows keep theirs.
 _RIGHTS: Final = frozenset({("directus_users", "role"), ("directus_roles", "parent")})
