@@ -16,7 +16,7 @@ demo: ## set everything up and run one invoice through its whole life; leaves th
 	@sh local/setup/run.sh stack
 	@$(PYTHON) -m local.demo
 
-test: ## all checks and tests, in a directory of their own
+test: ## all checks and tests, in their own directory
 	@sh local/setup/run.sh tests
 	@sh local/run_tests.sh
 
@@ -30,7 +30,7 @@ up: ## start the local stack in the background (FRESH=1: with empty data)
 
 down: ## stop what `make up` started; the data stays
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; \
-	elif ls .local/run/*.json >/dev/null 2>&1; then echo "$(PYTHON) is missing, so it cannot be told whether what .local/run names still runs; make up brings it back, then make down." >&2; exit 1; \
+	elif ls .local/run/*.json >/dev/null 2>&1; then echo "$(PYTHON) is missing, so it is unknown whether the programs in .local/run still run; use make up, then make down." >&2; exit 1; \
 	else echo "Nothing was running."; fi
 
 plan: ## show what would change in the Directus at DIRECTUS_URL
@@ -41,7 +41,7 @@ apply: ## apply the model, roles, permissions and flows to the Directus at DIREC
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m directus apply
 
-doctor: ## say what is wrong with a deployment and how to mend it
+doctor: ## report what is wrong with a deployment and how to fix it
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m directus doctor
 
@@ -61,14 +61,14 @@ deploy: ## sam build and sam deploy to AWS
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m local.deploy_to_aws
 
-lock: ## write the lock files anew from requirements/*.in
+lock: ## rewrite the lock files from requirements/*.in
 	@sh local/setup/run.sh lock
 
 layer: ## build the PDF layer into LAYER (default .aws-sam/pdf-layer) for ARCHITECTURE (x86_64 or arm64), without SAM
 	@mkdir -p "$(LAYER)"
 	@$(IN_LAYER) build-WeasyPrintLayer ARTIFACTS_DIR="$(abspath $(LAYER))"
 
-layer-lock: ## write the PDF layer's locks of Debian packages anew, for both architectures
+layer-lock: ## rewrite the PDF layer's locks of Debian packages, for both architectures
 	@$(IN_LAYER) lock
 
 layer-reproducible: ## build the PDF layer twice and compare every byte, mode and time
@@ -77,7 +77,7 @@ layer-reproducible: ## build the PDF layer twice and compare every byte, mode an
 layer-vendor: ## keep the PDF layer's packages and wheels beside its sources, so that building it needs no network
 	@$(IN_LAYER) vendor
 
-clean-room: ## draw a document with the built PDF layer in a room that has what Lambda has and nothing else
+clean-room: ## render a document with the built PDF layer and only what Lambda provides
 	@sh local/setup/run.sh tests
 	@reason=$$($(PYTHON) -m tests.clean_room.available) || { echo "No clean room: $$reason." >&2; exit 1; }
 	@$(PYTHON) -m pytest -q -s tests/clean_room
