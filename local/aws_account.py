@@ -1,4 +1,4 @@
-"""What a person would set up by hand in the AWS account after the first deploy: secrets, a user, an identity."""
+"""What a person would set up manually in the AWS account after the first deploy: secrets, a user, an identity."""
 
 import json
 from collections.abc import Mapping

@@ -45,7 +45,7 @@ class Credentials:
 
     @classmethod
     def load_or_new(cls, path: Path) -> "Credentials":
-        """Read them from `path`, or draw new ones and write them there."""
+        """Read them from `path`, or generate new ones and write them there."""
         if path.exists():
             return cls(**json.loads(path.read_text()))
         created = cls.new()

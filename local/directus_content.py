@@ -44,10 +44,10 @@ def fill(url: str, admin_token: str) -> dict[str, Any]:
 def order_documents(
     url: str, admin_token: str, *, functions_url: str, flow_secret: str, say: Callable[[str], None]
 ) -> None:
-    """Order the PDFs of the invoices that were sent, and wait until they are drawn, at most `RENDER_SECONDS`.
+    """Request the PDFs of sent invoices and wait until they are rendered, at most `RENDER_SECONDS`.
 
-    What a person sends next would wait behind them in the queue. `say` is told how far it is; PDFs that fail or take
-    longer are said, too, and do not stop a start.
+    Otherwise the next invoice would wait behind them in the queue. `say` reports progress, and PDFs that fail or take
+    longer; they do not stop a start.
     """
 
     def states() -> dict[str, str]:
@@ -80,7 +80,7 @@ def wait_until_drawn(
     seconds: float = RENDER_SECONDS,
     pause: float = 0.5,
 ) -> None:
-    """Wait until every invoice's `pdf_status`, which `states` reads, is `ready` or `failed`; say each new count."""
+    """Wait until every invoice's `pdf_status`, which `states` reads, is `ready` or `failed`; report each new count."""
     told = 0
 
     def all_drawn() -> bool:
@@ -89,13 +89,13 @@ def wait_until_drawn(
         done = sum(now.get(invoice) in {"ready", "failed"} for invoice in invoices)
         if done > told:
             told = done
-            say(f"    {done} of {len(invoices)} seed PDFs drawn")
+            say(f"    {done} of {len(invoices)} seed PDFs rendered")
         return done == len(invoices)
 
     try:
         wait_for("the seed PDFs", all_drawn, seconds=seconds, pause=pause)
     except NeverHappened:
-        say(f"    going on after {seconds:.0f} s; the others are still being drawn")
+        say(f"    continuing after {seconds:.0f} s; the others are still rendering")
     final = states()
     failed = [invoice for invoice in invoices if final.get(invoice) == "failed"]
     if failed:

@@ -30,7 +30,7 @@ HARDENED: Final[Mapping[str, str]] = {
     "PRESSURE_LIMITER_ENABLED": "false",
     # A forged X-Forwarded-For must not escape the limiter.
     "IP_TRUST_PROXY": "false",
-    # Doors that nobody here uses.
+    # Endpoints that are not used here.
     "AI_ENABLED": "false",
     "CORS_ENABLED": "false",
     "GRAPHQL_INTROSPECTION": "false",
@@ -44,7 +44,7 @@ HARDENED: Final[Mapping[str, str]] = {
     "ASSETS_CACHE_REVALIDATE": "true",
     "FILES_MIME_TYPE_ALLOW_LIST": "application/pdf,image/png,image/jpeg,image/svg+xml",
     "RETENTION_ENABLED": "true",
-    # The flows' secret is readable by whoever may edit flows; nothing else is.
+    # Anyone who may edit flows can read the flows' secret, and nothing else.
     "FLOWS_ENV_ALLOW_LIST": "BILLING_FUNCTIONS_URL,BILLING_FLOW_SECRET",
     # The default denies every address of this machine; here the functions' API is one.
     "IMPORT_IP_DENY_LIST": "169.254.169.254",

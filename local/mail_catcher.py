@@ -132,7 +132,7 @@ def http_server(mailbox: Mailbox, port: int) -> ThreadingHTTPServer:
 
         @override
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: whoever waits for a mail asks many times."""
+            """Log nothing: callers that wait for a mail poll."""
 
     return ThreadingHTTPServer((HOST, port), Handler)
 

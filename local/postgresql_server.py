@@ -1,4 +1,4 @@
-"""PostgreSQL as the local stack runs it: one cluster of its own, on loopback, gone with its directory.
+"""The local stack's PostgreSQL: its own cluster on loopback, deleted with its directory.
 
 Its data is not worth a disk's patience (`fsync=off`): a killed Directus loses nothing by that, a power cut may.
 """
@@ -75,7 +75,7 @@ class PostgresqlServer:
         )
 
     def make_database(self) -> None:
-        """Make the database of Directus anew, empty."""
+        """Recreate the database of Directus, empty."""
         for command in (f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}"):
             where = ["-h", HOST, "-p", str(self.port), "-U", USER, "-d", "postgres"]
             run = subprocess.run(

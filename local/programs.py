@@ -14,7 +14,7 @@ from local.setup.paths import ROOT, python_environment
 from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.supervisor import Program
 
-#: One client for all looks: each would read the certificates anew.
+#: One client for all requests: each new one would read the certificates again.
 _http = httpx.Client(timeout=2.0, trust_env=False)
 
 REGION: Final = "us-east-1"
@@ -44,7 +44,7 @@ def mail_catcher(directory: Path, *, smtp_port: int, http_port: int) -> Program:
 
 
 def ministack(directory: Path, *, port: int, smtp_port: int) -> Program:
-    """Return the AWS emulator, IAM enforced; it saves its state in `directory` when it is told to stop."""
+    """Return the AWS emulator, IAM enforced; it saves its state in `directory` when it is stopped."""
     for name in ("state", "s3", "tmp"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     return Program(

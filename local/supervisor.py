@@ -30,7 +30,7 @@ KILL_SECONDS: Final = 5.0
 class Program:
     """A program to run in the background.
 
-    `environment` is all of its environment. `ready` is asked until it says yes, at most `ready_seconds`.
+    `environment` is all of its environment. `ready` is called until it returns True, at most for `ready_seconds`.
     `stop_seconds` is how long it may take to end by itself (the emulator saves its state then).
     """
 
@@ -58,7 +58,7 @@ class Identity:
 
 
 def identify(pid: int) -> Identity | None:
-    """Return who has the process id now; None when nobody has, or only a zombie."""
+    """Return the process that has the id now; None if there is none, or only a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -96,7 +96,7 @@ class Supervisor:
     def start(self, program: Program) -> None:
         """Start the program and return when it is ready; does nothing when it runs just so and is ready.
 
-        A program that runs with other arguments or another environment is started anew.
+        A program that runs with other arguments or another environment is restarted.
 
         Raises `Problem` with the last log lines when it ends or is not ready in time; it is stopped then.
         """

@@ -45,7 +45,7 @@ def source_digest(root: Path) -> str:
 def built(root: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     """Return the directory that holds the built `template.yaml` and its artifacts, building when needed.
 
-    `say` is told when the PDF layer cannot be built here; the functions then use this machine's Pango and fonts.
+    `say` reports when the PDF layer cannot be built here; the functions then use this machine's Pango and fonts.
     Raises `Problem` with the last lines of SAM's output when the build fails.
     """
     builds = CACHE / "builds"
@@ -55,7 +55,7 @@ def built(root: Path, say: Callable[[str], None] = lambda _: None) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         layer = prepare(root)
         if layer.reason:
-            say(f"  PDFs are drawn with this machine's Pango and fonts. {layer.reason}")
+            say(f"  PDFs are rendered with this machine's Pango and fonts. {layer.reason}")
         final = builds / f"{source_digest(root)}-{layer.key}"
         if not final.exists():
             _build(root, final, layer)

@@ -19,14 +19,14 @@ LAMBDA_NAMES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class PdfLayer:
-    """`reason` says why the native libraries are left out; None: the layer is whole."""
+    """`reason`: why the native libraries are left out; None if the layer is complete."""
 
     architecture: str
     reason: str | None = None
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `sam build` must be told of it."""
+        """The parameters of `sam build` for it."""
         return {"LAYER_CACHE": str(CACHE / "layer"), "LAYER_NATIVE": "no" if self.reason else "yes"}
 
     @property
@@ -36,7 +36,7 @@ class PdfLayer:
 
 
 def prepare(root: Path) -> PdfLayer:
-    """Build the layer of a checkout into the cache, unless it is there, and say how it went; never fails."""
+    """Build the layer of a checkout into the cache, unless it is there; returns the result and never raises."""
     architecture = LAMBDA_NAMES.get(platform.machine(), platform.machine())
     layer = PdfLayer(architecture)
     folder = root / "layers" / "weasyprint" / architecture
@@ -55,4 +55,4 @@ def prepare(root: Path) -> PdfLayer:
     if outcome.returncode == 0:
         return layer
     lines = [line for line in outcome.stderr.splitlines() if line and not line.startswith("make")]
-    return PdfLayer(architecture, reason=(lines or ["its builder said nothing."])[-1])
+    return PdfLayer(architecture, reason=(lines or ["its builder printed nothing."])[-1])

@@ -78,7 +78,7 @@ class Mode(StrEnum):
 class Function:
     """What the sandbox must know of a function; `task` and `layers` are directories of the build.
 
-    `log_level` is empty where Lambda tells the function none.
+    `log_level` is empty where Lambda sets none.
     """
 
     task: Path

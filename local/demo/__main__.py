@@ -1,4 +1,4 @@
-"""`make demo`: one invoice lives its whole life on the real Directus; each step says what happened and where to look.
+"""`make demo`: the whole life of an invoice on the real Directus; each step prints what happened and where to look.
 
 Ends with an exit code other than 0 if any step is not as it should be; the stack stays up.
 """
@@ -95,7 +95,7 @@ class Demo:
         return draft
 
     def download(self, invoice: str) -> None:
-        """Its client downloads the PDF through Directus; nobody else can."""
+        """Its client downloads the PDF through Directus; others cannot."""
         firm = self.firm
         with self.step("Its client downloads the PDF through Directus; another client is refused"):
             (document,) = steps.documents_of(firm.clients[0], invoice)
@@ -110,7 +110,7 @@ class Demo:
                 for number, person in enumerate(firm.clients)
                 if firm.client_of(number) != firm.client_of(0)
             )
-            for who, person in (("another client", other), ("nobody", firm.anonymous)):
+            for who, person in (("another client", other), ("without a login", firm.anonymous)):
                 status = person.ask("GET", asset).status
                 check(status == HTTPStatus.FORBIDDEN, f"{who} got {status} for the PDF.")
                 say(who, f"{status} Forbidden")
@@ -228,7 +228,7 @@ class Demo:
             say("invoice", f"status {row['status']}, {money(row['balance_due'])} due again")
 
     def lose_the_webhooks(self, invoice: str) -> None:
-        """The rest of the second invoice is paid, and nobody tells Directus: reconcile finds it."""
+        """The rest of the second invoice is paid while every webhook is lost: reconcile finds it."""
         firm = self.firm
         with self.step(
             "The rest is paid while every webhook is lost: the hourly reconcile finds and books it"
@@ -246,7 +246,7 @@ class Demo:
                 f"Reconcile found {len(missing)} missing payments of this invoice: {repaired}",
             )
             say("reconcile", missing[0]["detail"])
-            say("repaired", f"{len(repaired)} things: the payment, and the events that told of it")
+            say("repaired", f"{len(repaired)} things: the payment and its events")
             row = steps.wait_for_invoice(firm, invoice, lambda found: found["status"] == "paid")
             say("invoice", f"status {row['status']}, balance {money(row['balance_due'])}")
 
@@ -338,7 +338,7 @@ def check(condition: bool, otherwise: str) -> None:  # noqa: FBT001  # reads as 
 
 
 EXPECTED = (Problem, AssertionError, HTTPError, BotoCoreError, ClientError, LookupError, ValueError, OSError)
-"""What goes wrong when a program of the stack is away, answers oddly, or does not do what it should."""
+"""Errors when a program of the stack is unavailable, answers oddly, or does not do what it should."""
 
 
 def reason(error: BaseException) -> str:
@@ -351,7 +351,7 @@ def reason(error: BaseException) -> str:
 
 
 def main() -> int:
-    """Start the stack, run the demo, say where to look and how to stop."""
+    """Start the stack, run the demo, print where to look and how to stop."""
     print("Starting the local stack: no Docker, no accounts, everything on this machine.", flush=True)
     stack = Stack(DIRECTORY, say=lambda line: print(line, flush=True))
     output = DIRECTORY / "demo"

@@ -1,4 +1,4 @@
-"""People and programs that use the stack from outside: somebody logged in to Directus, a browser at Stripe's page."""
+"""People and programs that use the stack from outside: a user of Directus, a browser at Stripe's page."""
 
 import json
 import re
@@ -57,11 +57,11 @@ def send(
 
 @dataclass
 class Person:
-    """Somebody (or nobody, without a token) at Directus's REST interface; a login lasts as long as the person stays."""
+    """A user (anonymous without a token) of Directus's REST API; a login lasts as long as the object."""
 
     directus_url: str
     token: str | None = None
-    #: The address and the password of somebody who logged in.
+    #: The address and the password of a user who logged in.
     credentials: tuple[str, str] | None = field(default=None, repr=False)
 
     @classmethod

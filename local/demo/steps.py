@@ -42,7 +42,7 @@ class Firm:
 
     @property
     def anonymous(self) -> Person:
-        """Nobody."""
+        """Without a login."""
         return Person(self.directus_url)
 
     @cached_property
@@ -88,7 +88,7 @@ class Firm:
         )
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """Invoke a function by hand, as a person would with the AWS command line, and return its answer."""
+        """Invoke a function manually, as a person would with the AWS command line, and return its answer."""
         name = self.description["functions"]["names"][function]
         answer = self.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
         document = json.loads(answer["Payload"].read())
@@ -106,7 +106,7 @@ class Firm:
 
 
 def new_number(firm: Firm) -> str:
-    """An invoice number nobody has used."""
+    """An unused invoice number."""
     year = datetime.now(UTC).year
     taken = {
         row["invoice_number"]
@@ -128,7 +128,7 @@ def draft_invoice(
 ) -> dict[str, Any]:
     """Staff writes a draft with line items, in one request as the Data Studio does.
 
-    Its lines are of `today` (UTC's day by default), it is issued then and due 30 days later unless told otherwise.
+    Its lines are of `today` (UTC's day by default), it is issued then and by default due 30 days later.
     """
     today = today or datetime.now(UTC).date()
     dated = [{"date": today.isoformat(), **line} for line in lines]
@@ -203,7 +203,7 @@ def charge_of(firm: Firm, payment: dict[str, Any]) -> str:
 
 
 def refund(firm: Firm, payment: dict[str, Any], minor: int | None = None) -> dict[str, Any]:
-    """Somebody at the firm refunds a payment (or `minor` units of it) in Stripe's dashboard."""
+    """The firm refunds a payment (or `minor` units of it) in Stripe's dashboard."""
     body = {} if minor is None else {"amount": minor}
     answer = firm.simulator("POST", f"/_test/charges/{charge_of(firm, payment)}/refund", body)
     assert answer.status == HTTPStatus.OK, answer.body

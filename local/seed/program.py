@@ -90,9 +90,9 @@ def _switch(directus: Directus, keys: list[str], *, on: bool) -> None:
 
 
 def _await_reload(url: str, *, on: bool) -> None:
-    """Directus loads all flows anew a moment after a change. "Pay invoice" tells when: it refuses in its own words.
+    """Directus reloads all flows a moment after a change. "Pay invoice" shows when: it refuses with its own message.
 
-    An inactive flow is refused in Directus's words. Nobody's call gets no further than the flow's first step.
+    Directus refuses an inactive flow with its own message. A call without a login gets no further than the first step.
     """
     pay_invoice = flow_ids()["pay_invoice"]
     with Directus(url) as nobody:

@@ -21,7 +21,7 @@ def test_a_start_waits_until_every_pdf_is_drawn_and_says_how_far_it_is() -> None
         ]
     )
     wait_until_drawn(["a", "b"], lambda: next(looks), say=said.append, pause=0)
-    assert said == ["    1 of 2 seed PDFs drawn", "    2 of 2 seed PDFs drawn"]
+    assert said == ["    1 of 2 seed PDFs rendered", "    2 of 2 seed PDFs rendered"]
 
 
 def test_a_pdf_that_fails_is_named_and_not_waited_for() -> None:
@@ -33,7 +33,7 @@ def test_a_pdf_that_fails_is_named_and_not_waited_for() -> None:
 def test_the_wait_is_bounded() -> None:
     said: list[str] = []
     wait_until_drawn(["a"], lambda: {"a": "pending"}, say=said.append, seconds=0, pause=0)
-    assert said == ["    going on after 0 s; the others are still being drawn"]
+    assert said == ["    continuing after 0 s; the others are still rendering"]
 
 
 def test_an_invoice_number_has_the_year_it_was_issued_in() -> None:
