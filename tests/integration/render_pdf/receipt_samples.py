@@ -7,6 +7,7 @@ from typing import Any
 
 from billing.documents.invoice import LANGUAGES, Addressee, Letterhead, Logo, PostalAddress
 from billing.documents.receipt import PrintedReceipt, ReceiptRecord, ReceivedPayment, print_receipt
+from billing.ledger.ledger import PaymentStatus
 from billing.money import Money
 from tests.integration.render_pdf.electronic_samples import GERMAN_FIRM, GREEK_CLIENT
 from tests.integration.render_pdf.sample_invoices import (
@@ -37,7 +38,7 @@ def receipt(
     """Of a card payment, for an invoice with everything; `payment` and `invoice` change columns."""
     row: dict[str, Any] = {
         "id": "0192f0c2-1111-7c11-9c3e-3d0f5a1b7e42",
-        "succeeded": True,
+        "status": PaymentStatus.SUCCEEDED,
         "method": "card",
         "booked_at": SENT_AT,
         "invoice": facts().ledger.id,

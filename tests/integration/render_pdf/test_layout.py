@@ -14,6 +14,7 @@ from billing.documents.invoice import Addressee, Logo, PostalAddress, PrintedInv
 from billing.documents.pdf.renderer import WeasyPrintRenderer
 from billing.documents.receipt import ReceiptRecord, ReceivedPayment, print_receipt
 from billing.documents.text import DEFAULT_ACCENT, AccentColor
+from billing.ledger.ledger import PaymentStatus
 from billing.money import Money
 from tests.integration.render_pdf import electronic_samples
 from tests.integration.render_pdf.layout_samples import (
@@ -193,7 +194,7 @@ def test_a_foot_that_no_page_has_room_for_is_printed_once_at_the_end(renderer: W
 def test_a_receipts_foot_loses_nothing_either(renderer: WeasyPrintRenderer, count: int) -> None:
     footer = "\n".join(f"Footline{number}" for number in range(count))
     payment = ReceivedPayment(
-        "p", Money(1, "USD"), True, "card", SENT_AT, facts().ledger.id, facts().ledger.client
+        "p", Money(1, "USD"), PaymentStatus.SUCCEEDED, "card", client=facts().ledger.client, booked_at=SENT_AT
     )
     printed = print_receipt(ReceiptRecord(payment, facts(), replace(FIRM, footer=footer), CLIENT))
     (page,) = pages_of(renderer.render_receipt(printed, None).content)

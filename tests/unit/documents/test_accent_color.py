@@ -8,6 +8,7 @@ from billing.documents.receipt import ReceiptRecord, ReceivedPayment, print_rece
 from billing.documents.rows import firm_from_row
 from billing.documents.template import DocumentTemplate
 from billing.documents.text import DEFAULT_ACCENT, LEAST_CONTRAST, WHITE, AccentColor, accent_color
+from billing.ledger.ledger import PaymentStatus
 from billing.money import Money
 from directus.doctor_look import contrast_with_white, remark_on_color
 from tests.fakes.firm_rows import FIRM
@@ -73,7 +74,7 @@ def test_no_other_colour_of_the_firms_is_left_in_the_style() -> None:
 def test_receipts_wear_it_too() -> None:
     letterhead, _ = firm_from_row(FIRM | {"accent_color": "#9B1C31"})
     payment = ReceivedPayment(
-        "p", Money(1, "USD"), True, "card", SENT_AT, facts().ledger.id, facts().ledger.client
+        "p", Money(1, "USD"), PaymentStatus.SUCCEEDED, "card", client=facts().ledger.client, booked_at=SENT_AT
     )
     printed = print_receipt(ReceiptRecord(payment, facts(), letterhead, CLIENT))
     assert "--accent: #9b1c31; --tint: #f8f0f1" in DocumentTemplate().receipt_html(printed)

@@ -7,7 +7,7 @@ import pytest
 
 from billing.documents.render_receipt import RenderReceipt
 from billing.errors import RenderFailed, UpstreamUnavailable
-from billing.ledger import receipts_due
+from billing.ledger.receipts_due import wants_renderer
 from billing.ledger.store import payment_from_row
 from tests.fakes.documents import Crash
 from tests.fakes.firm_rows import CLIENT, INVOICE
@@ -308,9 +308,9 @@ def test_a_payment_that_never_stands_still_is_left_to_the_next_delivery() -> Non
 def test_a_receipt_with_any_method_says_what_its_row_says(method: str | None) -> None:
     """Nobody can enter another method than ours, but what somebody has written must not be asked for every hour."""
     firm = receipted(method=method)
-    assert receipts_due.outdated([payment_from_row(row(firm))]) == []
+    assert not wants_renderer(payment_from_row(row(firm)), is_sent=True)
     row(firm)["method"] = "cash"
-    assert receipts_due.outdated([payment_from_row(row(firm))]) == [PAYMENT]
+    assert wants_renderer(payment_from_row(row(firm)), is_sent=True)
 
 
 def test_a_receipt_from_before_the_link_is_found_by_what_it_prints() -> None:

@@ -27,9 +27,8 @@ from billing.documents.invoice import (
 )
 from billing.documents.versions import DocumentRow
 from billing.errors import Unprocessable
-from billing.ledger.ledger import local_date
-from billing.ledger.receipts_due import receipt_fingerprint
-from billing.money import Money
+from billing.ledger.ledger import Payment, local_date
+from billing.ledger.receipts_due import Receipt, Statement, printed_method, receipt_fingerprint
 
 #: Stripe's names of card brands as the brands write themselves; any other is printed as it is.
 BRANDS = {
@@ -46,37 +45,30 @@ BRANDS = {
 }
 
 
-@dataclass(frozen=True)
-class ReceivedPayment:
-    """A payment row. `amount` is what was received, whatever was given back later; `booked_at` is in UTC.
+@dataclass(frozen=True, kw_only=True)
+class ReceivedPayment(Payment):
+    """A payment with what its receipt prints besides. `amount` is what was received, whatever was given back later.
 
-    `receipt` is the file of its receipt, `receipt_says` the `statement` that it makes, `receipt_error` says why there is
-    none.
+    `booked_at` is in UTC; `receipt_error` says why there is no receipt.
 
-    Not the firm's own `reference` and `note`, nor Stripe's ids: the client may not read these, so no client's paper
-    shows them.
+    Not the firm's own `reference`, nor Stripe's ids: the client may not read these, so no client's paper shows them.
     """
 
-    id: str
-    amount: Money
-    succeeded: bool
-    method: str
     booked_at: dt.datetime
-    invoice: str | None = None
-    client: str | None = None
-    date: dt.date | None = None
     brand: str = ""
     bank_name: str = ""
     last4: str = ""
-    receipt: str | None = None
     receipt_error: str = ""
-    receipt_says: str | None = None
 
     @property
-    def statement(self) -> str:
+    def fingerprint(self) -> str:
         """What a receipt of this row, as it is now, says."""
         return receipt_fingerprint(
-            invoice=self.invoice, client=self.client, amount=self.amount, method=self.method, day=self.date
+            invoice=self.invoice,
+            client=self.client,
+            amount=self.amount,
+            method=self.method,
+            day=self.payment_date,
         )
 
 
@@ -111,52 +103,9 @@ class PrintedReceipt:
     logo_sha256: str | None
 
 
-def receipt_is_due(payment: ReceivedPayment, invoice: InvoiceFacts) -> bool:
-    """Whether the payment is one that a receipt can be given for.
-
-    It has succeeded, it belongs to an invoice and a client (else it is unapplied and waits for staff), and the client
-    knows the invoice: money on a draft counts, and is acknowledged, when that is sent.
-    """
-    assigned = payment.invoice is not None and payment.client is not None
-    return payment.succeeded and assigned and invoice.ledger.sent_at is not None
-
-
-def standing_receipt(record: ReceiptRecord) -> DocumentRow | None:
-    """The latest receipt that says what the payment says; None if it has to be drawn."""
-    return max(
-        still_true(record.payment, record.documents), key=lambda row: (row.version, row.id), default=None
-    )
-
-
-def still_true(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> list[DocumentRow]:
-    """The payment's receipts that say what it says, of the invoice that it is on."""
-    return [row for row in documents if not _is_elsewhere(row, payment) and _says(row, payment)]
-
-
-def to_withdraw(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> list[DocumentRow]:
-    """The payment's receipts that acknowledge it on an invoice, or to a client, that it no longer belongs to.
-
-    Their client must not take them for true. One that was withdrawn before is staff's to show again.
-    """
-    return [
-        row
-        for row in documents
-        if _is_elsewhere(row, payment) and row.visible_to_client and not row.is_withdrawn
-    ]
-
-
-def receipt_to_keep(payment: ReceivedPayment, documents: Sequence[DocumentRow]) -> str | None:
-    """The receipt that the payment may go on naming although none can be made for it now: one that is true.
-
-    A payment that was canceled keeps what was given for it on its invoice (decision 20).
-    """
-    kept = (
-        still_true(payment, documents)
-        if payment.succeeded
-        else [row for row in documents if not _is_elsewhere(row, payment)]
-    )
-    unassigned = payment.succeeded and (payment.invoice is None or payment.client is None)
-    return payment.receipt if not unassigned and payment.receipt in {row.file for row in kept} else None
+def known_receipts(payment: Payment, documents: Sequence[DocumentRow]) -> list[Receipt]:
+    """The payment's receipts as it is decided about them: those that were shown once, and what each prints."""
+    return [_receipt(payment, row) for row in documents if not row.is_begun]
 
 
 def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedReceipt:
@@ -165,7 +114,7 @@ def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedRec
     if payment.client != invoice.ledger.client:
         message = "The client of this payment is not the client of its invoice; an administrator corrects the payment."
         raise Unprocessable(message, code="clients_differ", payment=payment.id, invoice=invoice.ledger.id)
-    day = payment.date or local_date(payment.booked_at, firm.timezone)
+    day = payment.payment_date or local_date(payment.booked_at, firm.timezone)
     return PrintedReceipt(
         invoice=invoice.ledger.id,
         number=f"{invoice.ledger.invoice_number}-{payment.id[:8].upper()}",
@@ -174,7 +123,7 @@ def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedRec
         client=record.addressee,
         language=language_of(invoice.language, record.addressee.language, firm.language),
         paper=paper_of(firm),
-        payment=PrintedPayment(payment.id, day, payment.method, payment.amount),
+        payment=PrintedPayment(payment.id, day, printed_method(payment.method), payment.amount),
         day=day,
         means=_means(payment),
         matter_number=invoice.matter_number,
@@ -196,16 +145,17 @@ def receipts_of(payment: str, documents: Sequence[DocumentRow]) -> tuple[Documen
     return tuple(row for row in documents if any(paid.id == payment for paid in row.printed_payments or ()))
 
 
-def _is_elsewhere(row: DocumentRow, payment: ReceivedPayment) -> bool:
-    return (row.invoice, row.client) != (payment.invoice, payment.client)
-
-
-def _says(row: DocumentRow, payment: ReceivedPayment) -> bool:
+def _receipt(payment: Payment, row: DocumentRow) -> Receipt:
     printed = next((paid for paid in row.printed_payments or () if paid.id == payment.id), None)
-    if printed is None or (printed.amount, printed.method) != (payment.amount, payment.method):
-        return False
-    # Without a day of its own the day of entering was printed, which a change of the firm's time zone must not move.
-    return payment.date is None or printed.date == payment.date
+    return Receipt(
+        place=(row.invoice, row.client),
+        statement=Statement(printed.amount, printed.method, printed.date) if printed else None,
+        file=row.file,
+        version=row.version,
+        document=row.id,
+        is_shown=row.visible_to_client and not row.is_withdrawn,
+        is_withdrawn=row.is_withdrawn,
+    )
 
 
 def _means(payment: ReceivedPayment) -> str:

@@ -18,16 +18,10 @@ from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
 from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
-from billing.documents.receipt import (
-    print_receipt,
-    receipt_identity,
-    receipt_is_due,
-    receipt_to_keep,
-    standing_receipt,
-    to_withdraw,
-)
+from billing.documents.receipt import known_receipts, print_receipt, receipt_identity
 from billing.documents.versions import PlannedDocument, next_version
 from billing.errors import BillingError, NotFound
+from billing.ledger.receipts_due import decide, is_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +32,7 @@ if TYPE_CHECKING:
     from billing.documents.rendered import PdfRenderer
     from billing.documents.store import DocumentRecords
     from billing.documents.versions import DocumentRow
+    from billing.ledger.receipts_due import Receipt
 
 
 #: How often the payment may change under a worker before it leaves the receipt to the next delivery of the message.
@@ -57,7 +52,7 @@ class RenderReceipt:
     def render_receipt(self, payment: str, *, force: bool = False, order: Order = FIRST) -> None:
         """Bring the payment's receipt into being, or write on the payment why that cannot be.
 
-        For a payment that no receipt is due for (`receipt_is_due`) none is made: it is asked for again once one is.
+        For a payment that no receipt is due for (`is_due`) none is made: it is asked for again once one is.
         `force` draws again what is there already and mends what is missing. `order` is this delivery of the
         message. Raises `NotFound`, `Parked` and retryable errors.
         """
@@ -82,15 +77,18 @@ class RenderReceipt:
     def _changes(self, received: ReceivedPayment, *, force: bool, order: Order) -> dict[str, object]:
         """What the payment must say of its receipt."""
         record = self.records.receipt(received)
-        receipts = record.documents if record is not None else self.records.receipts(received)
-        self._link(received, receipts)
-        self._withdraw(received, receipts)
+        documents = record.documents if record is not None else self.records.receipts(received)
+        self._link(received, documents)
+        is_sent = record is not None and record.invoice.ledger.sent_at is not None
+        decision = decide(received, known_receipts(received, documents), is_sent=is_sent)
+        for receipt in decision.untrue:
+            self._withdraw(received, receipt.document)
         error = None
         try:
-            if record is not None and receipt_is_due(received, record.invoice):
-                file = self._delivered(record, force=force, order=order)
+            if record is not None and is_due(received, is_sent=is_sent):
+                file = self._delivered(record, decision.true, force=force, order=order)
                 count("ReceiptReady")
-                return {"receipt": file, "receipt_says": received.statement, "receipt_error": None}
+                return {"receipt": file, "receipt_says": received.fingerprint, "receipt_error": None}
             logger.info("No receipt is due for this payment now.", extra={"payment": received.id})
         except BillingError as failure:
             if not is_data_error(failure):
@@ -98,9 +96,12 @@ class RenderReceipt:
             log_refusal(failure)
             count("ReceiptFailed")
             error = staff_message(failure)
-        kept = receipt_to_keep(received, receipts)
-        says = None if kept is None else received.statement
-        return {"receipt": kept, "receipt_says": says, "receipt_error": error}
+        says = received.fingerprint if decision.keeps else None
+        return {
+            "receipt": received.receipt if decision.keeps else None,
+            "receipt_says": says,
+            "receipt_error": error,
+        }
 
     def _link(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
         """Receipts from before `documents.payment` get it: a payment that is moved later could not be followed to them."""
@@ -108,18 +109,17 @@ class RenderReceipt:
             if document.payment is None:
                 self.records.update_document(document.id, {"payment": received.id})
 
-    def _withdraw(self, received: ReceivedPayment, receipts: tuple[DocumentRow, ...]) -> None:
-        for document in to_withdraw(received, receipts):
-            changes = {"visible_to_client": False, "withdrawn_at": self.now().isoformat()}
-            self.records.update_document(document.id, changes)
-            count("ReceiptWithdrawn")
-            extra = {"payment": received.id, "document": document.id}
-            logger.info("The receipt is withdrawn: its payment is not on this invoice any more.", extra=extra)
+    def _withdraw(self, received: ReceivedPayment, document: str) -> None:
+        changes = {"visible_to_client": False, "withdrawn_at": self.now().isoformat()}
+        self.records.update_document(document, changes)
+        count("ReceiptWithdrawn")
+        extra = {"payment": received.id, "document": document}
+        logger.info("The receipt is withdrawn: its payment is not on this invoice any more.", extra=extra)
 
-    def _delivered(self, record: ReceiptRecord, *, force: bool, order: Order) -> str:
+    def _delivered(self, record: ReceiptRecord, true: Receipt | None, *, force: bool, order: Order) -> str:
         """The file of the receipt that says what the payment says."""
         following = next_version(record.documents)
-        standing = standing_receipt(record)
+        standing = next((row for row in record.documents if true and row.id == true.document), None)
         if standing is not None and not force and self.delivery.is_whole(standing):
             self.delivery.bring_forward(standing, "receipt", record.payment.id, following)
             return str(standing.file)
@@ -154,4 +154,4 @@ class RenderReceipt:
 
 def _is_as(after: ReceivedPayment, before: ReceivedPayment) -> bool:
     """Whether the payment calls for the same receipt as before."""
-    return (after.statement, after.succeeded) == (before.statement, before.succeeded)
+    return (after.fingerprint, after.status) == (before.fingerprint, before.status)

@@ -133,9 +133,7 @@ class _ReceivedRow(_PaymentDatesRow):
     brand: Line = ""
     bank_name: Line = ""
     last4: Line = ""
-    receipt: Key | None = None
     receipt_error: Text = ""
-    receipt_says: str | None = None
 
 
 class _DocumentRow(RowModel):
@@ -255,23 +253,14 @@ def _lost(row: Row, currency: str) -> GivenBack | None:
 
 def received_payment_from_row(row: Row) -> ReceivedPayment:
     """Parse a `payments` row read for its receipt."""
-    payment = ledger_payment_from_row(row)
     parsed = parse(_ReceivedRow, row, "payments")
     return ReceivedPayment(
-        id=payment.id,
-        amount=payment.amount,
-        succeeded=payment.status is PaymentStatus.SUCCEEDED,
-        method=printed_method(payment.method),
+        **vars(ledger_payment_from_row(row)),
         booked_at=parsed.date_created,
-        invoice=payment.invoice,
-        client=payment.client,
-        date=parsed.payment_date,
         brand=parsed.brand,
         bank_name=parsed.bank_name,
         last4=parsed.last4,
-        receipt=parsed.receipt,
         receipt_error=parsed.receipt_error,
-        receipt_says=parsed.receipt_says,
     )
 
 

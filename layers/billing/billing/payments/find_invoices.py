@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Protocol
 
+from billing.ledger.receipts_due import Receipt, wants_renderer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -62,25 +64,33 @@ class FindInvoices:
     def unassigned_payments(self, payments: Sequence[str]) -> list[str]:
         """Those that are on no invoice while they name, or a client sees, a receipt for the one they were on.
 
-        No invoice's recompute asks for these. One whose next receipt could not be drawn names none, and the one before
+        No invoice's recompute asks for these. One whose next receipt could not be rendered names none, and the one before
         it is still to be seen.
         """
+        from billing.ledger.store import PAYMENT_FIELDS, payment_from_row  # noqa: PLC0415  # pydantic: hardly ever needed
+
         found: list[str] = []
         for chunk in batched(payments, _CHUNK, strict=False):
             on_none = {"_and": [{"id": {"_in": list(chunk)}}, {"invoice": {"_null": True}}]}
-            rows = self.rows.read_many("payments", filter=on_none, fields=("id", "receipt"))
-            shown = self._with_shown_receipts([str(row["id"]) for row in rows if not row["receipt"]])
-            found += [str(row["id"]) for row in rows if row["receipt"] or row["id"] in shown]
+            rows = self.rows.read_many("payments", filter=on_none, fields=PAYMENT_FIELDS)
+            shown = self._shown_receipts([str(row["id"]) for row in rows])
+            found += [
+                payment.id
+                for payment in map(payment_from_row, rows)
+                if wants_renderer(payment, shown.get(payment.id, []), is_sent=False)
+            ]
         return found
 
-    def _with_shown_receipts(self, payments: Sequence[str]) -> set[str]:
+    def _shown_receipts(self, payments: Sequence[str]) -> dict[str, list[Receipt]]:
         if not payments:
-            return set()
+            return {}
         of_these = {"_and": [{"payment": {"_in": list(payments)}}, *_SHOWN_RECEIPTS]}
-        return {
-            str(row["payment"])
-            for row in self.rows.read_many("documents", filter=of_these, fields=("payment",))
-        }
+        shown: dict[str, list[Receipt]] = {}
+        for row in self.rows.read_many("documents", filter=of_these, fields=("payment", "invoice", "client")):
+            shown.setdefault(str(row["payment"]), []).append(
+                Receipt((row["invoice"], row["client"]), is_shown=True)
+            )
+        return shown
 
     def _existing(self, keys: Sequence[str]) -> list[str]:
         return [str(row["id"]) for row in self._read("invoices", keys, ("id",))]

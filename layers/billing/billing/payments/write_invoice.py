@@ -30,7 +30,7 @@ from billing.ledger.ledger import (
     settled,
     state_of,
 )
-from billing.ledger.receipts_due import outdated, without_receipt
+from billing.ledger.receipts_due import wants_renderer
 from billing.messages import RenderInvoicePdf, RenderReceiptPdf
 from billing.payments.booking import (
     Booking,
@@ -401,8 +401,8 @@ def _as_in(ledger: Ledger, attempt: Payment) -> Payment:
 
 
 def _receipts_due(payments: Sequence[Payment], *, is_sent: bool) -> list[str]:
-    """The payments whose receipt is missing, and those whose receipt is no longer true, on a draft as well."""
-    return [*(without_receipt(payments) if is_sent else []), *outdated(payments)]
+    """The payments that the renderer is to be asked about, as far as their rows tell; on a draft as well."""
+    return [payment.id for payment in payments if wants_renderer(payment, is_sent=is_sent)]
 
 
 def _must_be_rendered(before: Invoice, after: Invoice) -> bool:

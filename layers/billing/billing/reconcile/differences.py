@@ -151,15 +151,6 @@ class DocumentRow:
 
 
 @dataclass(frozen=True)
-class ShownReceipt:
-    """A row of `documents` of type `receipt` that its client sees, and that was not withdrawn before."""
-
-    payment: str
-    invoice: str | None
-    client: str | None
-
-
-@dataclass(frozen=True)
 class EventRow:
     """A row of `stripe_events` that is not `done` or `ignored`."""
 

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from billing.errors import UnreadableRow
     from billing.ledger.ledger import Payment
-    from billing.reconcile.differences import DocumentRow, OpenAttempt, ReversalRow, ShownReceipt
+    from billing.ledger.receipts_due import Receipt
+    from billing.reconcile.differences import DocumentRow, OpenAttempt, ReversalRow
     from billing.reconcile.ports import DeadLetters, StripeRecords
     from billing.reconcile.store import ReconcileRows
     from billing.stripe.objects import BalanceTransaction, StripeDispute, StripeRefund, UndeliveredEvent
@@ -409,9 +410,11 @@ def _passed(events: Iterable[UndeliveredEvent], after: str | None) -> Iterator[U
     yield from before
 
 
-def _compare_unapplied(payments: Sequence[Payment], *, shown: Sequence[ShownReceipt]) -> list[Difference]:
+def _compare_unapplied(
+    payments: Sequence[Payment], *, shown: Mapping[str, Sequence[Receipt]]
+) -> list[Difference]:
     found: list[Difference] = []
     for payment in payments:
         found += [report_unapplied(payment)] if is_unapplied(payment) else []
-        found += compare_detached(payment, shown)
+        found += compare_detached(payment, shown.get(payment.id, ()))
     return found

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing.ledger.receipts_due import is_outdated, without_receipt
+from billing.ledger.receipts_due import wants_renderer
 from billing.messages import RenderReceiptPdf
 from billing.reconcile.differences import GRACE, Difference, ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from datetime import datetime
 
     from billing.ledger.ledger import Ledger, Payment
-    from billing.reconcile.differences import ShownReceipt
+    from billing.ledger.receipts_due import Receipt
 
 
 def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
@@ -25,11 +25,12 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
     invoice = ledger.invoice
     if invoice.sent_at is None:
         return []
-    missing = set(without_receipt(ledger.payments))
     settled = [
         payment
         for payment in ledger.payments
-        if payment.changed_at is not None and now - payment.changed_at >= GRACE
+        if payment.changed_at is not None
+        and now - payment.changed_at >= GRACE
+        and wants_renderer(payment, is_sent=True)
     ]
     text = (
         f"A payment on invoice {invoice.invoice_number} succeeded more than 15 minutes ago and has no receipt yet. If it"
@@ -51,7 +52,7 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
             RenderReceiptPdf(payment.id),
         )
         for payment in settled
-        if payment.id in missing and payment.client == invoice.client
+        if payment.receipt is None and payment.client == invoice.client
     ] + [
         Difference(
             "receipt_outdated",
@@ -60,20 +61,19 @@ def compare_receipts(ledger: Ledger, now: datetime) -> list[Difference]:
             RenderReceiptPdf(payment.id),
         )
         for payment in settled
-        if is_outdated(payment)
+        if payment.receipt is not None
     ]
 
 
-def compare_detached(payment: Payment, shown: Iterable[ShownReceipt]) -> list[Difference]:
+def compare_detached(payment: Payment, shown: Sequence[Receipt]) -> list[Difference]:
     """A payment on no invoice, or on a draft, while it names, or a client sees, a receipt of the invoice it was on.
 
     Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so. One whose
     next receipt could not be drawn names none, so the receipts that are `shown` are asked as well.
     """
-    place = payment.invoice, payment.client
-    seen = any(row.payment == payment.id and (row.invoice, row.client) != place for row in shown)
-    if not seen and not is_outdated(payment):
+    if not wants_renderer(payment, shown, is_sent=False):
         return []
+    seen = any(receipt.place != (payment.invoice, payment.client) for receipt in shown)
     moved = "was removed from its invoice" if payment.invoice is None else "was moved to a draft"
     left = "its client still sees" if seen else "it still names"
     text = f"A payment of {payment.amount} {moved}, and {left} the receipt for the invoice that the payment was on."

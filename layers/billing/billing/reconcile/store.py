@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from billing.directus.rows import instant, key_of
 from billing.errors import BillingError, UnreadableRow
 from billing.ids import chunks
+from billing.ledger.receipts_due import Receipt
 from billing.ledger.store import (
     PAYMENT_DISPUTE_FIELDS,
     PAYMENT_FIELDS,
@@ -31,7 +32,6 @@ from billing.reconcile.differences import (
     NoticeRow,
     OpenAttempt,
     ReversalRow,
-    ShownReceipt,
 )
 from billing.reminders.policy import NoticeStatus
 
@@ -78,7 +78,7 @@ class ReconcileRows(Protocol):
         """
         ...
 
-    def shown_receipts(self, payments: Sequence[str]) -> list[ShownReceipt]:
+    def shown_receipts(self, payments: Sequence[str]) -> dict[str, list[Receipt]]:
         """The receipts of these payments that clients see."""
         ...
 
@@ -243,13 +243,13 @@ class DirectusReconcileRows:
         shown = self._client.read_many("documents", filter=detached, fields=("payment",), sort=("id",))
         return sorted({*self._keys("payments", _UNAPPLIED), *(key_of(row["payment"]) for row in shown)})
 
-    def shown_receipts(self, payments: Sequence[str]) -> list[ShownReceipt]:
+    def shown_receipts(self, payments: Sequence[str]) -> dict[str, list[Receipt]]:
         """The receipts of these payments that clients see."""
-        rows = self._by("documents", "payment", payments, ("payment", "invoice", "client"), _SHOWN)
-        return [
-            ShownReceipt(key_of(row["payment"]), key_of(row["invoice"]), key_of(row["client"]))
-            for row in rows
-        ]
+        shown: dict[str, list[Receipt]] = {}
+        for row in self._by("documents", "payment", payments, ("payment", "invoice", "client"), _SHOWN):
+            receipt = Receipt((key_of(row["invoice"]), key_of(row["client"])), is_shown=True)
+            shown.setdefault(key_of(row["payment"]), []).append(receipt)
+        return shown
 
     def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
         """These payment rows."""
