@@ -368,18 +368,19 @@ class Office:
         from functions.stripe_webhook import app  # noqa: PLC0415  # same
 
         secrets: Any = SimpleNamespace(get_secret_value=lambda **_: {"SecretString": WEBHOOK_SECRET})
-        function = app.Function(Secret(secrets, "arn:webhook"), queue)
+        secret = Secret(secrets, "arn:webhook")
 
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
         @metrics.log_metrics
         def handler(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda's signature
-            return respond(event, lambda: app.receive(event, function))
+            return respond(event, lambda: app.receive(event, secret, queue, now=time.time()))
 
         return cast("Callable[[dict[str, Any], Any], Any]", handler)
 
     def _worked_by(self) -> Callable[[dict[str, Any], Any], Any]:
         from billing.aws.observability import logger, metrics  # noqa: PLC0415  # same
         from billing.aws.queue_worker import INVOICE_WORK, process_batch  # noqa: PLC0415  # same
+        from billing.composition import InvoiceWorker  # noqa: PLC0415  # same
         from billing.payments.apply_event import ApplyStripeEvent  # noqa: PLC0415  # after the cold imports
         from billing.payments.write_invoice import InvoiceWriter  # noqa: PLC0415  # same
         from functions.stripe_webhook import worker  # noqa: PLC0415  # same
@@ -388,7 +389,7 @@ class Office:
         keep = InvoiceWriter(self._store, self._stripe, FakeWorkQueue(), DEPLOYMENT, worker.flagged)
         apply = ApplyStripeEvent(self._store, self._stripe, keep, self._queue, DEPLOYMENT, worker.parked)
         # No message is postponed or given up here: a failure ends the benchmark.
-        function = worker.Function(keep, apply, cast("MessageControl", None))
+        function = InvoiceWorker(keep, apply, cast("MessageControl", None))
 
         @logger.inject_lambda_context(clear_state=True)
         @metrics.log_metrics

@@ -6,7 +6,6 @@ A payment that was taken off its invoice is on none: the renderer is told, who w
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,37 +17,18 @@ from billing.messages import RenderReceiptPdf
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from billing.aws.http_api import HttpAnswer, HttpEvent, SecretReader
-    from billing.aws.queues import InvoiceQueue, WorkQueue
-    from billing.payments.find_invoices import FindInvoices
+    from billing.aws.http_api import HttpAnswer, HttpEvent
+    from billing.composition import BillingChanged
 
 COLLECTIONS = ("invoices", "line_items", "payments", "refunds", "disputes")
 
 
-@dataclass(frozen=True)
-class Function:
-    """What the handler calls."""
-
-    flow_secret: SecretReader
-    find_invoices: FindInvoices
-    queue: InvoiceQueue
-    render_queue: WorkQueue
-
-
 @cache
-def build() -> Function:
-    """The composition root."""
-    from billing import composition  # noqa: PLC0415  # imports that a refused request need not pay for
-    from billing.payments.find_invoices import FindInvoices  # noqa: PLC0415
-    from billing.settings import BillingChangedSettings  # noqa: PLC0415
+def build() -> BillingChanged:
+    """What the handler calls."""
+    from billing import composition  # noqa: PLC0415  # loads what the first request needs
 
-    settings = BillingChangedSettings.from_environment(os.environ)
-    return Function(
-        flow_secret=composition.secret(settings.flow_secret),
-        find_invoices=FindInvoices(composition.directus(settings.directus)),
-        queue=composition.invoice_queue(settings.invoice_queue_url),
-        render_queue=composition.work_queue(settings.render_queue_url),
-    )
+    return composition.billing_changed(os.environ)
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
@@ -58,7 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> HttpAnswer:  # noq
     return respond(event, lambda: changed(event, build()))
 
 
-def changed(event: HttpEvent, function: Function) -> HttpAnswer:
+def changed(event: HttpEvent, function: BillingChanged) -> HttpAnswer:
     """Parse, authorise, find, queue. `accepted` counts the invoices that will be recomputed."""
     require_flow_secret(event, function.flow_secret)
     body = json_object(event)

@@ -8,15 +8,12 @@ cannot be read ends the invocation with `BadRequest` and its sentence (`Function
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from billing import composition
 from billing.aws.observability import count, logger, metrics
 from billing.reminders.plan import PlanReminders, PlanRequest
-from billing.reminders.store import DirectusReminderCases, read_policy
-from billing.settings import RemindersSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,16 +21,8 @@ if TYPE_CHECKING:
 
 @cache
 def build() -> PlanReminders:
-    """The composition root."""
-    settings = RemindersSettings.from_environment(os.environ)
-    directus = composition.directus(settings.directus, read_timeout=composition.LONG_ANSWER_SECONDS)
-    return PlanReminders(
-        cases=DirectusReminderCases(directus),
-        invoices=composition.invoice_queue(settings.invoice_queue_url),
-        messages=composition.work_queue(settings.message_queue_url),
-        policy=read_policy(),
-        clock=lambda: datetime.now(UTC),
-    )
+    """What the handler calls."""
+    return composition.reminders(os.environ)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -18,6 +18,7 @@ import httpx
 from billing.aws.http_api import respond
 from billing.aws.observability import metrics
 from billing.aws.queue_worker import INVOICE_WORK, process_batch
+from billing.composition import BillingChanged, Checkout, InvoiceWorker
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import BillingError
 from billing.messages import InvoiceWork
@@ -205,7 +206,7 @@ class Firm:
         gateway = StripeGateway(self.simulator.url, FixedToken(SECRET_KEY))
         return SteppedGateway(gateway, self.steps, self.stripe_answered)
 
-    def worker_function(self) -> worker.Function:
+    def worker_function(self) -> InvoiceWorker:
         store, stripe = DirectusBillingStore(self.directus_client()), self.gateway()
         keep = InvoiceWriter(
             store=store,
@@ -222,7 +223,7 @@ class Firm:
             deployment=self.deployment,
             parked=self.parked.append,
         )
-        return worker.Function(keep, apply_event, self.queue)
+        return InvoiceWorker(keep, apply_event, self.queue)
 
     def worker(self) -> Worker:
         """A worker's environment: what Lambda calls with one batch."""
@@ -257,9 +258,9 @@ class Firm:
                 canceled_attempts=1000,
             ),
         )
-        function = checkout.Function(Accepted(FLOW_SECRET), start)
+        function = Checkout(Accepted(FLOW_SECRET), FixedToken(SECRET_KEY), start)
         event = _flow_event({"invoice": invoice, "user": self.house.user, "amount": amount, **request})
-        return _answered(respond(event, lambda: checkout.checkout(event, function)))
+        return _answered(respond(event, lambda: checkout.checkout(event, function, seconds=28.0)))
 
     def reconcile(self, *, remaining_seconds: Callable[[], float] = lambda: 900.0, **event: Any) -> Report:
         """One invocation of reconcile, to which the rows of other tests do not exist."""
@@ -300,7 +301,7 @@ class Firm:
 
     def changed(self, **keys: Any) -> None:
         """What the Billing changed flow sends after somebody's edit."""
-        function = billing_changed.Function(
+        function = BillingChanged(
             Accepted(FLOW_SECRET), FindInvoices(self.directus_client()), self.queue, self.rendering
         )
         event = _flow_event(keys)
@@ -309,12 +310,16 @@ class Firm:
 
     def receive(self, raw: bytes) -> int:
         """One delivery of Stripe, signed now; the receiver's status."""
-        function = webhook.Function(Accepted(WEBHOOK_SECRET), self.queue)
         event = {
             "headers": {"stripe-signature": signature(raw, [WEBHOOK_SECRET], int(time.time()))},
             "body": raw.decode(),
         }
-        return _answered(respond(event, lambda: webhook.receive(event, function)))[0]
+        return _answered(
+            respond(
+                event,
+                lambda: webhook.receive(event, Accepted(WEBHOOK_SECRET), self.queue, now=time.time()),
+            )
+        )[0]
 
     # ---- Stripe -----------------------------------------------------------------------------------------
 

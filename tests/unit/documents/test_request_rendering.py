@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from billing.aws.http_api import respond
+from billing.composition import RenderAcceptor
 from billing.documents.request import RenderRequest, render_request, request_rendering
 from billing.errors import BadRequest, BillingError, Conflict, NotFound
-from functions.render_pdf.app import Function, accept
+from functions.render_pdf.app import accept
 from tests.fakes.documents import Effects, FakeDirectus, FakeQueue
 from tests.fakes.firm_rows import INVOICE
 
@@ -162,7 +163,7 @@ class FlowSecret:
 def call(body: str, secret: str | None) -> tuple[int, dict[str, Any], FakeQueue]:
     directus = rows()
     queue = FakeQueue(directus.effects)
-    function = Function(flow_secret=FlowSecret(), rows=directus, queue=queue)
+    function = RenderAcceptor(flow_secret=FlowSecret(), rows=directus, queue=queue)
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
     event = {"body": body, "headers": headers}
     answer = respond(event, lambda: accept(event, function))

@@ -15,6 +15,7 @@ import pytest
 from billing.aws.http_api import respond
 from billing.aws.queue_worker import INVOICE_WORK, process_batch
 from billing.aws.secrets import Secret
+from billing.composition import BillingChanged, Checkout, InvoiceWorker
 from billing.directus.client import DirectusClient
 from billing.errors import BillingError, NotFound, UpstreamUnavailable
 from billing.messages import to_json
@@ -43,8 +44,8 @@ def flow_event(body: Any, secret: str | None = "flow-secret") -> dict[str, Any]:
 
 def called(world: World, body: Any, secret: str | None = "flow-secret") -> tuple[int, dict[str, Any]]:
     given = flow_event(body, secret)
-    function = checkout.Function(SECRETS, world.start_checkout)
-    answer = respond(given, lambda: checkout.checkout(given, function))
+    function = Checkout(SECRETS, FixedToken(), world.start_checkout)
+    answer = respond(given, lambda: checkout.checkout(given, function, seconds=28.0))
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -148,8 +149,7 @@ def delivered(
     signed = hmac.new(secret.encode(), f"{NOW}.".encode() + body, hashlib.sha256).hexdigest()
     text = base64.b64encode(body).decode() if encoded else body.decode()
     given = event(text, {name: f"t={NOW},v1={signed}"} if sign else {}, encoded=encoded)
-    function = webhook.Function(WEBHOOK_SECRETS, queue, lambda: float(NOW))
-    answer = respond(given, lambda: webhook.receive(given, function))
+    answer = respond(given, lambda: webhook.receive(given, WEBHOOK_SECRETS, queue, now=NOW))
     return answer["statusCode"], json.loads(answer["body"]), queue
 
 
@@ -203,7 +203,7 @@ def changed(
 ) -> tuple[int, dict[str, Any], FakeInvoiceQueue]:
     queue, given = FakeInvoiceQueue(), flow_event(body, secret)
     client = DirectusClient("http://directus", FixedToken(), world.directus.http)
-    function = billing_changed.Function(SECRETS, FindInvoices(client), queue, world.rendering)
+    function = BillingChanged(SECRETS, FindInvoices(client), queue, world.rendering)
     answer = respond(given, lambda: billing_changed.changed(given, function))
     return answer["statusCode"], json.loads(answer["body"]), queue
 
@@ -296,7 +296,7 @@ def test_a_change_without_the_flow_secret_is_refused() -> None:
 
 def work(world: World, *messages: dict[str, Any], receives: int = 1) -> tuple[list[str], Control]:
     control = Control()
-    function = worker.Function(world.invoice_writer, world.apply_event, control)
+    function = InvoiceWorker(world.invoice_writer, world.apply_event, control)
     records = [
         {"messageId": f"m{number}", "receiptHandle": f"h{number}", "body": json.dumps(message),
          "attributes": {"ApproximateReceiveCount": str(receives)}}
@@ -344,17 +344,17 @@ def empty_secret() -> Secret:
     return Secret(failing(get_secret_value=refusal("GetSecretValue", "ResourceNotFoundException")), ARN)
 
 
-def checkout_without_stripes_key(world: World) -> checkout.Function:
-    return checkout.Function(SECRETS, world.start_checkout, read_stripe_key=empty_secret().current)
+def checkout_without_stripes_key(world: World) -> Checkout:
+    return Checkout(SECRETS, empty_secret(), world.start_checkout)
 
 
-def checkout_without_directus(world: World) -> checkout.Function:
+def checkout_without_directus(world: World) -> Checkout:
     store = DirectusBillingStore(DirectusClient("http://directus", empty_secret(), world.directus.http))
-    return checkout.Function(SECRETS, dataclasses.replace(world.start_checkout, store=store))
+    return Checkout(SECRETS, FixedToken(), dataclasses.replace(world.start_checkout, store=store))
 
 
-def checkout_without_the_flow_secret(world: World) -> checkout.Function:
-    return checkout.Function(empty_secret(), world.start_checkout)
+def checkout_without_the_flow_secret(world: World) -> Checkout:
+    return Checkout(empty_secret(), FixedToken(), world.start_checkout)
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_checkout_says_that_a_secret_is_empty_and_the_log_says_which(
     world = sent_invoice()
     function = lacking(world)
     given = flow_event({"invoice": invoice, "user": USER})
-    answer = respond(given, lambda: checkout.checkout(given, function))
+    answer = respond(given, lambda: checkout.checkout(given, function, seconds=28.0))
     body = json.loads(answer["body"])
     assert (answer["statusCode"], body["code"], body["flow_code"]) == (
         503, "secret_unavailable", "SECRET_UNAVAILABLE",
@@ -382,8 +382,7 @@ def test_checkout_says_that_a_secret_is_empty_and_the_log_says_which(
 def test_a_delivery_waits_at_stripe_until_the_signing_secret_is_filled_in(log: io.StringIO) -> None:
     signed = hmac.new(b"whsec_new", f"{NOW}.".encode() + BODY, hashlib.sha256).hexdigest()
     given = event(BODY.decode(), {"Stripe-Signature": f"t={NOW},v1={signed}"})
-    function = webhook.Function(empty_secret(), FakeInvoiceQueue(), lambda: float(NOW))
-    answer = respond(given, lambda: webhook.receive(given, function))
+    answer = respond(given, lambda: webhook.receive(given, empty_secret(), FakeInvoiceQueue(), now=NOW))
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "secret_unavailable")
     assert "arn" not in answer["body"]
     assert json.loads(log.getvalue())["secret"] == ARN

@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from typing import Any, cast
 
 import httpx
 import pytest
 
 from billing.aws.deadline import TimeLimit
 from billing.aws.http_api import respond
+from billing.composition import Checkout
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import UpstreamUnavailable
 from billing.payments.store import DirectusBillingStore
@@ -78,21 +78,14 @@ def test_checkout_ends_in_time_however_slow_directus_is(clock: Clock, seconds: f
     assert len(world.payments()) == len(world.stripe.sessions) == 1
 
 
-class Context:
-    """What Lambda says of an invocation; `Any` stands for the rest of its class."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 28_000
-
-
 def test_the_handler_counts_from_what_lambda_says(clock: Clock) -> None:
     world = World()
     world.invoice("100.00")
-    function = app.Function(AcceptedSecrets(("secret",)), world.start_checkout, TimeLimit(clock))
+    function = Checkout(AcceptedSecrets(("secret",)), FixedToken(), world.start_checkout, TimeLimit(clock))
     event = {
         "headers": {"authorization": "Bearer secret"},
         "body": json.dumps({"invoice": INVOICE, "user": USER}),
     }
-    answer = respond(event, lambda: app.invoked(event, cast("Any", Context()), function))
+    answer = respond(event, lambda: app.checkout(event, function, seconds=28.0))
     assert answer["statusCode"] == 200
-    assert function.time.remaining() == 28.0
+    assert function.time_limit.remaining() == 28.0

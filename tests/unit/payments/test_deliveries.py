@@ -47,8 +47,8 @@ def signed(world: World, body: bytes, secret: str = SECRET) -> str:
 def received(world: World, body: bytes, signature: str | None = None) -> int:
     """One delivery; the receiver's status."""
     given = http_event(body.decode(), {"Stripe-Signature": signature or signed(world, body)})
-    function = webhook.Function(AcceptedSecrets((SECRET,)), world.queue, lambda: world.now().timestamp())
-    return int(respond(given, lambda: webhook.receive(given, function))["statusCode"])
+    secrets, now = AcceptedSecrets((SECRET,)), world.now().timestamp()
+    return int(respond(given, lambda: webhook.receive(given, secrets, world.queue, now=now))["statusCode"])
 
 
 def paid() -> World:

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from billing.aws.http_api import respond
+from billing.composition import Checkout
 from billing.errors import TooManyAttempts, Unprocessable
 from billing.payments.checkout import CheckoutTerms, must_end, time_is_over
 from functions.checkout import app
 from tests.fakes.aws import AcceptedSecrets
+from tests.fakes.directus import FixedToken
 from tests.fakes.world import INVOICE, TERMS, USER, World
 
 AMOUNTS = ("40.00", "50.00")
@@ -107,8 +109,8 @@ def test_the_answer_says_when_to_come_back(world: World) -> None:
         "body": json.dumps({"invoice": INVOICE, "user": USER, "amount": "50.00"}),
         "requestContext": {"requestId": "r1"},
     }
-    function = app.Function(AcceptedSecrets(("secret",)), world.start_checkout)
-    answer = respond(event, lambda: app.checkout(event, function))
+    function = Checkout(AcceptedSecrets(("secret",)), FixedToken(), world.start_checkout)
+    answer = respond(event, lambda: app.checkout(event, function, seconds=28.0))
     assert answer["statusCode"] == 429
     assert answer["headers"]["Retry-After"] == "3490"
     assert answer["headers"]["Content-Type"] == "application/problem+json"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing.aws.deadline import TimeLimit
+from billing.composition import HAND_OVER_SECONDS
 from billing.directus.client import http_client, send
 from billing.errors import ConnectionFailed, UpstreamUnavailable
 from billing.reconcile.reconcile import CLOSING_SECONDS, RESERVE_SECONDS
@@ -24,9 +25,9 @@ def test_a_comparison_leaves_time_to_close_and_closing_leaves_time_to_hand_over(
     time = TimeLimit(lambda: 0.0)
     assert time.before(CLOSING_SECONDS)() == float("inf")
     time.begins(100.0)
-    comparing, reporting = (time.before(seconds) for seconds in (CLOSING_SECONDS, app.HAND_OVER_SECONDS))
+    comparing, reporting = (time.before(seconds) for seconds in (CLOSING_SECONDS, HAND_OVER_SECONDS))
     assert (comparing(), reporting()) == (40.0, 75.0)
-    assert RESERVE_SECONDS > CLOSING_SECONDS > app.HAND_OVER_SECONDS > 0
+    assert RESERVE_SECONDS > CLOSING_SECONDS > HAND_OVER_SECONDS > 0
     time.begins(10.0)
     assert comparing() < 0
 
@@ -87,7 +88,7 @@ def test_a_run_without_time_says_so_instead_of_dying(
         answer = app.handler({}, context)
     finally:
         app.build.cache_clear()
-        app.time.begins(float("inf"))
+        app.time_limit.begins(float("inf"))
     phases = [entry["phase"] for entry in answer["differences"] if entry["kind"] == "not_compared"]
     assert {"sessions", "transactions", "invoices", "dead_letter_queues"} <= set(phases)
     assert "report_not_stored" in [entry["kind"] for entry in answer["differences"]]
