@@ -31,7 +31,12 @@ time_limit = TimeLimit()
 @cache
 def build(function_name: str) -> Reconcile:
     """What the handler calls."""
-    return composition.reconcile(os.environ, function_name, time_limit)
+    return composition.reconcile(os.environ, function_name, time_limit, failed)
+
+
+def failed(sentence: str, error: Exception) -> None:
+    """Tell the log of a failure without a name of ours."""
+    logger.error(sentence, exc_info=error)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -122,6 +122,12 @@ def test_a_room_imports_only_from_rooms_to_its_left(room: str) -> None:
     assert wrong == set()
 
 
+def test_no_use_case_logs_or_counts_but_those_of_documents() -> None:
+    """What a use case has to tell it returns, or gives to whoever made it: handlers log and count."""
+    rooms = {room_of(module) for module, imported in GRAPH.items() if "aws.observability" in imported}
+    assert rooms == {"aws", "documents"}
+
+
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     """The first circle found from each module that is on one."""
     done: set[str] = set()

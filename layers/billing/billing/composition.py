@@ -277,8 +277,13 @@ def reminders_sender(environment: Environment) -> tuple[SendReminder, MessageCon
     return sender, message_control(settings.message_queue_url, settings.message_dlq_url)
 
 
-def reconcile(environment: Environment, function_name: str, limit: TimeLimit) -> Reconcile:
-    """Reconcile, which starts `function_name` again where it has no time left; `limit` knows the invocation's end."""
+def reconcile(
+    environment: Environment, function_name: str, limit: TimeLimit, failed: Callable[[str, Exception], None]
+) -> Reconcile:
+    """Reconcile, which starts `function_name` again where it has no time left; `limit` knows the invocation's end.
+
+    `failed` is told of every failure without a name of ours.
+    """
     from botocore.config import Config
 
     from billing.reconcile.dead_letters import SqsDeadLetters
@@ -311,6 +316,7 @@ def reconcile(environment: Environment, function_name: str, limit: TimeLimit) ->
         continuation=SelfInvocation(boto3.client("lambda", config=short), function_name),
         notes=S3RunNotes(s3, settings.documents_bucket),
         deployment=deployment,
+        failed=failed,
         clock=now,
     )
 

@@ -276,6 +276,7 @@ class Firm:
             continuation=self.continuation,
             notes=FakeNotes(),
             deployment=self.deployment,
+            failed=lambda *_: None,
             clock=_now,
         )
         since = datetime.fromtimestamp(self._began, UTC).isoformat()

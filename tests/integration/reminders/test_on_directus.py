@@ -231,6 +231,7 @@ def test_reconcile_names_what_differs_in_real_rows(house: House) -> None:
         continuation=FakeContinuation(),
         notes=FakeNotes(),
         deployment="main",
+        failed=lambda *_: None,
         clock=lambda: datetime.now(UTC) + timedelta(hours=1),
     )
     report = reconcile(ReconcileRequest(dry_run=True)).as_json()

@@ -170,6 +170,7 @@ class Office:
             continuation=self.continuation,
             notes=FakeNotes(),
             deployment=DEPLOYMENT,
+            failed=lambda *_: None,
             clock=self.now,
         )
         self.reconciled = self.time

@@ -37,6 +37,8 @@ class House(World):
     records: StripeRecords | None = None
     #: Whether payments that a test puts there as received lack their receipts.
     without_receipts: bool = False
+    #: What the log was told of failures without a name.
+    unnamed: list[tuple[str, Exception]] = field(default_factory=list)
     #: Messages that the worker gave up.
     failed: list[tuple[Json, str]] = field(default_factory=list)
 
@@ -54,6 +56,7 @@ class House(World):
             continuation=self.continuation,
             notes=self.notes,
             deployment="test",
+            failed=lambda sentence, error: self.unnamed.append((sentence, error)),
             clock=self.now,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from billing.aws.observability import logger
 from billing.errors import BillingError, StripeRejected
 from billing.reconcile.differences import (
     Difference,
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    type Failed = Callable[[str, Exception], None]
+
 
 #: If more records of a phase fail by themselves, it is not the records: the phase is given up.
 MOST_FAILING = 20
@@ -23,9 +24,10 @@ MOST_FAILING = 20
 class Care:
     """Compares the records of one phase; names those that cannot be compared."""
 
-    def __init__(self, phase: str) -> None:
-        """`phase` as in `Phases.by_name`."""
+    def __init__(self, phase: str, failed: Failed) -> None:
+        """`phase` as in `Phases.by_name`; `failed` as in `Scope`."""
         self._phase = phase
+        self._tell = failed
         self._failed = 0
 
     def compare[Record](
@@ -52,7 +54,7 @@ class Care:
 
     def _not_compared(self, record: str, error: Exception) -> Difference:
         what = f"{record} ({self._phase.replace('_', ' ')}) could not be compared"
-        text = f"{what}: {reason_of(error, f'{what}.')}"
+        text = f"{what}: {reason_of(error, f'{what}.', self._tell)}"
         return Difference("not_compared", text, {"phase": self._phase, "record": record})
 
 
@@ -106,6 +108,8 @@ class Scope:
     first: str = ""
     #: Whether time is short: a page then ends where it is.
     hurry: Callable[[], bool] = lambda: False
+    #: Told of every failure without a name of ours.
+    failed: Failed = lambda _sentence, _error: None
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,9 @@ class Page:
     repaired: Sequence[tuple[Difference, str]] = ()
 
 
-def reason_of(error: Exception, sentence: str) -> str:
-    """What is said of a failure; one without a name of ours goes into the log whole, under `sentence`."""
+def reason_of(error: Exception, sentence: str, failed: Failed) -> str:
+    """What is said of a failure; `failed` is told of one without a name of ours, under `sentence`."""
     if isinstance(error, BillingError):
         return error.detail
-    logger.exception(sentence, exc_info=error)
+    failed(sentence, error)
     return f"{type(error).__name__}; see the log of this run."

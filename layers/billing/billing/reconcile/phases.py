@@ -106,7 +106,7 @@ class Phases:
 
     def _sessions(self, scope: Scope, after: str | None) -> Iterator[Page]:
         """Sessions are read before payments: what is booked meanwhile is not reported as missing."""
-        care = Care("sessions")
+        care = Care("sessions", scope.failed)
         listed = self._stripe.sessions_created_since(scope.since, after=after)
         for some in batched(listed, PAGE, strict=False):
             ours = [session for session in some if self._compare.is_ours(session)]
@@ -116,7 +116,7 @@ class Phases:
             yield Page(some[-1].id, differences, {"sessions": len(ours)})
 
     def _listed_reversals(self, of: ReversalQuestions, scope: Scope, after: str | None) -> Iterator[Page]:
-        care = Care(of.checked)
+        care = Care(of.checked, scope.failed)
         for some in batched(of.created_since(scope.since, after=after), PAGE, strict=False):
             stored, unreadable = readable(
                 of.named([one.id for one in some if one.payment_intent is not None])
@@ -142,7 +142,7 @@ class Phases:
 
     def _balance_transactions(self, scope: Scope, after: str | None) -> Iterator[Page]:
         """What moved the balance: a second list of everything, made by another part of Stripe."""
-        care = Care("balance_transactions")
+        care = Care("balance_transactions", scope.failed)
         listed = self._stripe.balance_transactions_since(scope.since, after=after)
         for some in batched(listed, PAGE, strict=False):
             booked, hidden = self._compare.booked(movement.payment_intent for movement in some)
@@ -178,7 +178,7 @@ class Phases:
         Stripe lists only so many types at once, so the list as a whole has no place to go on behind: what was seen
         before is read again and passed over.
         """
-        care = Care("undelivered_events")
+        care = Care("undelivered_events", scope.failed)
         since = min(scope.since, scope.now - _EVENTS_KEPT)
         for some in batched(_passed(self._stripe.undelivered_events_since(since), after), PAGE, strict=False):
             worth = [event for event in some if is_worth_applying(event, self._deployment)]
@@ -195,7 +195,7 @@ class Phases:
 
     def _reversal_rows(self, of: ReversalQuestions, scope: Scope, after: str | None) -> Iterator[Page]:
         """Rows that can still change, however old, and young ones that Stripe has not listed: asked one by one."""
-        care = Care(f"{of.kind}_rows")
+        care = Care(f"{of.kind}_rows", scope.failed)
         for keys in _behind(of.keys(scope.since), after, ONE_BY_ONE, scope.first):
             rows = {row.id: row for row in of.rows(keys)}
             found: set[str] = set()  # at Stripe, by the rows' own ids
@@ -231,7 +231,7 @@ class Phases:
 
     def _attempts(self, scope: Scope, after: str | None) -> Iterator[Page]:
         """Open attempts and debits on their way, however old: what tells of a bank's answer after all else was lost."""
-        care = Care("open_attempts")
+        care = Care("open_attempts", scope.failed)
         for keys in _behind(self._rows.attempt_keys(), after, ONE_BY_ONE, scope.first):
             attempts, unreadable = readable(self._rows.attempts(keys))
             by_key = {attempt.payment.id: attempt for attempt in attempts}
@@ -257,7 +257,7 @@ class Phases:
 
     def _transactions(self, scope: Scope, after: str | None) -> Iterator[Page]:
         """Payments that are young, or were changed lately, and that no listed session explains."""
-        care = Care("transactions")
+        care = Care("transactions", scope.failed)
         lately = scope.now - FLAGGED_FOR
         fresh = set(self._rows.transaction_keys(lately)) if scope.since < lately else None
         for keys in _behind(self._rows.transaction_keys(scope.since), after, PAGE, scope.first):
@@ -291,7 +291,7 @@ class Phases:
     # ---- the rows by themselves -------------------------------------------------------------------------
 
     def _invoices(self, scope: Scope, after: str | None) -> Iterator[Page]:
-        care = Care("invoices")
+        care = Care("invoices", scope.failed)
         for keys in _behind(self._rows.invoice_keys(), after, PAGE, scope.first):
             ledgers, unreadable = readable(self._rows.ledgers(keys))
             printed: defaultdict[str, list[DocumentRow]] = defaultdict(list)
@@ -313,7 +313,7 @@ class Phases:
             yield Page(keys[-1], [*unreadable, *differences], {"invoices": len(keys)})
 
     def _unapplied(self, scope: Scope, after: str | None) -> Iterator[Page]:
-        care = Care("unapplied_payments")
+        care = Care("unapplied_payments", scope.failed)
         for keys in _behind(self._rows.unapplied_keys(), after, PAGE, scope.first):
             payments, unreadable = readable(self._rows.payments(keys))
             shown = self._rows.shown_receipts(keys)
@@ -322,7 +322,7 @@ class Phases:
             yield Page(keys[-1], [*unreadable, *differences], {"unapplied_payments": number})
 
     def _events(self, scope: Scope, after: str | None) -> Iterator[Page]:
-        care = Care("unfinished_events")
+        care = Care("unfinished_events", scope.failed)
         for keys in _behind(self._rows.event_keys(), after, PAGE, scope.first):
             events = self._rows.events(keys)
             differences = care.compare(
@@ -333,7 +333,7 @@ class Phases:
             yield Page(keys[-1], differences, {"unfinished_events": len(events)})
 
     def _notices(self, scope: Scope, after: str | None) -> Iterator[Page]:
-        care = Care("unsettled_notices")
+        care = Care("unsettled_notices", scope.failed)
         for keys in _behind(self._rows.notice_keys(), after, PAGE, scope.first):
             notices = self._rows.notices(keys)
             differences = care.compare(
@@ -354,7 +354,7 @@ class Phases:
             try:
                 redriven = self._dead_letters.redrive(name, at_most=_REDRIVEN_AT_MOST)
             except Exception as error:  # noqa: BLE001  # the other queues have nothing to do with it
-                said = reason_of(error, "Dead letters could not go back to their queue.")
+                said = reason_of(error, "Dead letters could not go back to their queue.", scope.failed)
                 text = f"{found[0].detail} They could not go back to the queue: {said}"
                 yield Page(name, [Difference(found[0].kind, text, found[0].ids)], checked)
                 continue

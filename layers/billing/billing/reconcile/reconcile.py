@@ -11,7 +11,6 @@ import datetime as dt
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from billing.aws.observability import logger
 from billing.errors import BadRequest
 from billing.reconcile.differences import Difference
 from billing.reconcile.leftovers import report_unreadable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from billing.aws.queues import InvoiceQueue, WorkQueue
+    from billing.reconcile.page import Failed
     from billing.reconcile.ports import Continuation, DeadLetters, Reports, RunNotes, StripeRecords
     from billing.reconcile.store import ReconcileRows
 
@@ -71,9 +71,13 @@ class Reconcile:
         continuation: Continuation,
         notes: RunNotes,
         deployment: str,
+        failed: Failed,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """`deployment` is our name in Stripe's metadata; what is another's is none of our business."""
+        """`deployment` is our name in Stripe's metadata; what is another's is none of our business.
+
+        `failed` is told of every failure without a name of ours, with a sentence.
+        """
         self._phases = Phases(rows, stripe, dead_letters, deployment).by_name
         self._stripe = stripe
         self._invoice_queue = invoice_queue
@@ -81,6 +85,7 @@ class Reconcile:
         self._reports = reports
         self._continuation = continuation
         self._notes = notes
+        self._failed = failed
         self._clock = clock
 
     def __call__(
@@ -104,7 +109,7 @@ class Reconcile:
         def hurry() -> bool:
             return remaining_seconds() < RESERVE_SECONDS
 
-        scope = Scope(since, now, request.dry_run, first=first_key(began), hurry=hurry)
+        scope = Scope(since, now, request.dry_run, first=first_key(began), hurry=hurry, failed=self._failed)
         notes = self._recalled(resume)
         run = Run(scope, self._invoice_queue, self._render_queue, widened=request.widened, notes=notes)
         run.suspect_since = resume.suspect_since
@@ -129,7 +134,7 @@ class Reconcile:
                 except Exception as error:  # noqa: BLE001  # one object, however odd, must never cost the whole run
                     if progressed and run.scope.hurry():
                         continue  # perhaps for want of time only: the next invocation looks at this page again
-                    run.report.differs(_not_compared(name, error))
+                    run.report.differs(self._not_compared(name, error))
                     break
                 finally:
                     run.take_differences(
@@ -208,15 +213,15 @@ class Reconcile:
         try:
             self._continuation.hand_over(event)
         except Exception as error:  # noqa: BLE001  # whatever it is: what was found must still reach answer and log
-            return reason_of(error, "The function could not be started again.")
+            return reason_of(error, "The function could not be started again.", self._failed)
         return None
 
     def _kept(self, run: Run) -> dict[str, str]:
         """Without notes the next invocation asks more, and may name again what was named: nothing is wrong with that."""
         try:
             return {"notes": self._notes.keep(run.notes())}
-        except Exception:  # noqa: BLE001  # the run goes on without, and asks more
-            logger.exception("The state of the run could not be stored for its next part.")
+        except Exception as error:  # noqa: BLE001  # the run goes on without, and asks more
+            self._failed("The state of the run could not be stored for its next part.", error)
             return {}
 
     def _recalled(self, resume: Resume) -> Mapping[str, Collection[str]]:
@@ -224,8 +229,8 @@ class Reconcile:
             return {}
         try:
             return self._notes.recall(resume.notes)
-        except Exception:  # noqa: BLE001  # without them this part only asks more
-            logger.exception("The state of the previous part could not be read.")
+        except Exception as error:  # noqa: BLE001  # without them this part only asks more
+            self._failed("The state of the previous part could not be read.", error)
             return {}
 
     def _publish(self, run: Run) -> None:
@@ -245,13 +250,12 @@ class Reconcile:
         try:
             report.published = self._reports.publish(printable)
         except Exception as error:  # noqa: BLE001  # whatever it is: what was found must still reach answer and log
-            said = reason_of(error, "The report of the reconciliation could not be stored.")
+            said = reason_of(error, "The report of the reconciliation could not be stored.", self._failed)
             text = f"The report could not be stored ({said}); the log of this run has the differences."
             report.differs(Difference("report_not_stored", text))
 
-
-def _not_compared(phase: str, error: Exception) -> Difference:
-    """A phase that cannot be looked at is named and does not keep the others from being."""
-    what = phase.replace("_", " ").capitalize()
-    text = f"{what} could not be compared: {reason_of(error, f'{what} could not be compared.')}"
-    return Difference("not_compared", text, {"phase": phase})
+    def _not_compared(self, phase: str, error: Exception) -> Difference:
+        """A phase that cannot be looked at is named and does not keep the others from being."""
+        what = phase.replace("_", " ").capitalize()
+        said = reason_of(error, f"{what} could not be compared.", self._failed)
+        return Difference("not_compared", f"{what} could not be compared: {said}", {"phase": phase})

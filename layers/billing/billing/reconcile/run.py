@@ -169,7 +169,7 @@ class Run:
         try:
             self._send(repair)
         except Exception as error:  # noqa: BLE001  # whatever it is: the others must still be queued, and all be told
-            return reason_of(error, "A repair could not be queued.")
+            return reason_of(error, "A repair could not be queued.", self.scope.failed)
         self._queued.add(target)
         return None
 
