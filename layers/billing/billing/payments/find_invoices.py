@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.ledger.receipts_due import Receipt, wants_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from billing.directus.client import DirectusClient
     from billing.directus.rows import Row
 
 
@@ -31,19 +32,11 @@ _SHOWN_RECEIPTS: tuple[Mapping[str, object], ...] = (
 _CHUNK = 200
 
 
-class RowReader(Protocol):
-    """What this use case asks of Directus."""
-
-    def read_many(self, collection: str, *, filter: Mapping[str, object], fields: Sequence[str]) -> list[Row]:  # noqa: A002  # Directus's own word
-        """Every row that matches."""
-        ...
-
-
 @dataclass(frozen=True)
 class FindInvoices:
     """The use case with what it needs."""
 
-    rows: RowReader
+    rows: DirectusClient
 
     def __call__(self, changed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """The invoices to recompute, each with those of the changed payments that are on it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import formataddr
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.errors import MailNotConfigured, MailOutcomeUnknown, MailPostponed, MailRejected
 
@@ -71,16 +71,8 @@ class Mail:
     html: str
 
 
-class Notifier(Protocol):
-    """Sends one e-mail."""
-
-    def send(self, mail: Mail) -> str:
-        """Return the message id; raise one of the four failures above."""
-        ...
-
-
 class SesNotifier:
-    """`Notifier` on SES v2."""
+    """`send.Notifier` on SES v2."""
 
     def __init__(self, client: SESV2Client, sender_email: str) -> None:
         """`client` must have been made with `ses_config()`: the SDK's own retries could send a mail twice."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.aws.http_api import members_of, parse_moment
 from billing.errors import BadRequest
@@ -27,10 +27,25 @@ from billing.reminders.policy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from billing.aws.queues import InvoiceQueue, WorkQueue
-    from billing.reminders.store import ReminderCases
+
+
+class ReminderCases(Protocol):
+    """What reminders need to know of the system of record."""
+
+    def firm(self) -> Firm:
+        """The firm, as it signs and in its time zone."""
+        ...
+
+    def open_invoices(self, latest_due_date: dt.date) -> list[str]:
+        """The ids of sent, unpaid invoices due on or before that day; a few later ones do no harm."""
+        ...
+
+    def read(self, invoices: Sequence[str], firm: Firm) -> Iterator[list[ReminderCase | UnreadableCase]]:
+        """The cases of those invoices, some at a time; ids that do not exist are left out."""
+        ...
 
 
 @dataclass(frozen=True)

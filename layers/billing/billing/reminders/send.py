@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from billing.errors import (
     BadRequest,
@@ -40,17 +40,41 @@ from billing.reminders.policy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from billing.messages import Reminder
-    from billing.reminders.mail import Mail, Notifier
-    from billing.reminders.store import NoticeBook, ReminderCases
+    from billing.reminders.mail import Mail
+    from billing.reminders.plan import ReminderCases
     from billing.reminders.texts import ReminderTexts
 
 
 #: Far longer than a sender may run: after it, a claim has lost its owner.
 CLAIM_EXPIRES = dt.timedelta(minutes=15)
 _LOOK_AGAIN_SECONDS = 30
+
+
+class NoticeBook(Protocol):
+    """The collection `notices`: its unique `dedupe_key` makes a claim exclusive."""
+
+    def claim(self, row: Mapping[str, object]) -> str:
+        """Create a notice and return its id; `RecordNotUnique` if its key is taken."""
+        ...
+
+    def find(self, dedupe_key: str) -> Notice | None:
+        """The notice that holds the key."""
+        ...
+
+    def record(self, notice: str, changes: Mapping[str, object]) -> None:
+        """Write what became of a notice."""
+        ...
+
+
+class Notifier(Protocol):
+    """Sends one e-mail."""
+
+    def send(self, mail: Mail) -> str:
+        """Return the message id; raise one of the four failures of `mail`."""
+        ...
 
 
 @dataclass(frozen=True)

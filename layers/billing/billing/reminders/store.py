@@ -6,7 +6,7 @@ import tomllib
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.directus.rows import instant
 from billing.ids import chunks
@@ -49,40 +49,8 @@ _FIRM_FIELDS = ("name", "email", "phone", "bank_details", "language", "timezone"
 _OPEN_STATUSES = ("sent", "partially_paid", "overdue")
 
 
-class ReminderCases(Protocol):
-    """What reminders need to know of the system of record."""
-
-    def firm(self) -> Firm:
-        """The firm, as it signs and in its time zone."""
-        ...
-
-    def open_invoices(self, latest_due_date: date) -> list[str]:
-        """The ids of sent, unpaid invoices due on or before that day; a few later ones do no harm."""
-        ...
-
-    def read(self, invoices: Sequence[str], firm: Firm) -> Iterator[list[ReminderCase | UnreadableCase]]:
-        """The cases of those invoices, some at a time; ids that do not exist are left out."""
-        ...
-
-
-class NoticeBook(Protocol):
-    """The collection `notices`: its unique `dedupe_key` makes a claim exclusive."""
-
-    def claim(self, row: Mapping[str, object]) -> str:
-        """Create a notice and return its id; `RecordNotUnique` if its key is taken."""
-        ...
-
-    def find(self, dedupe_key: str) -> Notice | None:
-        """The notice that holds the key."""
-        ...
-
-    def record(self, notice: str, changes: Mapping[str, object]) -> None:
-        """Write what became of a notice."""
-        ...
-
-
 class DirectusReminderCases:
-    """`ReminderCases` on Directus."""
+    """`plan.ReminderCases` on Directus."""
 
     def __init__(self, client: DirectusClient) -> None:
         """`client` acts as the functions' service user."""
@@ -157,7 +125,7 @@ class DirectusReminderCases:
 
 
 class DirectusNotices:
-    """`NoticeBook` on Directus."""
+    """`send.NoticeBook` on Directus."""
 
     def __init__(self, client: DirectusClient) -> None:
         """`client` acts as the functions' service user."""
