@@ -12,7 +12,6 @@ import datetime as dt
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.aws.observability import count, log_refusal, logger
@@ -142,11 +141,6 @@ def respond(event: HttpEvent, handle: Callable[[], HttpAnswer]) -> HttpAnswer:
 
 #: A firm sends at most this many at once (a flow's event names every row of a batch).
 MAXIMUM_IDS = 1000
-
-
-def optional(body: Mapping[str, Any], name: str) -> object | None:
-    """A member as it came, None if absent (`json_object` has removed `null` and "undefined")."""
-    return body.get(name)
 
 
 def required_uuid(body: Mapping[str, Any], name: str) -> str:

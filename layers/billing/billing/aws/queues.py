@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, override
 
 from billing.errors import UpstreamUnavailable
 from billing.messages import Recompute, to_json
@@ -53,7 +53,7 @@ class WorkQueue(Protocol):
         ...
 
 
-class SqsInvoiceQueue:
+class SqsInvoiceQueue(InvoiceQueue):
     """`InvoiceQueue` on SQS."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
@@ -61,10 +61,11 @@ class SqsInvoiceQueue:
         self._client = client
         self._queue_url = queue_url
 
+    @override
     def send(self, message: InvoiceWork, *, deduplication_id: str | None = None) -> None:
-        """Queue one message."""
         _send_batches(self._client, self._queue_url, [message], deduplication_id)
 
+    @override
     def recompute(
         self,
         invoices: Iterable[str],
@@ -72,12 +73,11 @@ class SqsInvoiceQueue:
         as_of: datetime | None = None,
         payments: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """Queue a recompute for each invoice."""
         messages = [Recompute(invoice, as_of, tuple(payments.get(invoice, ()))) for invoice in invoices]
         _send_batches(self._client, self._queue_url, messages)
 
 
-class SqsWorkQueue:
+class SqsWorkQueue(WorkQueue):
     """`WorkQueue` on SQS."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
@@ -85,8 +85,8 @@ class SqsWorkQueue:
         self._client = client
         self._queue_url = queue_url
 
+    @override
     def send_many(self, messages: Iterable[Rendering | Reminder]) -> None:
-        """Queue every message."""
         _send_batches(self._client, self._queue_url, [*messages])
 
 
