@@ -57,7 +57,6 @@ def build() -> tuple[RenderQueue, MessageControl]:
         delivery=delivery,
         renderer=renderer,
         files=files,
-        documents=composition.directus_files(settings.directus, maximum_bytes=MAX_DOCUMENT_BYTES),
         invoice_queue=composition.invoice_queue(settings.invoice_queue_url),
         portal_url=settings.portal_url,
     )

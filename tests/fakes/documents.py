@@ -16,7 +16,6 @@ from billing.directus.rows import Row
 from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.receipt import PrintedReceipt
 from billing.documents.rendered import RenderedPdf
-from billing.documents.text import noted
 from billing.documents.versions import VersionWords
 from billing.errors import DirectusRejected, RecordNotUnique
 from billing.messages import InvoiceWork, to_json
@@ -215,7 +214,7 @@ class FakeRenderer:
     template_version: str = "template 1"
     layer_version: str = "layer 1"
     ink: str = "black"
-    boxes: tuple[int, ...] = ()
+    boxes: tuple[str, ...] = ()
 
     def title(self, printed: PrintedInvoice) -> str:
         return f"Invoice {printed.number}"
@@ -228,8 +227,8 @@ class FakeRenderer:
             raise self.error
         self.drawn.append(printed)
         self.logos.append(logo)
-        said = f"%PDF {printed.number} {printed.total} in {self.ink}{noted(self.boxes)}"
-        return RenderedPdf(said.encode(), len(self.boxes))
+        said = f"%PDF {printed.number} {printed.total} in {self.ink}"
+        return RenderedPdf(said.encode(), self.boxes)
 
     @property
     def receipt_version(self) -> str:

@@ -98,7 +98,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), pooled))
     delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"))
     files = DirectusAssets(directus.url, ServiceToken(), pooled, maximum_bytes=MAX_LOGO_BYTES)
-    render = RenderDocument(records, delivery, renderer, files, files, NoQueue())
+    render = RenderDocument(records, delivery, renderer, files, NoQueue())
     return Worker(directus, render, RenderReceipt(records, delivery, renderer, files), store)
 
 

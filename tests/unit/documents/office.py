@@ -47,7 +47,6 @@ class Office:
             delivery=self.delivery,
             renderer=self.renderer,
             files=self.files,
-            documents=self.files,
             invoice_queue=self.queue,
             portal_url=self.portal_url,
         )

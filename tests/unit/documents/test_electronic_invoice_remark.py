@@ -2,8 +2,7 @@
 
 import pytest
 
-from billing.documents.text import missing_characters, noted, remark_on_boxes
-from billing.errors import Unprocessable
+from billing.documents.text import remark_on_boxes
 from tests.fakes.documents import Crash
 from tests.fakes.firm_rows import CLIENT, INVOICE
 from tests.unit.documents.office import Office, office
@@ -65,9 +64,11 @@ BOXES = "The PDF prints 2 characters as boxes, because no font has them: U+0E01,
 
 
 @pytest.mark.parametrize("crash", [False, True])
-def test_characters_that_no_font_has_are_told_as_long_as_the_document_has_them(*, crash: bool) -> None:
+def test_characters_that_no_font_has_are_told_when_rendered_and_stay_told_while_it_is_ready(
+    *, crash: bool
+) -> None:
     firm = electronic(electronic_invoice=None)
-    firm.renderer.boxes = (0x12000, 0xE01)
+    firm.renderer.boxes = ("U+0E01", "U+12000")
     if crash:
         firm.directus.effects.die_after = "put object"
         with pytest.raises(Crash):
@@ -82,9 +83,19 @@ def test_characters_that_no_font_has_are_told_as_long_as_the_document_has_them(*
     assert told(firm) == ("ready", None)
 
 
+def test_a_document_that_is_met_again_takes_back_that_it_failed() -> None:
+    firm = electronic(country=None)
+    firm.render.render_invoice(INVOICE)
+    reason = told(firm)
+    firm.invoice.update(pdf_status="failed", pdf_error="It failed.")
+    firm.render.render_invoice(INVOICE)
+    assert told(firm) == reason
+    assert len(firm.renderer.drawn) == 1
+
+
 def test_with_boxes_the_electronic_invoice_is_missing_and_both_reasons_are_told() -> None:
     firm = electronic()
-    firm.renderer.boxes = (0x12000, 0xE01)
+    firm.renderer.boxes = ("U+0E01", "U+12000")
     firm.render.render_invoice(INVOICE)
     lacks = " It carries no electronic invoice, which is for documents that show every character."
     assert told(firm) == ("ready", BOXES + lacks)
@@ -94,17 +105,8 @@ def test_with_boxes_the_electronic_invoice_is_missing_and_both_reasons_are_told(
     assert told(firm) == ("ready", BOXES + without)
 
 
-def test_a_document_too_long_to_be_looked_at_again_stays_ready() -> None:
-    firm = electronic()
-    firm.render.render_invoice(INVOICE)
-    firm.files.refusal = Unprocessable("Too long.", code="file_too_large")
-    firm.render.render_invoice(INVOICE)
-    assert told(firm) == ("ready", None)
-
-
 def test_five_of_many_are_named() -> None:
-    seven = missing_characters(b"%PDF " + noted(range(0x12000, 0x12007)).encode())
-    assert len(seven) == 7
+    seven = tuple(f"U+{code_point:X}" for code_point in range(0x12000, 0x12007))
     assert remark_on_boxes(seven, lacks_electronic_invoice=False) == (
         "The PDF prints 7 characters as boxes, because no font has them: "
         "U+12000, U+12001, U+12002, U+12003, U+12004 and others."
@@ -112,5 +114,4 @@ def test_five_of_many_are_named() -> None:
     assert remark_on_boxes(seven[:1], lacks_electronic_invoice=False) == (
         "The PDF prints a character as a box, because no font has it: U+12000."
     )
-    assert missing_characters(b"%PDF") == ()
-    assert noted([]) == ""
+    assert remark_on_boxes((), lacks_electronic_invoice=True) is None

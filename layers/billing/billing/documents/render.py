@@ -14,7 +14,7 @@ from billing.aws.observability import count, log_refusal, logger
 from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
 from billing.documents.factur_x.invoice import remark_on
 from billing.documents.invoice import Logo, PrintedInvoice, identity_of, lines_with_own_amount, print_invoice
-from billing.documents.text import missing_characters, remark_on_boxes
+from billing.documents.text import remark_on_boxes
 from billing.documents.versions import (
     InvoiceRecord,
     PlannedDocument,
@@ -63,14 +63,13 @@ _LOOKS = 3
 class RenderDocument:
     """The use case of the rendering worker for invoices. `portal_url` is empty while there is no portal.
 
-    `files` reads what staff upload to be printed, `documents` what was drawn before, which may be longer.
+    `files` reads what staff upload to be printed.
     """
 
     records: DocumentRecords
     delivery: DocumentDelivery
     renderer: PdfRenderer
     files: FileBytes
-    documents: FileBytes
     invoice_queue: InvoiceQueue
     portal_url: str = ""
 
@@ -82,7 +81,7 @@ class RenderDocument:
         retryable errors, `invoice_not_booked` among them: the invoice writer has not seen the invoice as sent yet.
         """
         try:
-            remark = self._current(invoice, force=force, order=order)
+            self._current(invoice, force=force, order=order)
         except BillingError as error:
             if error.code == _NOT_BOOKED and asks_for_booking(order.receive, by_hand=force):
                 self.invoice_queue.recompute([invoice])
@@ -93,10 +92,11 @@ class RenderDocument:
             self.records.set_pdf_status(invoice, "failed", staff_message(error))
         else:
             count("DocumentReady")
-            self.records.set_pdf_status(invoice, "ready", remark)
 
-    def _current(self, invoice: str, *, force: bool, order: Order) -> str | None:
-        """Make the document of the rows as they are now; return what staff must be told beside it.
+    def _current(self, invoice: str, *, force: bool, order: Order) -> None:
+        """Make the document of the rows as they are now, and say on the invoice that it is ready and what it lacks.
+
+        What no font has is known only where it was rendered just now. Otherwise an invoice that is `ready` says it already.
 
         Another worker may have drawn newer rows meanwhile: the newest version must be what the rows say, so they are
         looked at again unless there is only this one.
@@ -105,7 +105,9 @@ class RenderDocument:
             record = self._record(invoice)
             printed, boxes, is_first = self._deliver(record, force=force and look == 0, order=order)
             if is_first or self._printed(self._record(invoice))[0] == printed:
-                return _remark(printed, boxes)
+                if boxes is not None or record.facts.ledger.pdf_status != "ready":
+                    self.records.set_pdf_status(invoice, "ready", _remark(printed, boxes or ()))
+                return
         raise changed_while_drawn(invoice=invoice)
 
     def _record(self, invoice: str) -> InvoiceRecord:
@@ -120,8 +122,11 @@ class RenderDocument:
 
     def _deliver(
         self, record: InvoiceRecord, *, force: bool, order: Order
-    ) -> tuple[PrintedInvoice, tuple[str, ...], bool]:
-        """Make the document; return what it says, what it prints as boxes, and whether it is the first version."""
+    ) -> tuple[PrintedInvoice, tuple[str, ...] | None, bool]:
+        """Make the document; return what it says, what it prints as boxes, and whether it is the first version.
+
+        The boxes are None if it was not rendered.
+        """
         printed, logo = self._printed(record)
         identity = identity_of(
             printed,
@@ -145,11 +150,11 @@ class RenderDocument:
             printed_as_of=record.as_of(printed.sent_at),
             replaces=printed.correction.replaces if printed.correction else None,
         )
-        drawn: list[bytes] = []
+        rendered: list[RenderedPdf] = []
 
         def draw() -> RenderedPdf:
             pdf = self.renderer.render_invoice(printed, logo)
-            drawn.append(pdf.content)
+            rendered.append(pdf)
             return pdf
 
         def tell(reason: str | None) -> None:
@@ -158,16 +163,7 @@ class RenderDocument:
         is_first = self.delivery.deliver(planned, existing, draw, tell, force=force, order=order)
         if not is_first:
             self.delivery.title_versions(planned)
-        content = drawn[0] if drawn else self._stored(identity.file_id)
-        return printed, missing_characters(content), is_first
-
-    def _stored(self, file: str) -> bytes:
-        """A document that was drawn before; nothing where somebody has put a longer file in its place."""
-        try:
-            return self.documents.read(file)
-        except Unprocessable as error:
-            log_refusal(error)
-            return b""
+        return printed, rendered[0].missing_characters if rendered else None, is_first
 
     def _printed(self, record: InvoiceRecord) -> tuple[PrintedInvoice, Logo | None]:
         sent_at = record.facts.ledger.sent_at

@@ -21,13 +21,17 @@ MAX_DOCUMENT_BYTES = 64_000_000
 class RenderedPdf:
     """The finished file.
 
-    `missing_glyphs` counts the different characters that no font has: they are printed as boxes, and the file does not
-    claim to be PDF/A or PDF/UA, which want every glyph, nor carries an electronic invoice, which wants PDF/A. It names
-    them itself (`documents.text`).
+    `missing_characters` are those that no font has (`U+0E01`), sorted: they are printed as boxes, and the file does not
+    claim to be PDF/A or PDF/UA, which want every glyph, nor carries an electronic invoice, which wants PDF/A.
     """
 
     content: bytes
-    missing_glyphs: int = 0
+    missing_characters: tuple[str, ...] = ()
+
+    @property
+    def missing_glyphs(self) -> int:
+        """How many characters are printed as boxes."""
+        return len(self.missing_characters)
 
     @property
     def sha256(self) -> str:

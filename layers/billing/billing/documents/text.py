@@ -1,4 +1,4 @@
-"""What the text of a document needs: places where long words may break, the characters that no font has, a colour that can be read."""
+"""What the text of a document needs: places where long words may break, what staff are told of characters that no font has, a colour that can be read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any
 
 #: Longer words than this are broken; each part has so many letters, and as many more as belong to the last one. Parts
 #: that are longer than a narrow column's line help little: 10,000 letters took 9 seconds with 100, 1.5 with 20.
@@ -81,23 +78,6 @@ def _belong_together(before: str, letter: str) -> bool:
 
 
 _NAMED = 5
-_HEAD = '<rdf:Description rdf:about="" xmlns:missing="urn:directus-legal-billing:missing-glyphs:1"><missing:characters>'
-_END = "</missing:characters></rdf:Description>"
-#: A document has few of them; more than these are counted no further.
-_MOST = 1000
-_NOTED = re.compile(re.escape(_HEAD.encode()) + rb"((?:U\+[0-9A-F]{4,6} ?)+)" + re.escape(_END.encode()))
-
-
-def noted(code_points: Iterable[int]) -> str:
-    """An element for the PDF's XMP metadata; empty if there are none."""
-    names = [f"U+{code_point:04X}" for code_point in sorted(set(code_points))[:_MOST]]
-    return f"{_HEAD}{' '.join(names)}{_END}" if names else ""
-
-
-def missing_characters(content: bytes) -> tuple[str, ...]:
-    """The characters that a PDF of ours says it prints as boxes (`U+0E01`), sorted."""
-    found = _NOTED.search(content)
-    return tuple(found.group(1).decode("ascii").split()) if found else ()
 
 
 def remark_on_boxes(characters: tuple[str, ...], *, lacks_electronic_invoice: bool) -> str | None:

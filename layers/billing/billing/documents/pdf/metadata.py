@@ -5,11 +5,9 @@ written as elements. The others go into the same `rdf:RDF`: a second one beside 
 XMP parsers. PDF/A wants every schema that it does not know described in the file, all of them in one list.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from billing.documents.text import noted
 
 #: The name that Factur-X and ZUGFeRD prescribe for the attached file.
 FACTUR_X_FILE = "factur-x.xml"
@@ -59,38 +57,29 @@ _FACTUR_X = _Schema(
 )
 
 
-def claim(metadata: Any, *, electronic: bool, missing: Callable[[], Iterable[int]]) -> None:
+def claim(metadata: Any, *, electronic: bool, shows_all: Callable[[], bool]) -> None:
     """Let WeasyPrint's metadata of one document say all that the document is.
 
-    `missing` is asked when the pages have been drawn, for the characters that no font has: where there are any, they
-    are noted instead, in the clear, and nothing is claimed, neither PDF/A nor PDF/UA nor Factur-X, which is a PDF/A.
+    `shows_all` is asked when the pages have been drawn: whether a font has every character. Where none has, nothing is
+    claimed, neither PDF/A nor PDF/UA nor Factur-X, which is a PDF/A.
     """
     generate = metadata.generate_rdf_metadata
 
     def generate_all(variant: str, version: int | None, conformance: str | None) -> bytes:
-        note = noted(missing())
-        schemas = [] if note else [_UNIVERSAL_ACCESS, *([_FACTUR_X] if electronic else [])]
         rdf: bytes = generate(variant, None, None)
+        if not shows_all():
+            return rdf
+        schemas = [_UNIVERSAL_ACCESS, *([_FACTUR_X] if electronic else [])]
         if not rdf.endswith(_END):
             message = "WeasyPrint's metadata does not end as it used to."
             raise ValueError(message)
-        archive = note or _ARCHIVE.format(part=version, conformance=conformance)
+        archive = _ARCHIVE.format(part=version, conformance=conformance)
         return rdf.removesuffix(_END) + "".join([archive, *_descriptions(schemas)]).encode() + _END
 
-    include = metadata.include_in_pdf
-
-    def include_readable(
-        pdf: Any, variant: str, version: int | None, conformance: str | None, compress: Any
-    ) -> None:
-        include(pdf, variant, version, conformance, compress and not missing())
-
     metadata.generate_rdf_metadata = generate_all
-    metadata.include_in_pdf = include_readable
 
 
 def _descriptions(schemas: list[_Schema]) -> list[str]:
-    if not schemas:
-        return []
     values = [
         f'<rdf:Description rdf:about="" xmlns:{schema.prefix}="{schema.namespace}">'
         + "".join(

@@ -224,9 +224,6 @@ class _Engine:
         with _complaints() as complaints:
             try:
                 content = self._drawn(html, style, complaints, well_formed=well_formed, attached=attached)
-                if attached and complaints.missing:
-                    # Known only now, and what has been drawn cannot be written again: its fonts are cut down already.
-                    content = self._drawn(html, style, complaints, well_formed=well_formed, attached=None)
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
                 failure = f"The document could not be drawn ({type(error).__name__})."
         if self._fetcher.refused:
@@ -242,7 +239,7 @@ class _Engine:
                 "then choose Render again."
             )
             raise Unprocessable(message, code="document_too_large", invoice=invoice)
-        return RenderedPdf(content, len(complaints.missing))
+        return RenderedPdf(content, tuple(f"U+{code_point:04X}" for code_point in sorted(complaints.missing)))
 
     def _drawn(
         self,
@@ -256,21 +253,23 @@ class _Engine:
         source = well_formed_html(html, self._fetcher) if well_formed else None
         source = source or self._weasyprint.HTML(string=html, url_fetcher=self._fetcher)
         document = source.render(stylesheets=[style], font_config=self._fonts, **_OPTIONS)
-        claim(document.metadata, electronic=attached is not None, missing=lambda: complaints.missing)
-        attachments = [self._attachment(attached)] if attached else []
+        claim(document.metadata, electronic=attached is not None, shows_all=lambda: not complaints.missing)
+        attachments = self._attachments(attached, complaints)
         content: bytes = document.write_pdf(finisher=self._finish, attachments=attachments, **_OPTIONS)
         return content
 
-    def _attachment(self, attached: _AttachedInvoice) -> Any:
-        return self._weasyprint.Attachment(
-            string=attached.xml,
-            url_fetcher=self._fetcher,
-            name=FACTUR_X_FILE,
-            description="Factur-X (EN 16931)",
-            created=attached.written,
-            modified=attached.written,
-            relationship="Alternative",
-        )
+    def _attachments(self, attached: _AttachedInvoice | None, complaints: _Complaints) -> Iterator[Any]:
+        """WeasyPrint asks for them when it has drawn the pages: only then it is known what no font has."""
+        if attached and not complaints.missing:
+            yield self._weasyprint.Attachment(
+                string=attached.xml,
+                url_fetcher=self._fetcher,
+                name=FACTUR_X_FILE,
+                description="Factur-X (EN 16931)",
+                created=attached.written,
+                modified=attached.written,
+                relationship="Alternative",
+            )
 
 
 @contextlib.contextmanager
