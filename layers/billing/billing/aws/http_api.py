@@ -162,6 +162,15 @@ def uuids(body: Mapping[str, Any], name: str) -> list[str]:
     return list(dict.fromkeys(as_uuid(found, name) for found in values))
 
 
+def flag(body: Mapping[str, Any], name: str) -> bool:
+    """True or false; false if absent."""
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        message = f"{name} must be true or false."
+        raise BadRequest(message, code=f"invalid_{name}")
+    return value
+
+
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Far from the ends of the calendar, where a time zone would lead out of it.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from billing.aws.http_api import members_of, parse_moment
+from billing.aws.http_api import flag, members_of, parse_moment
 from billing.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ReconcileRequest:
         if unknown := sorted(set(given) - {"since", "dry_run", "resume", "widened"}):
             message = f"Reconcile takes since and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
-        dry_run, widened = _flag(given, "dry_run"), _flag(given, "widened")
+        dry_run, widened = flag(given, "dry_run"), flag(given, "widened")
         resume = Resume.from_member(given["resume"]) if "resume" in given else None
         if "since" not in given:
             return cls(None, dry_run, resume, widened)
@@ -96,11 +96,3 @@ class ReconcileRequest:
         if not isinstance(moment, dt.datetime):
             moment = dt.datetime.combine(moment, dt.time(0), tzinfo=dt.UTC)
         return cls(moment, dry_run, resume, widened)
-
-
-def _flag(given: Mapping[str, object], name: str) -> bool:
-    flag = given.get(name, False)
-    if not isinstance(flag, bool):
-        message = f"{name} must be true or false."
-        raise BadRequest(message, code=f"invalid_{name}")
-    return flag

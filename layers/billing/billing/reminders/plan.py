@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from billing.aws.http_api import members_of, parse_moment
+from billing.aws.http_api import flag, members_of, parse_moment
 from billing.errors import BadRequest
 from billing.ledger.ledger import zone_of
 from billing.messages import Reminder
@@ -62,11 +62,8 @@ class PlanRequest:
         if unknown := sorted(set(given) - {"as_of", "dry_run"}):
             message = f"Reminders take as_of and dry_run, not {', '.join(unknown)}."
             raise BadRequest(message, code="unknown_member")
-        dry_run = given.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            message = "dry_run must be true or false."
-            raise BadRequest(message, code="invalid_dry_run")
-        return cls(None if "as_of" not in given else parse_moment(given["as_of"], "as_of"), dry_run)
+        as_of = parse_moment(given["as_of"], "as_of") if "as_of" in given else None
+        return cls(as_of, flag(given, "dry_run"))
 
 
 @dataclass
