@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
-import urllib3
+import httpx
 
 from local.ports import HOST
 from local.waiting import wait_for
@@ -86,7 +86,8 @@ class Gate:
         self.asked: list[Asked] = []
         self._holds: list[Hold] = []
         self._lock = threading.Lock()
-        self._pool = urllib3.PoolManager(maxsize=20, retries=False)
+        # The transport itself: what it passes on is neither decoded nor given a client's own headers.
+        self._directus = httpx.HTTPTransport()
         self._server = _Server((HOST, 0), _Door)
         self._server.gate = self
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -106,7 +107,7 @@ class Gate:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        self._pool.clear()
+        self._directus.close()
 
     @contextmanager
     def holding(self, method: str, path: str, *, answered: bool = False, times: int = 1) -> Iterator[Hold]:
@@ -125,7 +126,7 @@ class Gate:
 
     def passed_on(
         self, method: str, target: str, headers: dict[str, str], body: bytes
-    ) -> urllib3.BaseHTTPResponse | None:
+    ) -> tuple[httpx.Response, bytes] | None:
         """Directus's answer; None if the request or its answer is dropped, or there is no Directus."""
         path = target.partition("?")[0]
         with self._lock:
@@ -133,15 +134,16 @@ class Gate:
         if hold is not None and not hold.answered and not hold.passes():
             return None
         try:
-            answer = self._pool.request(
-                method, f"{self._leads_to()}{target}", headers=headers, body=body, redirect=False, decode_content=False
-            )  # fmt: skip
-        except urllib3.exceptions.HTTPError:
+            asked = httpx.Request(method, f"{self._leads_to()}{target}", headers=headers, content=body)
+            asked.extensions["timeout"] = httpx.Timeout(_HELD_SECONDS).as_dict()
+            answer = self._directus.handle_request(asked)
+            raw = b"".join(answer.iter_raw())
+        except httpx.TransportError:
             return None
-        self.asked.append(Asked(method, path, headers.get("Content-Type", ""), answer.status))
+        self.asked.append(Asked(method, path, headers.get("Content-Type", ""), answer.status_code))
         if hold is not None and hold.answered and not hold.passes():
             return None
-        return answer
+        return answer, raw
 
 
 class _Server(ThreadingHTTPServer):
@@ -161,18 +163,19 @@ class _Door(BaseHTTPRequestHandler):
         headers = {
             name: value for name, value in self.headers.items() if name.lower() not in _BETWEEN_TWO_ONLY
         }
-        answer = self.server.gate.passed_on(self.command, self.path, headers, body)
-        if answer is None:
+        passed = self.server.gate.passed_on(self.command, self.path, headers, body)
+        if passed is None:
             self.close_connection = True
             return
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+        answer, raw = passed
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.multi_items():
             if name.lower() not in _BETWEEN_TWO_ONLY:
                 self.send_header(name, value)
-        if answer.status != 204:
-            self.send_header("Content-Length", str(len(answer.data)))
+        if answer.status_code != 204:
+            self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
-        self.wfile.write(answer.data)
+        self.wfile.write(raw)
 
     do_GET = do_POST = do_PATCH = do_DELETE = do_SEARCH = _pass  # noqa: N815  # the server's names
 

@@ -1,18 +1,19 @@
 """What the simulator's tests stand on: a running simulator, a webhook endpoint, and waiting for a condition."""
 
-import http.server
 import json
 import socket
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import stripe
-import urllib3
 
 from local.stripe_simulator.application import Configuration, server
 from local.waiting import wait_for
+from tests.integration.connections import http
 
 SECRET_KEY = "sk_test_51simulator"
 WEBHOOK_SECRET = "whsec_simulator"
@@ -29,7 +30,7 @@ class Receiver:
         self.status = 200
         receiver = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
                 header = self.headers["stripe-signature"]
@@ -46,7 +47,7 @@ class Receiver:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/stripe/webhook"
@@ -88,11 +89,10 @@ class RunningSimulator:
         self._server = server(configuration)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
-        self.pool = urllib3.PoolManager()
+        self.http = http()
         wait_for("the simulator to start", lambda: self._server.started)
 
     def close(self) -> None:
-        self.pool.clear()
         self._server.should_exit = True
         self._thread.join(DEADLINE)
 
@@ -106,18 +106,21 @@ class RunningSimulator:
             }
         )
 
-    def call(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
-        return self.pool.request(method, f"{self.url}{path}", redirect=False, retries=False, **options)
+    def call(self, method: str, path: str, *, body: Any = None, **options: Any) -> httpx.Response:
+        return self.http.request(method, f"{self.url}{path}", content=body, **options)
 
     def api(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: Any = None
-    ) -> urllib3.BaseHTTPResponse:
-        given = {"Authorization": f"Bearer {SECRET_KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+        self, method: str, path: str, *, headers: dict[str, Any] | None = None, body: Any = None
+    ) -> httpx.Response:
+        given: dict[str, Any] = {
+            "Authorization": f"Bearer {SECRET_KEY}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         return self.call(method, path, headers=given | (headers or {}), body=body)
 
     def control(self, path: str, **given: Any) -> Any:
         answer = self.call("POST", f"/_test/{path}", json=given)
-        assert answer.status == 200, answer.data
+        assert answer.status_code == 200, answer.content
         return answer.json()
 
     def deliveries(self) -> list[dict[str, Any]]:
@@ -128,10 +131,8 @@ class RunningSimulator:
         """Returns when no delivery waits."""
         wait_for("all deliveries", lambda: not self.call("GET", "/_test/deliveries").json()["waiting"])
 
-    def post_form(self, url: str, **fields: str) -> urllib3.BaseHTTPResponse:
-        return self.pool.request(
-            "POST", url, fields=fields, encode_multipart=False, redirect=False, retries=False
-        )
+    def post_form(self, url: str, **fields: str) -> httpx.Response:
+        return self.http.post(url, data=fields)
 
 
 #: Starts a simulator with other options than the usual ones.

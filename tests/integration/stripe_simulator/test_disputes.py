@@ -65,12 +65,12 @@ def test_an_open_dispute_is_closed_later_and_once(simulator: RunningSimulator, o
     refused = simulator.call(
         "POST", f"/_test/disputes/{dispute.id}/close", json={"outcome": "warning_closed"}
     )
-    assert refused.status == 400
+    assert refused.status_code == 400
     after, types = closed(simulator, dispute, outcome)
     assert after.status == outcome
     assert "charge.dispute.closed" in types
     again = simulator.call("POST", f"/_test/disputes/{dispute.id}/close", json={"outcome": outcome})
-    assert again.status == 400
+    assert again.status_code == 400
 
 
 def test_a_part_of_a_charge_can_be_disputed(simulator: RunningSimulator) -> None:
@@ -132,13 +132,13 @@ def test_what_cannot_be_disputed(simulator: RunningSimulator) -> None:
         {"outcome": "warning_closed"},  # no inquiry
         {"outcome": "open", "bogus": 1},
     ):
-        assert simulator.call("POST", path, json=wrong).status == 400
+        assert simulator.call("POST", path, json=wrong).status_code == 400
     assert simulator.client().v1.disputes.list().data == []
     assert not simulator.client().v1.charges.retrieve(charge.id).disputed
-    assert simulator.call("POST", "/_test/charges/ch_x/dispute", json={"outcome": "open"}).status == 404
+    assert simulator.call("POST", "/_test/charges/ch_x/dispute", json={"outcome": "open"}).status_code == 404
     simulator.control(f"charges/{charge.id}/dispute", outcome="won")
     second = simulator.call("POST", path, json={"outcome": "open"})
-    assert second.status == 501
+    assert second.status_code == 501
     assert "second dispute" in second.json()["error"]["message"]
 
 
@@ -148,7 +148,7 @@ def test_a_charge_without_money_cannot_be_disputed(simulator: RunningSimulator) 
     simulator.control(f"checkout/sessions/{session.id}/pay", method="card", outcome="fail")
     failed = client.v1.charges.list().data[0]
     answer = simulator.call("POST", f"/_test/charges/{failed.id}/dispute", json={"outcome": "lost"})
-    assert answer.status == 400
+    assert answer.status_code == 400
 
 
 def test_disputes_are_listed_by_charge_and_payment_intent(simulator: RunningSimulator) -> None:

@@ -11,7 +11,7 @@ from tests.integration.stripe_simulator.support import Receiver, RunningSimulato
 def paid_with(simulator: RunningSimulator, number: str) -> stripe.Charge:
     session = simulator.client().v1.checkout.sessions.create(parameters())
     assert session.url is not None
-    assert simulator.post_form(session.url, number=number, method="card").status == 303
+    assert simulator.post_form(session.url, number=number, method="card").status_code == 303
     (charge,) = simulator.client().v1.charges.list().data
     assert charge.status == "succeeded"
     return charge
@@ -73,8 +73,8 @@ def test_a_warning_is_no_longer_actionable_once_it_came_true(simulator: RunningS
 def test_issuers_warn_of_card_payments_only_and_once(simulator: RunningSimulator) -> None:
     bank = paid_charge(simulator, method="us_bank_account")
     refused = simulator.call("POST", f"/_test/charges/{bank.id}/early_fraud_warning", json={})
-    assert refused.status == 400
+    assert refused.status_code == 400
     card = paid_charge(simulator)
     simulator.control(f"charges/{card.id}/early_fraud_warning")
     second = simulator.call("POST", f"/_test/charges/{card.id}/early_fraud_warning", json={})
-    assert second.status == 501
+    assert second.status_code == 501

@@ -161,7 +161,7 @@ def test_the_rest_of_stripe_answers_501_by_its_name(
     simulator: RunningSimulator, method: str, path: str, operation: str
 ) -> None:
     answer = simulator.api(method, path)
-    assert answer.status == 501
+    assert answer.status_code == 501
     assert answer.headers["stripe-should-retry"] == "false"
     assert operation in answer.json()["error"]["message"]
 
@@ -228,12 +228,12 @@ def test_a_dishonest_event_is_never_sent_and_its_cause_is_undone(specification: 
     try:
         session = running.client().v1.checkout.sessions.create(parameters())
         answer = running.call("POST", f"/_test/checkout/sessions/{session.id}/pay", json={"method": "card"})
-        assert answer.status == 500
+        assert answer.status_code == 500
         assert "status" in answer.json()["error"]["message"]
         assert session.url is not None
         page = running.post_form(session.url, number="4242424242424242")
-        assert page.status == 500
-        assert b"A charge breaks" in page.data
+        assert page.status_code == 500
+        assert b"A charge breaks" in page.content
         assert running.client().v1.checkout.sessions.retrieve(session.id).status == "open"
         assert running.client().v1.events.list().data == []
     finally:
@@ -260,7 +260,7 @@ def test_what_goes_wrong_in_the_background_makes_the_health_check_fail(
 
 def failing_health(simulator: RunningSimulator) -> Any:
     answer = simulator.call("GET", "/_test/health")
-    return answer.json() if answer.status == 500 else None
+    return answer.json() if answer.status_code == 500 else None
 
 
 def test_what_differs_from_the_document_is_found_at_every_depth(
@@ -320,30 +320,34 @@ def test_paying_needs_a_test_number(simulator: RunningSimulator) -> None:
         {"method": "card", "number": "4242424242424242", "outcome": "fail"},
         {"method": "card", "outcome": "perhaps"},
     ):
-        assert simulator.call("POST", path, json=given).status == 400
-    assert simulator.call("POST", "/_test/checkout/sessions/cs_x/pay", json={"method": "card"}).status == 404
+        assert simulator.call("POST", path, json=given).status_code == 400
+    assert (
+        simulator.call("POST", "/_test/checkout/sessions/cs_x/pay", json={"method": "card"}).status_code
+        == 404
+    )
     assert simulator.client().v1.checkout.sessions.retrieve(session.id).payment_intent is None
 
 
 def test_the_wrong_key_opens_nothing(simulator: RunningSimulator) -> None:
-    for authorization in (
+    wrong: tuple[str | bytes, ...] = (
         "",
         "Bearer",
         "Bearer sk_test_other",
         "Bearer sk_live_x",
         "Basic !!!",
-        "Bearer ключ".encode().decode("latin-1"),
-    ):
+        "Bearer ключ".encode(),
+    )
+    for authorization in wrong:
         answer = simulator.api("GET", "/v1/events", headers={"Authorization": authorization})
-        assert answer.status == 401
-        assert SECRET_KEY not in answer.data.decode()
+        assert answer.status_code == 401
+        assert SECRET_KEY not in answer.content.decode()
     with pytest.raises(stripe.AuthenticationError):
         simulator.client(api_key="sk_test_other").v1.events.list()
 
 
 def test_basic_authentication_works_as_with_curl(simulator: RunningSimulator) -> None:
     key = base64.b64encode(f"{SECRET_KEY}:".encode()).decode()
-    assert simulator.api("GET", "/v1/events", headers={"Authorization": f"Basic {key}"}).status == 200
+    assert simulator.api("GET", "/v1/events", headers={"Authorization": f"Basic {key}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -371,7 +375,7 @@ def test_hostile_bodies_are_refused_and_never_break_anything(
     simulator: RunningSimulator, body: bytes
 ) -> None:
     answer = simulator.api("POST", "/v1/checkout/sessions", body=body)
-    assert answer.status in (400, 413)
+    assert answer.status_code in (400, 413)
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
@@ -391,14 +395,14 @@ def test_hostile_bodies_are_refused_and_never_break_anything(
     ],
 )
 def test_hostile_queries_are_refused(simulator: RunningSimulator, query: str) -> None:
-    assert simulator.api("GET", f"/v1/checkout/sessions?{query}").status == 400
+    assert simulator.api("GET", f"/v1/checkout/sessions?{query}").status_code == 400
 
 
 def test_a_json_body_is_not_taken_for_a_form(simulator: RunningSimulator) -> None:
     answer = simulator.api(
         "POST", "/v1/checkout/sessions", headers={"Content-Type": "application/json"}, body=b"{}"
     )
-    assert answer.status == 400
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -414,7 +418,7 @@ def test_a_json_body_is_not_taken_for_a_form(simulator: RunningSimulator) -> Non
 )
 def test_an_unknown_url_is_a_404(simulator: RunningSimulator, method: str, path: str) -> None:
     answer = simulator.api(method, path)
-    assert answer.status == 404
+    assert answer.status_code == 404
     assert "Unrecognized request URL" in answer.json()["error"]["message"]
 
 
@@ -434,14 +438,14 @@ def test_an_unknown_url_is_a_404(simulator: RunningSimulator, method: str, path:
     ],
 )
 def test_control_routes_refuse_nonsense(simulator: RunningSimulator, body: bytes) -> None:
-    assert simulator.call("POST", "/_test/advance", body=body).status == 400
-    assert simulator.call("POST", "/_test/deliveries", body=b'{"drop": -1}').status == 400
-    assert simulator.call("POST", "/_test/deliveries", body=b'{"bogus": 1}').status == 400
-    assert simulator.call("POST", "/_test/fail_next", body=b'{"fault": "bogus"}').status == 400
+    assert simulator.call("POST", "/_test/advance", body=body).status_code == 400
+    assert simulator.call("POST", "/_test/deliveries", body=b'{"drop": -1}').status_code == 400
+    assert simulator.call("POST", "/_test/deliveries", body=b'{"bogus": 1}').status_code == 400
+    assert simulator.call("POST", "/_test/fail_next", body=b'{"fault": "bogus"}').status_code == 400
 
 
 def test_a_page_of_another_origin_cannot_reach_it_by_name(simulator: RunningSimulator) -> None:
-    assert simulator.call("GET", "/_test/health", headers={"Host": "attacker.example"}).status == 400
+    assert simulator.call("GET", "/_test/health", headers={"Host": "attacker.example"}).status_code == 400
 
 
 def test_the_form_body_is_read_as_the_sdk_writes_it(simulator: RunningSimulator) -> None:

@@ -25,9 +25,9 @@ class Elements(HTMLParser):
 def open_page(simulator: RunningSimulator, **changes: object) -> tuple[str, Elements]:
     session = simulator.client().v1.checkout.sessions.create(parameters(**changes))
     assert session.url is not None
-    answer = simulator.pool.request("GET", session.url)
-    assert answer.status == 200
-    return session.url, Elements(answer.data)
+    answer = simulator.http.get(session.url)
+    assert answer.status_code == 200
+    return session.url, Elements(answer.content)
 
 
 def test_the_page_says_what_is_paid_and_that_no_money_moves(simulator: RunningSimulator) -> None:
@@ -61,14 +61,14 @@ def test_everything_from_outside_is_escaped(simulator: RunningSimulator) -> None
     assert page.all("img") == []
     assert attack in page.text
     answer = simulator.post_form(url, number=attack, method=attack, name=attack)
-    assert answer.status == 402
-    assert Elements(answer.data).all("script") == []
+    assert answer.status_code == 402
+    assert Elements(answer.content).all("script") == []
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_a_wrong_number_is_told_where_the_reader_looks(simulator: RunningSimulator) -> None:
     url, _ = open_page(simulator)
-    page = Elements(simulator.post_form(url, number="1234").data)
+    page = Elements(simulator.post_form(url, number="1234").content)
     alerts = [attributes for _, attributes in page.elements if attributes.get("role") == "alert"]
     assert alerts == [{"role": "alert", "id": "message"}]
     assert "Your card number is incorrect." in page.text
@@ -79,18 +79,18 @@ def test_a_broken_form_changes_nothing(simulator: RunningSimulator) -> None:
     url, _ = open_page(simulator)
     path = url.removeprefix(simulator.url)
     for body in (b"\xff", b"number", b"number=1&number=2", b"number=" + b"4" * 20_000):
-        assert simulator.call("POST", path, body=body).status == 400
+        assert simulator.call("POST", path, body=body).status_code == 400
     assert simulator.client().v1.payment_intents.list().data == []
 
 
 def test_a_closed_or_unknown_page_is_gone(simulator: RunningSimulator) -> None:
     url, _ = open_page(simulator)
     simulator.control("advance", seconds=24 * 60 * 60)
-    assert simulator.pool.request("GET", url).status == 410
-    assert simulator.call("GET", "/c/pay/cs_test_unknown").status == 404
+    assert simulator.http.get(url).status_code == 410
+    assert simulator.call("GET", "/c/pay/cs_test_unknown").status_code == 404
 
 
 def test_the_page_after_paying_claims_nothing(simulator: RunningSimulator) -> None:
     answer = simulator.call("GET", "/paid?sid=whatever")
-    assert answer.status == 200
-    assert b"whatever" not in answer.data
+    assert answer.status_code == 200
+    assert b"whatever" not in answer.content

@@ -47,10 +47,10 @@ def test_a_session_in_setup_mode_has_no_amount(simulator: RunningSimulator, rece
 def test_nothing_can_be_paid_in_it(simulator: RunningSimulator) -> None:
     session = setup_session(simulator)
     given = {"method": "card"}
-    assert simulator.call("POST", f"/_test/checkout/sessions/{session.id}/pay", json=given).status == 400
+    assert simulator.call("POST", f"/_test/checkout/sessions/{session.id}/pay", json=given).status_code == 400
     assert session.url is not None
-    assert simulator.call("GET", session.url.removeprefix(simulator.url)).status == 501
-    assert simulator.call("GET", "/_test/health").status == 200
+    assert simulator.call("GET", session.url.removeprefix(simulator.url)).status_code == 501
+    assert simulator.call("GET", "/_test/health").status_code == 200
 
 
 def test_what_only_a_payment_has_is_refused(simulator: RunningSimulator) -> None:

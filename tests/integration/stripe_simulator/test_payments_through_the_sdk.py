@@ -27,7 +27,7 @@ def test_a_card_pays_by_the_form_of_the_hosted_page(simulator: RunningSimulator,
     session = client.v1.checkout.sessions.create(parameters())
     assert session.url is not None
     answer = simulator.post_form(session.url, number="4242 4242 4242 4242", name="Żółć", method="card")
-    assert answer.status == 303
+    assert answer.status_code == 303
     assert answer.headers["location"] == f"https://portal.example/paid?sid={session.id}"
     simulator.settled()
     wait_for("the fee to be announced", lambda: "charge.updated" in receiver.types())
@@ -89,14 +89,14 @@ def test_a_declined_card_leaves_the_session_open_for_another(
     session = client.v1.checkout.sessions.create(parameters())
     assert session.url is not None
     declined = simulator.post_form(session.url, number="4000000000000002", method="card")
-    assert declined.status == 402
-    assert b"Your card was declined." in declined.data
+    assert declined.status_code == 402
+    assert b"Your card was declined." in declined.content
     after = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
     assert (after.status, after.payment_status) == ("open", "unpaid")
     assert isinstance(after.payment_intent, stripe.PaymentIntent)
     assert after.payment_intent.last_payment_error is not None
     assert after.payment_intent.last_payment_error.decline_code == "generic_decline"
-    assert simulator.post_form(session.url, number="4242424242424242", method="card").status == 303
+    assert simulator.post_form(session.url, number="4242424242424242", method="card").status_code == 303
     charges = client.v1.charges.list({"payment_intent": after.payment_intent.id})
     assert [charge.status for charge in charges.data] == ["succeeded", "failed"]
     simulator.settled()
@@ -111,9 +111,11 @@ def test_a_paid_session_cannot_be_paid_or_expired_again(simulator: RunningSimula
     session = client.v1.checkout.sessions.create(parameters())
     assert session.url is not None
     simulator.control(f"checkout/sessions/{session.id}/pay", method="card")
-    assert simulator.post_form(session.url, number="4242424242424242").status == 410
+    assert simulator.post_form(session.url, number="4242424242424242").status_code == 410
     assert (
-        simulator.call("POST", f"/_test/checkout/sessions/{session.id}/pay", json={"method": "card"}).status
+        simulator.call(
+            "POST", f"/_test/checkout/sessions/{session.id}/pay", json={"method": "card"}
+        ).status_code
         == 400
     )
     with pytest.raises(stripe.InvalidRequestError, match="can be expired"):
@@ -132,7 +134,7 @@ def test_an_expired_session_takes_no_money_and_says_so(
     assert (expired.status, expired.url) == ("expired", None)
     assert isinstance(expired.payment_intent, str)
     assert client.v1.payment_intents.retrieve(expired.payment_intent).status == "canceled"
-    assert simulator.post_form(session.url, number="4242424242424242").status == 410
+    assert simulator.post_form(session.url, number="4242424242424242").status_code == 410
     simulator.settled()
     assert receiver.types().count("checkout.session.expired") == 1
 
@@ -166,7 +168,7 @@ def test_a_bank_debit_succeeds_or_fails_days_later(simulator: RunningSimulator, 
         assert (
             simulator.call(
                 "POST", f"/_test/payment_intents/{intent}/settle", json={"outcome": outcome}
-            ).status
+            ).status_code
             == 400
         )
     simulator.settled()
@@ -233,5 +235,5 @@ def test_events_are_listed_by_type(simulator: RunningSimulator) -> None:
 def test_a_yen_invoice_is_charged_in_whole_yen(simulator: RunningSimulator) -> None:
     session = simulator.client().v1.checkout.sessions.create(parameters(amount=1200, currency="jpy"))
     assert session.url is not None
-    page = simulator.pool.request("GET", session.url)
-    assert b"1,200 JPY" in page.data
+    page = simulator.http.get(session.url)
+    assert b"1,200 JPY" in page.content

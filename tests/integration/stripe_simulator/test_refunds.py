@@ -219,11 +219,11 @@ def test_a_refund_that_succeeded_can_fail_later_and_nothing_else(simulator: Runn
     simulator.control(f"refunds/{refund.id}/settle", outcome="succeed")
     for outcome in ("succeed", "cancel"):
         path = f"/_test/refunds/{refund.id}/settle"
-        assert simulator.call("POST", path, json={"outcome": outcome}).status == 400
+        assert simulator.call("POST", path, json={"outcome": outcome}).status_code == 400
     simulator.control(f"refunds/{refund.id}/settle", outcome="fail")
     assert simulator.client().v1.charges.retrieve(charge.id).amount_refunded == 0
     again = simulator.call("POST", f"/_test/refunds/{refund.id}/settle", json={"outcome": "fail"})
-    assert again.status == 400
+    assert again.status_code == 400
 
 
 def test_a_pending_refund_can_be_canceled_in_the_dashboard_but_not_by_the_api(
@@ -248,7 +248,7 @@ def test_a_refund_of_the_dashboard_names_no_request(simulator: RunningSimulator)
     refund = simulator.client().v1.refunds.retrieve(made["refund"])
     assert (refund.amount, refund.reason, refund.charge) == (700, "duplicate", charge.id)
     for wrong in ({"amount": 0}, {"amount": "1"}, {"amount": True}, {"reason": "bored"}, {"bogus": 1}):
-        assert simulator.call("POST", f"/_test/charges/{charge.id}/refund", json=wrong).status == 400
+        assert simulator.call("POST", f"/_test/charges/{charge.id}/refund", json=wrong).status_code == 400
 
 
 def test_a_charge_tells_its_refunds_only_when_asked(simulator: RunningSimulator) -> None:

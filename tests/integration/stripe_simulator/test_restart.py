@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import stripe
-import urllib3
 
 from local.stripe_simulator import SECRET_KEY_VARIABLE, WEBHOOK_SECRETS_VARIABLE
 from local.waiting import wait_for
+from tests.integration.connections import http
 from tests.integration.stripe_simulator.support import (
     DEADLINE,
     SECRET_KEY,
@@ -37,7 +38,7 @@ class Program:
             "--webhook-url", webhook_url, "--state-file", str(state_file),
             "--spec", str(specification), "--retry-delays", "0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2",
         ]  # fmt: skip
-        self._pool = urllib3.PoolManager()
+        self._http = http()
         self.start()
 
     def start(self) -> None:
@@ -47,20 +48,19 @@ class Program:
         wait_for("the simulator to answer", self._answers, seconds=DEADLINE)
 
     def stop(self, how: signal.Signals) -> None:
-        self._pool.clear()
         self.process.send_signal(how)
         self.process.wait(10)
 
-    def control(self, path: str, given: dict[str, object]) -> urllib3.BaseHTTPResponse:
-        return self._pool.request("POST", f"{self.url}/_test/{path}", json=given, retries=False)
+    def control(self, path: str, given: dict[str, object]) -> httpx.Response:
+        return self._http.post(f"{self.url}/_test/{path}", json=given)
 
     def client(self) -> stripe.StripeClient:
         return stripe.StripeClient(SECRET_KEY, base_addresses={"api": self.url}, max_network_retries=0)
 
     def _answers(self) -> bool:
         try:
-            return self._pool.request("GET", f"{self.url}/_test/health", retries=False).status == 200
-        except urllib3.exceptions.HTTPError:
+            return self._http.get(f"{self.url}/_test/health").status_code == 200
+        except httpx.TransportError:
             return False
 
 
