@@ -152,7 +152,7 @@ def test_check_template_renders_an_invoice_of_every_kind(
 def test_a_bucket_that_cannot_be_reached_refuses_nothing_for_good(renderer: WeasyPrintRenderer) -> None:
     firms, source = firm_renderer(renderer, invoice__html=OWN_HEADING)
     assert firms.template_version
-    source.error = UpstreamUnavailable("The documents bucket cannot be reached now.")
+    source.error = UpstreamUnavailable("The documents bucket cannot be reached.")
     with pytest.raises(UpstreamUnavailable):
         _ = firms.template_version
     source.error = None

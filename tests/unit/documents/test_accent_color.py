@@ -93,7 +93,7 @@ def test_the_doctor_warns_of_exactly_those_colours_that_are_not_used(red: int, g
 )
 def test_the_doctor_says_of_what_is_no_colour_that_it_is_none(text: str) -> None:
     assert accent_color(text) == DEFAULT_ACCENT
-    assert "is no colour" in (remark_on_color(text) or "")
+    assert "is not a color" in (remark_on_color(text) or "")
 
 
 def test_the_doctor_says_nothing_of_no_colour_and_names_the_ratio_of_a_light_one() -> None:

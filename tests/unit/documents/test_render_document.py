@@ -354,7 +354,7 @@ def test_a_firm_row_without_a_name_is_said_on_the_invoice() -> None:
     firm = office()
     firm.directus.firm["name"] = None
     firm.render.render_invoice(INVOICE)
-    assert firm.invoice["pdf_error"] == "A row of firm cannot be read: look at name."
+    assert firm.invoice["pdf_error"] == "A row of firm cannot be read: check name."
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_row_that_cannot_be_read_is_said_on_the_invoice(collection: str, row: 
     firm.directus.collections[collection][row][column] = "soon"
     firm.render.render_invoice(INVOICE)
     assert (firm.invoice["pdf_status"], firm.documents) == ("failed", [])
-    assert firm.invoice["pdf_error"] == f"A row of {collection} cannot be read: look at {column}."
+    assert firm.invoice["pdf_error"] == f"A row of {collection} cannot be read: check {column}."
 
 
 def test_a_refusal_of_directus_is_not_blamed_on_the_invoice() -> None:

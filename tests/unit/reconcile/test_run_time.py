@@ -90,7 +90,7 @@ def test_a_page_that_fails_for_want_of_time_is_looked_at_again_by_the_next_part(
         ) -> Iterator[BalanceTransaction]:
             yield from itertools.islice(super().balance_transactions_since(since, after=after), 10)
             left[0] = CLOSING_SECONDS
-            message = "There is no time left to ask Stripe; ask again."
+            message = "No time was left for the request to Stripe; try again."
             raise UpstreamUnavailable(message, code="out_of_time")
 
     stripe = Cut()
