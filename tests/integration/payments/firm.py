@@ -343,8 +343,8 @@ class Firm:
         answer = self.simulator.call(
             "POST", f"/_test/checkout/sessions/{session}/pay", json={"method": "card"}
         )
-        assert answer.status in {200, 400}, answer.data
-        return answer.status == 200
+        assert answer.status_code in {200, 400}, answer.text
+        return answer.status_code == 200
 
     def sessions(self, invoice: str) -> list[dict[str, Any]]:
         """The invoice's sessions at Stripe with their payment intents, newest first."""
