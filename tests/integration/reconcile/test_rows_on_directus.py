@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing.directus.client import DirectusClient
+from billing.documents.versions import DocumentRow
 from billing.errors import UnreadableRow
 from billing.ledger.ledger import Ledger, Payment
 from billing.ledger.receipts_due import Receipt
 from billing.reconcile.comparisons import Comparisons
-from billing.reconcile.differences import DocumentRow, EventRow, NoticeRow, OpenAttempt, ReversalRow
+from billing.reconcile.differences import EventRow, NoticeRow, OpenAttempt, ReversalRow
 from billing.reconcile.invoices import compare_invoice
 from billing.reconcile.page import Scope
 from billing.reconcile.store import DirectusReconcileRows
@@ -230,7 +231,7 @@ def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) 
         "documents", invoice=firm.invoice, client=firm.client, type="invoice", title="x", version=2
     )
     firm.create("documents", invoice=firm.invoice, client=firm.client, type="other", title="y")
-    assert firm.rows.documents([firm.invoice]) == [DocumentRow(document, firm.invoice, 2, None)]
+    assert firm.rows.documents([firm.invoice]) == [DocumentRow(document, 2, None, invoice=firm.invoice)]
     unknown = str(uuid.uuid4())
     named = firm.rows.named_invoices({firm.invoice, set_back, unknown})
     assert {key: invoice.currency for key, invoice in named.items()} == {firm.invoice: "USD", set_back: "EUR"}

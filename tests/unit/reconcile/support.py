@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from billing.documents.versions import DocumentRow
 from billing.ledger.ledger import Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
 from billing.money import Money
-from billing.reconcile.differences import DocumentRow, Redriven
+from billing.reconcile.differences import Redriven
 from billing.stripe.objects import CheckoutSession, PaymentIntent
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ OTHER_PAYMENT = "0b1c2d3e-0000-4000-8000-0000000000a2"
 CLIENT = "client-1"
 LONG_AGO = NOW - timedelta(minutes=16)
 JUST_NOW = NOW - timedelta(minutes=14)
-DOCUMENT = DocumentRow("document-1", INVOICE, 1, "file-1")
+DOCUMENT = DocumentRow("document-1", 1, "file-1", invoice=INVOICE)
 
 
 def usd(text: str) -> Money:

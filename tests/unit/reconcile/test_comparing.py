@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from billing.documents.versions import DocumentRow
 from billing.ledger.ledger import InvoiceStatus, LineItem, PaymentStatus, Refund
 from billing.messages import Recompute, RenderInvoicePdf, SyncSession, to_json
 from billing.money import Money
 from billing.reconcile.differences import (
     ApplyEvent,
-    DocumentRow,
     EventRow,
     NamedInvoice,
     NoticeRow,
@@ -547,7 +547,7 @@ def test_what_somebody_wrote_on_a_refund_does_not_say_whose_it_is() -> None:
         ([DOCUMENT], []),
         ([], [RenderInvoicePdf(INVOICE, force=True)]),
         ([replace(DOCUMENT, file=None)], [RenderInvoicePdf(INVOICE, force=True)]),
-        ([replace(DOCUMENT, file=None), DocumentRow("document-2", INVOICE, 2, "file")], [None]),
+        ([replace(DOCUMENT, file=None), DocumentRow("document-2", 2, "file", invoice=INVOICE)], [None]),
     ],
 )
 def test_a_document_that_is_ready_is_there_with_its_file(

@@ -70,8 +70,8 @@ class DocumentRow:
     id: str
     version: int
     file: str | None
-    sha256: str
-    content_hash: str
+    sha256: str = ""
+    content_hash: str = ""
     printed_payments: tuple[PrintedPayment, ...] | None = None
     invoice: str | None = None
     client: str | None = None

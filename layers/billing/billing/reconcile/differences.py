@@ -141,16 +141,6 @@ class ReversalRow:
 
 
 @dataclass(frozen=True)
-class DocumentRow:
-    """A row of `documents` of type `invoice`."""
-
-    id: str
-    invoice: str
-    version: int
-    file: str | None
-
-
-@dataclass(frozen=True)
 class EventRow:
     """A row of `stripe_events` that is not `done` or `ignored`."""
 

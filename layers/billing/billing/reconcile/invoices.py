@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from billing.documents.versions import DocumentRow
     from billing.ledger.ledger import Invoice, Ledger, Payment
-    from billing.reconcile.differences import DocumentRow
 
 
 def compare_invoice(

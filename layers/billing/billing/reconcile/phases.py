@@ -42,10 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from billing.documents.versions import DocumentRow
     from billing.errors import UnreadableRow
     from billing.ledger.ledger import Payment
     from billing.ledger.receipts_due import Receipt
-    from billing.reconcile.differences import DocumentRow, OpenAttempt, ReversalRow
+    from billing.reconcile.differences import OpenAttempt, ReversalRow
     from billing.reconcile.ports import DeadLetters, StripeRecords
     from billing.reconcile.store import ReconcileRows
     from billing.stripe.objects import BalanceTransaction, StripeDispute, StripeRefund, UndeliveredEvent
@@ -294,12 +295,12 @@ class Phases:
         care = Care("invoices", scope.failed)
         for keys in _behind(self._rows.invoice_keys(), after, PAGE, scope.first):
             ledgers, unreadable = readable(self._rows.ledgers(keys))
-            printed: defaultdict[str, list[DocumentRow]] = defaultdict(list)
+            printed: defaultdict[str | None, list[DocumentRow]] = defaultdict(list)
             for row in self._rows.documents(keys):
                 printed[row.invoice].append(row)
 
             def compare(
-                these: Sequence[Ledger], printed: Mapping[str, list[DocumentRow]] = printed
+                these: Sequence[Ledger], printed: Mapping[str | None, list[DocumentRow]] = printed
             ) -> list[Difference]:
                 return [
                     found

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from billing.directus.rows import instant, key_of
+from billing.documents.versions import DocumentRow
 from billing.errors import BillingError, UnreadableRow
 from billing.ids import chunks
 from billing.ledger.receipts_due import Receipt
@@ -26,7 +27,6 @@ from billing.ledger.store import (
 from billing.money import accepted_currency
 from billing.payments.reversals import UNSETTLED_DISPUTES, UNSETTLED_REFUNDS
 from billing.reconcile.differences import (
-    DocumentRow,
     EventRow,
     NamedInvoice,
     NoticeRow,
@@ -143,19 +143,13 @@ class ReconcileRows(Protocol):
         ...
 
 
+_DOCUMENTS = ("id", "invoice", "version", "file", "sha256", "content_hash")
 _UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
 _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
 _OPEN = {"_or": [{"open_claim": {"_nnull": True}}, {"status": {"_eq": "processing"}}]}
 _ON_NONE: dict[str, object] = {"invoice": {"_null": True}}
 _ON_A_DRAFT: dict[str, object] = {"invoice": {"status": {"_eq": "draft"}}}
 _OF_NONE, _OF_A_DRAFT = {"payment": _ON_NONE}, {"payment": _ON_A_DRAFT}
-#: Not what a renderer has begun and not shown: its file need not be there.
-_PRINTED: dict[str, object] = {
-    "_and": [
-        {"type": {"_eq": "invoice"}},
-        {"_or": [{"sha256": {"_nnull": True}}, {"content_hash": {"_null": True}}]},
-    ]
-}
 #: One that was withdrawn before is staff's to show again.
 _SHOWN: dict[str, object] = {
     "_and": [
@@ -303,12 +297,21 @@ class DirectusReconcileRows:
         ]
 
     def documents(self, invoices: Sequence[str]) -> list[DocumentRow]:
-        """The documents that these invoices were printed as."""
-        rows = self._by("documents", "invoice", invoices, ("id", "invoice", "version", "file"), _PRINTED)
-        return [
-            DocumentRow(row["id"], key_of(row["invoice"]), row.get("version") or 0, key_of(row.get("file")))
+        """The documents that these invoices were printed as, and not what a renderer has only begun."""
+        printed = {"type": {"_eq": "invoice"}}
+        rows = self._by("documents", "invoice", invoices, _DOCUMENTS, printed)
+        documents = [
+            DocumentRow(
+                row["id"],
+                row.get("version") or 0,
+                key_of(row.get("file")),
+                row.get("sha256") or "",
+                row.get("content_hash") or "",
+                invoice=key_of(row["invoice"]),
+            )
             for row in rows
         ]
+        return [document for document in documents if not document.is_begun]
 
     # ---- events and notices -----------------------------------------------------------------------------
 
