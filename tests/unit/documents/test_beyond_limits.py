@@ -160,8 +160,10 @@ def test_other_content_has_its_own_chance(name: str) -> None:
     assert [row["version"] for row in firm.documents if row["visible_to_client"]] == [1]
 
 
-def test_what_the_data_forbid_is_said_instead() -> None:
+def test_what_the_data_forbid_is_said_instead_and_leaves_no_mark() -> None:
     firm = new_office()
     firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
     delivered(firm, "invoice", 3)
     assert said(firm, "invoice") == ("failed", "The document could not be drawn: Zoë")
+    killed(firm, "invoice", 3, message="two")
+    parked(firm, "invoice", 4, message="two")

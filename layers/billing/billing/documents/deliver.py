@@ -64,6 +64,10 @@ class Order:
 FIRST = Order()
 
 
+def _on_no_row(_reason: str | None) -> None:
+    """A report belongs to no row that could say why there is none."""
+
+
 @dataclass(frozen=True)
 class DocumentDelivery:
     """Brings drawn documents to where they belong."""
@@ -76,7 +80,7 @@ class DocumentDelivery:
         planned: PlannedDocument,
         existing: DocumentRow | None,
         render: Callable[[], Drawn],
-        tell: Callable[[str | None], object] = str,
+        tell: Callable[[str | None], None] = _on_no_row,
         *,
         force: bool,
         order: Order = FIRST,
@@ -166,14 +170,14 @@ class DocumentDelivery:
 
     @contextmanager
     def _failed_first(
-        self, planned: PlannedDocument, tell: Callable[[str | None], object], order: Order
+        self, planned: PlannedDocument, tell: Callable[[str | None], None], order: Order
     ) -> Iterator[None]:
         """Of a suspected order say that it failed before anything can end the worker; success overwrites it.
 
         For which message its content is being rendered stands in the `version_key` of the begun row, where its version
         will be. An order that finds itself there was ended by it. Another one leaves it there: two that take turns would
         never find themselves. (A document that was shown before has been rendered within the limits: it is tried as often
-        as the queue delivers.) Whatever may pass takes both back.
+        as the queue delivers.) Whoever lives on takes it back, and what may pass the failure as well.
         """
         if not order.is_suspected:
             yield
@@ -183,13 +187,13 @@ class DocumentDelivery:
         try:
             tell(_BEYOND_LIMITS)
             if row.version_key == key:
-                self.records.update_document(row.id, {"version_key": None})
                 raise Parked(_BEYOND_LIMITS, code="beyond_limits", document=row.id)
             if row.is_begun and row.version_key is None:
                 self.records.update_document(row.id, {"version_key": key})
             yield
-        except UpstreamUnavailable:
-            tell(None)
+        except BillingError as error:
+            if error.retryable:
+                tell(None)
             if self._itself(planned).version_key == key:
                 self.records.update_document(row.id, {"version_key": None})
             raise
