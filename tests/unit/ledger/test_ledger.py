@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from billing.errors import Unprocessable
 from billing.ledger.ledger import (
     Dispute,
-    Invoice,
     InvoiceState,
     InvoiceStatus,
     Ledger,
@@ -30,13 +29,10 @@ from billing.ledger.ledger import (
 )
 from billing.money import Money
 from billing.payments.store import changes
+from tests.builders import sent_invoice, usd
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 SENT_AT = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def usd(minor: int) -> Money:
-    return Money(minor, "USD")
 
 
 def ledger(*lines: int, paid: tuple[int, ...] = (), **given: Any) -> Ledger:
@@ -44,12 +40,7 @@ def ledger(*lines: int, paid: tuple[int, ...] = (), **given: Any) -> Ledger:
     of_ledger = {
         name: given.pop(name) for name in list(given) if name in Ledger.__dataclass_fields__ and name != "invoice"
     }  # fmt: skip
-    invoice = Invoice(
-        **{
-            "id": "i1", "invoice_number": "2026-1", "client": "c1", "currency": "USD", "status": InvoiceStatus.SENT,
-            "tax_rate": Decimal(0), "sent_at": SENT_AT, **given,
-        }
-    )  # fmt: skip
+    invoice = sent_invoice(**{"sent_at": SENT_AT, **given})
     payments = [payment(f"p{number}", minor) for number, minor in enumerate(paid)]
     return Ledger(
         **{

@@ -31,14 +31,11 @@ from billing.payments.reversals import (
 )
 from billing.payments.store import payment_changes
 from billing.stripe.objects import Reversals, StripeDispute, StripeRefund
+from tests.builders import usd
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 MODEL = Path(__file__).parents[3] / "directus" / "model"
 SETTLED_DISPUTES = sorted(DISPUTE_STATUSES - UNSETTLED_DISPUTES)
-
-
-def usd(minor: int) -> Money:
-    return Money(minor, "USD")
 
 
 PAYMENT = Payment("p1", usd(10000), PaymentStatus.SUCCEEDED, "card", "i1", "pi_1")

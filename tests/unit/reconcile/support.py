@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from billing.documents.versions import DocumentRow
-from billing.ledger.ledger import Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
-from billing.money import Money
+from billing.ledger.ledger import InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
 from billing.reconcile.differences import Redriven
 from billing.stripe.objects import CheckoutSession, PaymentIntent
+from tests.builders import sent_invoice, usd
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from billing.money import Money
     from billing.reconcile.differences import Difference
     from billing.reconcile.report import PrintableReport
 from billing.reconcile.run import name_of
@@ -30,10 +30,6 @@ CLIENT = "client-1"
 LONG_AGO = NOW - timedelta(minutes=16)
 JUST_NOW = NOW - timedelta(minutes=14)
 DOCUMENT = DocumentRow("document-1", 1, "file-1", invoice=INVOICE)
-
-
-def usd(text: str) -> Money:
-    return Money.from_decimal(Decimal(text), "USD")
 
 
 def session(
@@ -103,13 +99,9 @@ def ledger(
     balance: str = "100.00",
 ) -> Ledger:
     return Ledger(
-        invoice=Invoice(
-            id=INVOICE,
-            invoice_number="INV-1",
-            client=CLIENT,
-            currency="USD",
+        invoice=sent_invoice(
+            INVOICE,
             status=status,
-            tax_rate=Decimal(0),
             subtotal=usd(total),
             tax=usd("0.00"),
             total=usd(total),

@@ -36,6 +36,7 @@ from billing.reconcile.payments import (
 )
 from billing.reminders.policy import NoticeStatus
 from billing.stripe.objects import BalanceTransaction, Charge, UndeliveredEvent
+from tests.builders import usd
 from tests.unit.reconcile.sessions import (
     CANCELED,
     DEAD,
@@ -60,7 +61,6 @@ from tests.unit.reconcile.support import (
     repairs,
     row,
     session,
-    usd,
 )
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import pytest
 from billing.messages import SyncSession
 from billing.reconcile.payments import PaymentIndex, compare_receipt, compare_session
 from billing.stripe.objects import BalanceTransaction, CheckoutSession
+from tests.builders import usd
 from tests.unit.reconcile.house import kinds, settled
 from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.sessions import CANCELED, PENDING
-from tests.unit.reconcile.support import INVOICE, NOW, OTHER_INVOICE, booked, row, session, usd
+from tests.unit.reconcile.support import INVOICE, NOW, OTHER_INVOICE, booked, row, session
 
 
 @pytest.mark.parametrize("method", ["wire", "check", "cash", "other", "card"])

@@ -10,12 +10,13 @@ import pytest
 from billing.ledger.ledger import PaymentFlag
 from billing.reconcile.differences import NamedInvoice
 from billing.reconcile.payments import compare_session, invoices_concerned
+from tests.builders import usd
 from tests.fakes.world import CLIENT, INVOICE
 from tests.unit.reconcile.house import House, kinds, settled
 from tests.unit.reconcile.payments import opened, paid
 from tests.unit.reconcile.sessions import DEAD, EXPIRED, ON_ITS_WAY, OPEN, PENDING
 from tests.unit.reconcile.support import INVOICE as MADE_FOR
-from tests.unit.reconcile.support import OTHER_INVOICE, booked, row, session, usd
+from tests.unit.reconcile.support import OTHER_INVOICE, booked, row, session
 
 if TYPE_CHECKING:
     from billing.ledger.ledger import Payment

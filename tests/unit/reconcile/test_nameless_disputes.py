@@ -9,9 +9,10 @@ import pytest
 
 from billing.ledger.ledger import InvoiceStatus, PaymentDispute, PaymentStatus, Refund
 from billing.reconcile.invoices import compare_invoice
+from tests.builders import usd
 from tests.unit.reconcile.house import House, kinds, settled
 from tests.unit.reconcile.payments import balance_of, paid
-from tests.unit.reconcile.support import DOCUMENT, NOW, PAYMENT, booked, ledger, row, usd
+from tests.unit.reconcile.support import DOCUMENT, NOW, PAYMENT, booked, ledger, row
 
 
 def disputed(status: str = "lost", minor: int = 4000) -> tuple[House, dict[str, Any]]:

@@ -6,13 +6,11 @@ import itertools
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from billing.errors import RecordNotUnique
-from billing.ledger.ledger import Dispute, Invoice, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
+from billing.ledger.ledger import Dispute, InvoiceStatus, Ledger, LineItem, Payment, PaymentStatus
 from billing.messages import InvoiceWork, Reminder, Rendering, to_json
-from billing.money import Money
 from billing.reminders.policy import (
     Contact,
     Firm,
@@ -23,6 +21,7 @@ from billing.reminders.policy import (
     Step,
     UnreadableCase,
 )
+from tests.builders import sent_invoice, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,10 +49,6 @@ def at(text: str) -> datetime:
     """An instant in UTC unless the text says otherwise."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def usd(text: str) -> Money:
-    return Money.from_decimal(Decimal(text), "USD")
 
 
 def payment(amount: str, status: PaymentStatus = PaymentStatus.SUCCEEDED) -> Payment:
@@ -88,16 +83,7 @@ def case(
 ) -> ReminderCase:
     return ReminderCase(
         ledger=Ledger(
-            invoice=Invoice(
-                id=invoice,
-                invoice_number="INV-1",
-                client="client-1",
-                currency="USD",
-                status=status,
-                tax_rate=Decimal(0),
-                due_date=due,
-                sent_at=at("2026-02-01T12:00"),
-            ),
+            invoice=sent_invoice(invoice, status=status, due_date=due),
             line_items=[LineItem("line-1", usd(total))],
             payments=payments,
             disputes=disputes,

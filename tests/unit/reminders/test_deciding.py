@@ -9,7 +9,8 @@ import pytest
 from billing.ledger.ledger import Dispute, InvoiceStatus, LineItem, PaymentStatus, Refund
 from billing.money import Money
 from billing.reminders.policy import NoticeStatus, Remind, ReminderCase, Skip, becomes_overdue, decide
-from tests.unit.reminders.support import DUE, INVOICE, POLICY, at, case, notice, payment, usd
+from tests.builders import usd
+from tests.unit.reminders.support import DUE, INVOICE, POLICY, at, case, notice, payment
 
 NOON = "2026-03-03T17:00"  # noon in New York, the day after the due date
 

@@ -11,7 +11,8 @@ from billing.money import Money
 from billing.reminders.policy import Contact, Firm, Remind
 from billing.reminders.store import read_policy
 from billing.reminders.texts import TEMPLATES, ReminderTexts
-from tests.unit.reminders.support import DUE, FIRM, INVOICE, usd
+from tests.builders import usd
+from tests.unit.reminders.support import DUE, FIRM, INVOICE
 
 
 def compose(
