@@ -17,7 +17,7 @@ from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.firm_renderer import FirmRenderer
 from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.pdf.warm_start import is_init, render_once, reseed_after_restore
+from billing.documents.pdf.warm_start import is_init, render_once
 from billing.documents.render import RenderDocument
 from billing.documents.render_queue import RenderQueue
 from billing.documents.render_receipt import RenderReceipt
@@ -85,6 +85,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 
 
 if is_init(os.environ):
-    # Lambda gives init more processor than a message, and takes a snapshot after it; elsewhere an import stays cheap.
+    # Lambda gives init more processor than a message; elsewhere an import stays cheap.
     build()
-    reseed_after_restore()

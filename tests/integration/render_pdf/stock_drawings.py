@@ -1,4 +1,4 @@
-"""Draws documents as stock WeasyPrint does: no function replaced, our markup read by the HTML parser.
+"""Draws documents as stock WeasyPrint does: imported as it comes, our markup read by the HTML parser.
 
 `python -m tests.integration.render_pdf.stock_drawings` prints the SHA-256 of each as JSON. It is a
 program because what is replaced in a process stays replaced there.
@@ -6,13 +6,13 @@ program because what is replaced in a process stays replaced there.
 
 import datetime as dt
 import hashlib
+import importlib
 import json
 import logging
 import sys
 
 from billing.documents.invoice import PrintedInvoice, PrintedPayment
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.pdf.start import import_weasyprint
 from billing.documents.receipt import PrintedReceipt
 from billing.documents.template import DocumentTemplate
 from billing.documents.template_override import FirmTemplate
@@ -97,7 +97,7 @@ def drawings(template: DocumentTemplate) -> dict[str, str]:
 
 def draw_markup(markup: str) -> bytes:
     """A tagged PDF of any markup."""
-    from weasyprint import HTML  # whether it is patched is settled by whoever imports it first
+    from weasyprint import HTML  # how it is imported is settled by whoever imports it first
 
     from billing.documents.pdf.fetcher import SealedFetcher  # it imports WeasyPrint
 
@@ -117,7 +117,7 @@ class ReadAsHtml(DocumentTemplate):
 def main() -> None:
     """Print the SHA-256 of each document, by name, as JSON."""
     logging.disable(logging.ERROR)
-    import_weasyprint(patch=lambda: None)
+    importlib.import_module("weasyprint")  # before our renderer would import it its own way
     sys.stdout.write(json.dumps(drawings(ReadAsHtml())))
 
 

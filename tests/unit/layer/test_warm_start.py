@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from billing.documents.invoice import LANGUAGES
-from billing.documents.pdf.warm_start import is_init, render_once, reseed_after_restore, warm_up_invoice
+from billing.documents.pdf.warm_start import is_init, render_once, warm_up_invoice
 from billing.documents.rendered import RenderedPdf
 from billing.errors import RenderFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from billing.documents.invoice import Logo, PrintedInvoice
 
 
@@ -84,30 +81,7 @@ def test_nobodys_invoice_has_the_parts_of_every_invoice() -> None:
     assert printed.tax.minor == 10
 
 
-@pytest.mark.parametrize("kind", ["on-demand", "provisioned-concurrency", "snap-start"])
+@pytest.mark.parametrize("kind", ["on-demand", "provisioned-concurrency"])
 def test_lambda_always_says_how_it_initialised(kind: str) -> None:
     assert is_init({"AWS_LAMBDA_INITIALIZATION_TYPE": kind})
     assert not is_init({})
-
-
-def test_environments_of_one_snapshot_do_not_share_their_random_numbers() -> None:
-    hooks: list[Callable[..., Any]] = []
-    reseed_after_restore({"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, hooks.append)
-    (hook,) = hooks
-    snapshot, drawn = random.getstate(), []
-    try:
-        for _ in range(2):
-            random.setstate(snapshot)
-            hook()
-            drawn.append(random.getstate())
-    finally:
-        random.setstate(snapshot)
-    assert drawn[0] != drawn[1]
-
-
-def test_without_snapshots_nothing_is_registered() -> None:
-    def register(hook: object) -> None:
-        raise AssertionError(hook)
-
-    reseed_after_restore({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, register)
-    reseed_after_restore({}, register)

@@ -20,8 +20,7 @@ from billing.documents.factur_x.xml import electronic_invoice_xml
 from billing.documents.invoice import Logo, PrintedInvoice
 from billing.documents.pdf.logo import checked_logo
 from billing.documents.pdf.metadata import FACTUR_X_FILE, claim
-from billing.documents.pdf.start import import_weasyprint
-from billing.documents.pdf.well_formed_html import well_formed_html
+from billing.documents.pdf.start import import_weasyprint, well_formed_html
 from billing.documents.receipt import PrintedReceipt
 from billing.documents.rendered import MAX_DOCUMENT_BYTES, RenderedPdf
 from billing.documents.template import DocumentTemplate

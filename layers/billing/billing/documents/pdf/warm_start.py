@@ -1,15 +1,12 @@
 """What the render worker does in Lambda's init, so that no document waits for it: draw one that nobody sees.
 
-It imports WeasyPrint and reads fonts, style, templates and locale data. With SnapStart all of it is in the snapshot,
-from which many environments start; `reseed_after_restore` sees to the only state in it that they must not share.
+It imports WeasyPrint and reads fonts, style, templates and locale data.
 """
 
-import os
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 from billing.documents.invoice import (
     Addressee,
@@ -85,22 +82,3 @@ def render_once(renderer: RendersInvoices) -> None:
         renderer.render_invoice(warm_up_invoice(), None)
     except RenderFailed:
         return
-
-
-def reseed_after_restore(
-    environment: Mapping[str, str] = os.environ, register: Callable[[Callable[..., Any]], Any] | None = None
-) -> None:
-    """Where Lambda takes a snapshot, have the runtime seed `random` anew in every environment that starts from it.
-
-    The SDK spreads its retries by it. Nothing else needs a hook: identifiers come from the kernel, which Lambda seeds
-    itself; no connection is open and no secret has been read before the first message; the SDK renews credentials.
-    """
-    if environment.get(_INITIALIZATION_TYPE) != "snap-start":
-        return
-    if register is None:
-        from snapshot_restore_py import (  # type: ignore[import-not-found]  # noqa: PLC0415  # the Lambda runtime's own
-            register_after_restore,
-        )
-
-        register = register_after_restore
-    register(random.seed)

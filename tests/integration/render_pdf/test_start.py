@@ -1,4 +1,4 @@
-"""What `weasyprint_patches` and `well_formed_html` change: nothing but time and memory."""
+"""What `start` replaces of WeasyPrint changes nothing but time and memory."""
 
 import json
 import subprocess
@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from billing.documents.pdf import weasyprint_patches
 from billing.documents.pdf.fetcher import SealedFetcher
-from billing.documents.pdf.start import import_weasyprint
-from billing.documents.pdf.well_formed_html import well_formed_html
+from billing.documents.pdf.start import VERSIONS, import_weasyprint, well_formed_html
 from billing.documents.receipt import PrintedReceipt
 from billing.documents.template import DocumentTemplate
 from tests.integration.render_pdf import stock_drawings
@@ -31,14 +29,12 @@ def test_every_document_has_the_bytes_that_stock_weasyprint_gives_it() -> None:
         check=True,
     )
     import_weasyprint()
-    assert weasyprint_patches.apply()
     assert stock_drawings.drawings(DocumentTemplate()) == json.loads(stock.stdout)
 
 
-def test_the_patches_are_for_the_versions_that_are_installed() -> None:
-    """With others nothing would be replaced: read what changed in them, and name them there."""
-    assert version("weasyprint") == weasyprint_patches.WEASYPRINT
-    assert version("pydyf") == weasyprint_patches.PYDYF
+def test_what_is_installed_is_what_the_replacements_were_read_in() -> None:
+    """If not, read what changed in them, and name the new versions there."""
+    assert {name: version(name) for name in VERSIONS} == VERSIONS
 
 
 @pytest.mark.parametrize("name", stock_drawings.documents())
