@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
     from types_boto3_s3 import S3Client
 
+    from billing.aws.bucket import S3DocumentStore
     from billing.aws.http_api import SecretReader
     from billing.aws.queue_worker import MessageControl
     from billing.aws.queues import InvoiceQueue, WorkQueue
     from billing.directus.assets import DirectusAssets
     from billing.directus.client import DirectusClient
     from billing.documents.deliver import DocumentDelivery
-    from billing.documents.files import DocumentFiles
+    from billing.documents.render_queue import RenderQueue
+    from billing.documents.rendered import PdfRenderer
     from billing.documents.request import RenderableRows
     from billing.errors import BillingError
     from billing.payments.apply_event import ApplyStripeEvent
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from billing.reconcile.reconcile import Reconcile
     from billing.reminders.plan import PlanReminders
     from billing.reminders.send import SendReminder
-    from billing.settings import DirectusSettings, Environment, ReconcileSettings
+    from billing.settings import DirectusSettings, Environment, ReconcileSettings, RenderWorkerSettings
     from billing.stripe.gateway import ApiKey
 
 #: Seconds to wait for a connection to Directus, and for its answer: of one invoice's rows, and of many invoices' rows.
@@ -240,6 +242,39 @@ def render_acceptor(environment: Environment) -> RenderAcceptor:
     )
 
 
+def render_worker(environment: Environment) -> tuple[RenderQueue, MessageControl]:
+    """The render queue's worker; it imports WeasyPrint, reads the fonts and renders a document to warm up."""
+    from billing.aws.bucket import S3DocumentStore
+    from billing.documents.firm_renderer import FirmRenderer
+    from billing.documents.invoice import MAX_LOGO_BYTES
+    from billing.documents.pdf.renderer import WeasyPrintRenderer
+    from billing.documents.pdf.warm_start import render_once
+    from billing.documents.render import RenderDocument
+    from billing.documents.render_queue import RenderQueue
+    from billing.documents.render_receipt import RenderReceipt
+    from billing.documents.template import DocumentTemplate
+    from billing.documents.template_source import template_reader
+    from billing.settings import RenderWorkerSettings
+
+    settings = RenderWorkerSettings.from_environment(environment)
+    own = WeasyPrintRenderer(DocumentTemplate())
+    render_once(own)
+    s3 = boto3.client("s3")
+    renderer: PdfRenderer = own
+    if settings.template_prefix:
+        reader = template_reader(s3, settings.documents_bucket, settings.template_prefix)
+        renderer = FirmRenderer(own, reader)
+    client = directus(settings.directus)
+    delivery = _delivery(settings, client, S3DocumentStore(s3, settings.documents_bucket))
+    logos = directus_files(settings.directus, maximum_bytes=MAX_LOGO_BYTES)
+    queue = invoice_queue(settings.invoice_queue_url)
+    invoices = RenderDocument(delivery.records, delivery, renderer, logos, queue, settings.portal_url)
+    receipts = RenderReceipt(delivery.records, delivery, renderer, logos)
+    return RenderQueue(invoices, receipts), message_control(
+        settings.render_queue_url, settings.render_dlq_url
+    )
+
+
 def reminders(environment: Environment) -> PlanReminders:
     """The planner of reminders."""
     from billing.reminders.plan import PlanReminders
@@ -324,26 +359,34 @@ def reconcile(
 def _report_delivery(
     settings: ReconcileSettings, client: DirectusClient, s3: S3Client, limit: TimeLimit
 ) -> DocumentDelivery:
-    """Where reports go, as the deployment says of every document."""
     from billing.aws.bucket import S3DocumentStore
+    from billing.reconcile.publish import CONTENT_TYPE
+
+    store = S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE)
+    return _delivery(settings, client, store, limit.before(HAND_OVER_SECONDS), ending="html")
+
+
+def _delivery(
+    settings: ReconcileSettings | RenderWorkerSettings,
+    client: DirectusClient,
+    store: S3DocumentStore,
+    remaining_seconds: Callable[[], float] = lambda: math.inf,
+    *,
+    ending: str = "pdf",
+) -> DocumentDelivery:
+    """Where documents go, as the deployment says: uploaded to Directus, or registered in the bucket that is its own too."""
     from billing.documents.deliver import DocumentDelivery
     from billing.documents.files import RegisteredFiles, UploadedFiles
     from billing.documents.rendered import MAX_DOCUMENT_BYTES
     from billing.documents.store import DirectusDocumentRecords
-    from billing.reconcile.publish import CONTENT_TYPE
 
     records = DirectusDocumentRecords(client)
-    files: DocumentFiles
     if settings.document_delivery == "upload":
         assets = directus_files(
-            settings.directus,
-            maximum_bytes=MAX_DOCUMENT_BYTES,
-            remaining_seconds=limit.before(HAND_OVER_SECONDS),
+            settings.directus, maximum_bytes=MAX_DOCUMENT_BYTES, remaining_seconds=remaining_seconds
         )
-        files = UploadedFiles(records, client, assets)
-    else:
-        store = S3DocumentStore(s3, settings.documents_bucket, content_type=CONTENT_TYPE)
-        files = RegisteredFiles(records, store, settings.directus_storage, ending="html")
+        return DocumentDelivery(records, UploadedFiles(records, client, assets))
+    files = RegisteredFiles(records, store, settings.directus_storage, ending=ending)
     return DocumentDelivery(records, files)
 
 
