@@ -77,9 +77,9 @@ def test_an_address_may_be_parts_text_or_absent() -> None:
 @pytest.mark.parametrize(
     ("row", "place"),
     [
-        ({"name": "A", "address": ["1 Road"]}, "A row of clients cannot be read: look at address."),
-        ({"name": "A", "address": {"line1": 7}}, "A row of clients cannot be read: look at line1."),
-        ({}, "A row of clients cannot be read: look at name."),
+        ({"name": "A", "address": ["1 Road"]}, "A row of clients cannot be read: check address."),
+        ({"name": "A", "address": {"line1": 7}}, "A row of clients cannot be read: check line1."),
+        ({}, "A row of clients cannot be read: check name."),
     ],
 )
 def test_what_cannot_be_read_names_the_place(row: dict[str, object], place: str) -> None:

@@ -254,14 +254,14 @@ def _lost(row: Row, currency: str) -> GivenBack | None:
 def received_payment_from_row(row: Row) -> ReceivedPayment:
     """Parse a `payments` row read for its receipt."""
     parsed = parse(_ReceivedRow, row, "payments")
-    return ReceivedPayment(
-        **vars(ledger_payment_from_row(row)),
-        booked_at=parsed.date_created,
-        brand=parsed.brand,
-        bank_name=parsed.bank_name,
-        last4=parsed.last4,
-        receipt_error=parsed.receipt_error,
-    )
+    printed = {
+        "booked_at": parsed.date_created,
+        "brand": parsed.brand,
+        "bank_name": parsed.bank_name,
+        "last4": parsed.last4,
+        "receipt_error": parsed.receipt_error,
+    }
+    return ReceivedPayment(**{**vars(ledger_payment_from_row(row)), **printed})
 
 
 def document_from_row(row: Row) -> DocumentRow:

@@ -49,7 +49,7 @@ _RECEIVED = (
     *_PAYMENTS, "invoice", "client", "brand", "bank_name", "last4", "receipt", "receipt_says", "receipt_error",
 )  # fmt: skip
 _REFUNDS = (*REFUND_FIELDS, "date_created")
-_PAYMENT_DISPUTES = (*PAYMENT_DISPUTE_FIELDS, "closed_at", "date_created")
+_PAYMENT_DISPUTES = (*PAYMENT_DISPUTE_FIELDS, "date_created")
 _DOCUMENTS = (
     "id", "version", "file", "sha256", "content_hash", "printed_payments", "invoice", "client", "payment",
     "visible_to_client", "withdrawn_at", "title", "printed_as_of", "replaces", "date_created",
