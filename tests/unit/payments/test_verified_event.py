@@ -151,7 +151,7 @@ def test_a_type_that_directus_could_not_store_is_no_event(kind: object) -> None:
 
 def test_a_type_of_any_plain_name_is_left_to_the_rules() -> None:
     for kind in ("v2.core.account[requirements].updated", "Nothing.Known", "a" * 120):
-        assert verify(changed(type=kind)).type == kind
+        assert verify(changed(type=kind)).event_type == kind
 
 
 @pytest.mark.parametrize(
