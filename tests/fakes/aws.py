@@ -7,9 +7,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 
-def refusal(operation: str, code: str = "InternalFailure") -> ClientError:
+def refusal(operation: str, code: str = "InternalFailure", status: int = 500) -> ClientError:
     """What boto3 raises."""
-    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+    answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)
 
 
 @dataclass

@@ -1,11 +1,10 @@
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-import boto3
+from typing import TYPE_CHECKING, Any
+
 import httpx
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from botocore.stub import Stubber
 
 from billing.aws.bucket import S3DocumentStore, StoredObject
 from billing.directus.assets import DirectusAssets
@@ -16,69 +15,54 @@ from billing.errors import (
     UpstreamFailed,
     UpstreamUnavailable,
 )
+from billing.reconcile.publish import CONTENT_TYPE
+from tests.fakes.aws import failing, refusal
 
-KEY = {"Bucket": "documents", "Key": "a.pdf"}
+if TYPE_CHECKING:
+    from tests.fakes.aws_account import Account
 
 
 @pytest.fixture
-def s3() -> Iterator[tuple[S3DocumentStore, Stubber]]:
-    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stubber:
-        yield S3DocumentStore(client, "documents"), stubber
+def bucket(aws: Account) -> Any:
+    return aws.bucket("documents")
 
 
-def test_an_object_is_found_with_its_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
-    store, stubber = s3
-    stubber.add_response("head_object", {"ContentLength": 3, "Metadata": {"sha256": "abc"}}, KEY)
-    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "abc")
+def test_bytes_are_put_with_their_type_and_hash_and_found_again(bucket: Any) -> None:
+    store = S3DocumentStore(bucket, "documents")
+    assert store.put("a.pdf", b"pdf", "abc") == store.find("a.pdf") == StoredObject("a.pdf", 3, "abc")
+    stored = bucket.get_object(Bucket="documents", Key="a.pdf")
+    assert (stored["ContentType"], stored["Body"].read()) == ("application/pdf", b"pdf")
 
 
-def test_an_object_of_somebody_else_has_no_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
-    store, stubber = s3
-    stubber.add_response("head_object", {"ContentLength": 3}, KEY)
-    assert store.find("a.pdf") == StoredObject("a.pdf", 3, "")
+def test_an_object_of_somebody_else_has_no_hash(bucket: Any) -> None:
+    bucket.put_object(Bucket="documents", Key="a.pdf", Body=b"pdf")
+    assert S3DocumentStore(bucket, "documents").find("a.pdf") == StoredObject("a.pdf", 3, "")
 
 
-def test_a_missing_object_is_none(s3: tuple[S3DocumentStore, Stubber]) -> None:
-    store, stubber = s3
-    stubber.add_client_error("head_object", "404", http_status_code=404)
-    assert store.find("a.pdf") is None
+def test_a_missing_object_is_none(bucket: Any) -> None:
+    assert S3DocumentStore(bucket, "documents").find("a.pdf") is None
+
+
+def test_a_report_is_put_with_the_type_of_a_page(bucket: Any) -> None:
+    S3DocumentStore(bucket, "documents", content_type=CONTENT_TYPE).put("a.html", b"page", "abc")
+    assert bucket.head_object(Bucket="documents", Key="a.html")["ContentType"] == CONTENT_TYPE
 
 
 @pytest.mark.parametrize(
     ("status", "error"), [(403, UpstreamFailed), (429, UpstreamUnavailable), (503, UpstreamUnavailable)]
 )
-def test_a_refusal_is_final_and_an_overload_is_not(
-    s3: tuple[S3DocumentStore, Stubber], status: int, error: type[Exception]
-) -> None:
-    store, stubber = s3
-    stubber.add_client_error("head_object", str(status), http_status_code=status)
-    stubber.add_client_error("put_object", str(status), http_status_code=status)
+def test_a_refusal_is_final_and_an_overload_is_not(status: int, error: type[Exception]) -> None:
+    refused = refusal("HeadObject", str(status), status), refusal("PutObject", str(status), status)
+    store = S3DocumentStore(failing(head_object=refused[0], put_object=refused[1]), "documents")
     with pytest.raises(error):
         store.find("a.pdf")
     with pytest.raises(error):
         store.put("a.pdf", b"pdf", "abc")
 
 
-def test_bytes_are_put_with_their_type_and_hash(s3: tuple[S3DocumentStore, Stubber]) -> None:
-    store, stubber = s3
-    expected = KEY | {"Body": b"pdf", "ContentType": "application/pdf", "Metadata": {"sha256": "abc"}}
-    stubber.add_response("put_object", {}, expected)
-    assert store.put("a.pdf", b"pdf", "abc") == StoredObject("a.pdf", 3, "abc")
-    stubber.assert_no_pending_responses()
-
-
-class Unreachable:
-    """An S3 client without a network."""
-
-    def head_object(self, **_: Any) -> None:
-        raise EndpointConnectionError(endpoint_url="https://s3.example")
-
-    put_object = head_object
-
-
 def test_an_unreachable_bucket_is_tried_again() -> None:
-    store = S3DocumentStore(Unreachable(), "documents")  # type: ignore[arg-type]  # only two calls are made
+    away = EndpointConnectionError(endpoint_url="https://s3.example")
+    store = S3DocumentStore(failing(head_object=away, put_object=away), "documents")
     with pytest.raises(UpstreamUnavailable):
         store.find("a.pdf")
     with pytest.raises(UpstreamUnavailable):

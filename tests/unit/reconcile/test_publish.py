@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
-from botocore.stub import ANY, Stubber
 
-from billing.aws.bucket import S3DocumentStore
 from billing.directus.rows import Row
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import RegisteredFiles
 from billing.documents.store import DirectusDocumentRecords
 from billing.errors import DirectusRejected
-from billing.reconcile.publish import CONTENT_TYPE, DirectusReports
+from billing.reconcile.publish import DirectusReports
 from billing.reconcile.report import PrintableReport, identity_of, page_of
 from tests.fakes.documents import Crash, Effects, FakeDirectus, FakeStore
 
@@ -229,18 +226,3 @@ def test_a_directus_that_takes_no_pages_is_told_how_to(caplog: pytest.LogCapture
 def test_half_a_character_does_not_stop_a_report() -> None:
     firm = Firm()
     assert firm.reports.publish(replace(REPORT, differences=[{**MISSING, "detail": "\ud800"}]))
-
-
-def test_the_object_has_the_type_of_a_page() -> None:
-    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
-    expected = {
-        "Bucket": "documents",
-        "Key": "a.html",
-        "Body": ANY,
-        "ContentType": CONTENT_TYPE,
-        "Metadata": ANY,
-    }
-    with Stubber(client) as stubber:
-        stubber.add_response("put_object", {}, expected)
-        S3DocumentStore(client, "documents", content_type=CONTENT_TYPE).put("a.html", b"page", "abc")
-        stubber.assert_no_pending_responses()
