@@ -37,14 +37,11 @@ from billing.documents.versions import (
 from billing.errors import Unprocessable
 from billing.ledger.ledger import Invoice, InvoiceStatus
 from billing.money import Money
+from tests.builders import usd
 
 ID = "11111111-1111-4111-8111-111111111111"
 SENT_AT = dt.datetime(2026, 10, 1, 2, 30, tzinfo=dt.UTC)
 FIRM = Letterhead(name="Firm", currency="USD", timezone="America/New_York", language="en-US")
-
-
-def usd(minor: int) -> Money:
-    return Money(minor, "USD")
 
 
 def fee(key: str = "a", minor: int = 10_000, **changes: Any) -> PrintedLine:

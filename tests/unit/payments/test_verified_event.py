@@ -15,10 +15,10 @@ from billing.aws.queue_worker import INVOICE_WORK, read
 from billing.errors import SignatureRejected
 from billing.messages import StripeEvent, to_json
 from billing.payments.events import verified_event
+from tests.fakes.world import INVOICE
 
 SECRET = "whsec_test"
 NOW = 1_795_339_424
-INVOICE = "a1000000-0000-4000-8000-000000000001"
 EVENT: dict[str, Any] = {
     "id": "evt_1", "object": "event", "type": "checkout.session.completed", "livemode": False, "created": NOW,
     "data": {"object": {"id": "cs_test_1", "object": "checkout.session", "metadata": {"directus_invoice": INVOICE, "deployment": "test"},

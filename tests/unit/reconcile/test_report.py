@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from billing.reconcile.guidance import GUIDANCE
 from billing.reconcile.report import MOST_ENTRIES, PrintableReport, identity_of, page_of
+from tests.unit.reconcile.support import INVOICE, PAYMENT
 
 BILLING = Path(__file__).parents[3] / "layers/billing/billing"
 NOW = datetime(2026, 3, 3, 12, 35, 59, tzinfo=UTC)
-INVOICE = "0b1c2d3e-0000-4000-8000-000000000001"
-PAYMENT = "0b1c2d3e-0000-4000-8000-0000000000a1"
 MISSING = {"kind": "payment_missing", "invoice": INVOICE, "checkout_session": "cs_1", "detail": "USD 100.00 is missing."}  # fmt: skip
 UNAPPLIED = {"kind": "payment_unapplied", "payment": PAYMENT, "detail": "USD 20.00 belongs to no invoice."}
 MENDED = {
