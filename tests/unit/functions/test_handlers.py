@@ -247,6 +247,18 @@ def test_rows_that_lead_nowhere_are_no_error() -> None:
     assert (status, answer, queue.sent) == (202, {"accepted": 0}, [])
 
 
+def test_a_payment_on_no_invoice_that_cannot_be_read_refuses_nothing_and_is_the_renderers_matter() -> None:
+    world = sent_invoice()
+    fine, broken = (world.payment("10.00")["id"] for _ in range(2))
+    world.directus.table("payments")[broken].update(
+        invoice=None, client=None, status="who knows", receipt="a file"
+    )
+    status, answer, queue = changed(world, {"payments": [fine, broken]})
+    assert (status, answer) == (202, {"accepted": 1})
+    assert queue.messages() == [{"type": "recompute", "invoice": INVOICE, "payments": [fine]}]
+    assert world.rendering.messages == [{"type": "receipt", "payment": broken, "force": False}]
+
+
 def test_a_payment_that_was_taken_off_its_invoice_is_the_renderers_matter() -> None:
     world = sent_invoice()
     moved, off, other = (world.payment("10.00")["id"] for _ in range(3))

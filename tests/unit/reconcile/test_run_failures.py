@@ -218,7 +218,7 @@ def test_a_queue_that_fails_in_an_unknown_way_loses_nothing_that_was_found(error
     report = house.run()
     assert [one.ids["queue"] for one in report.differences] == ["render", "work"]
     assert kinds(report.repaired) == ["invoice_differs"]
-    said = ["A repair could not be queued.", *["Dead letters could not be sent back."] * 2]
+    said = ["A repair could not be queued.", *["Dead letters could not go back to their queue."] * 2]
     assert house.unnamed == [(sentence, error) for sentence in said]
 
 

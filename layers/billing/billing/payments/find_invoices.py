@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from billing.errors import BillingError
 from billing.ledger.receipts_due import Receipt, wants_renderer
 
 if TYPE_CHECKING:
@@ -62,16 +63,19 @@ class FindInvoices:
         """
         from billing.ledger.store import PAYMENT_FIELDS, payment_from_row  # noqa: PLC0415  # pydantic: hardly ever needed
 
+        def is_concerned(row: Row, shown: Sequence[Receipt]) -> bool:
+            try:
+                payment = payment_from_row(row)
+            except BillingError:
+                return True  # the renderer says what cannot be read: the recomputes of the others do not wait for it
+            return wants_renderer(payment, shown, is_sent=False)
+
         found: list[str] = []
         for chunk in batched(payments, _CHUNK, strict=False):
             on_none = {"_and": [{"id": {"_in": list(chunk)}}, {"invoice": {"_null": True}}]}
             rows = self.rows.read_many("payments", filter=on_none, fields=PAYMENT_FIELDS)
             shown = self._shown_receipts([str(row["id"]) for row in rows])
-            found += [
-                payment.id
-                for payment in map(payment_from_row, rows)
-                if wants_renderer(payment, shown.get(payment.id, []), is_sent=False)
-            ]
+            found += [str(row["id"]) for row in rows if is_concerned(row, shown.get(str(row["id"]), []))]
         return found
 
     def _shown_receipts(self, payments: Sequence[str]) -> dict[str, list[Receipt]]:
