@@ -289,7 +289,7 @@ class Office:
         from billing.directus.client import DirectusClient, http_client  # noqa: PLC0415  # same
         from billing.payments.checkout import CheckoutTerms  # noqa: PLC0415  # same
         from billing.payments.start_checkout import StartCheckout  # noqa: PLC0415  # same
-        from billing.payments.store import DirectusBillingStore  # noqa: PLC0415  # after the cold imports
+        from billing.payments.store import BillingStore  # noqa: PLC0415  # after the cold imports
         from billing.stripe.gateway import StripeGateway  # noqa: PLC0415  # same
         from tests.fakes.directus import FixedToken  # noqa: PLC0415  # same
 
@@ -300,7 +300,7 @@ class Office:
         self._transport = Counting()
         http = http_client(transport=self._transport)
         directus = DirectusClient(urls["directus"], FixedToken(), http)
-        self._store = DirectusBillingStore(directus)
+        self._store = BillingStore(directus)
         self._stripe = StripeGateway(urls["stripe"], FixedToken(urls["secret_key"]))
         terms = CheckoutTerms(DEPLOYMENT, "https://firm.example/paid", ("card",), ())
         self._start = StartCheckout(self._store, self._stripe, self._queue, terms)

@@ -13,7 +13,7 @@ from billing.messages import StripeEvent
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from tests.fakes.directus import FakeDirectus, FixedToken, Row
 from tests.fakes.messages import carry_out
@@ -50,7 +50,7 @@ class World:
         self.queue = FakeInvoiceQueue(self.steps)
         self.rendering = FakeWorkQueue(self.steps)
         client = DirectusClient("http://directus", FixedToken(), self.directus.http, sleep=lambda _: None)
-        self.store = DirectusBillingStore(client)
+        self.store = BillingStore(client)
         self.start_checkout = StartCheckout(self.store, self.stripe, self.queue, TERMS, now=self.now)
         self.invoice_writer = InvoiceWriter(
             self.store,

@@ -129,7 +129,7 @@ def checkout(environment: Environment) -> Checkout:
     """Checkout."""
     from billing.payments.checkout import CheckoutTerms
     from billing.payments.start_checkout import StartCheckout
-    from billing.payments.store import DirectusBillingStore
+    from billing.payments.store import BillingStore
     from billing.settings import CheckoutSettings
     from billing.stripe.gateway import StripeGateway
 
@@ -143,7 +143,7 @@ def checkout(environment: Environment) -> Checkout:
         needed_seconds=CHECKOUT_CONNECT_SECONDS + CHECKOUT_ANSWER_SECONDS + CHECKOUT_RESERVE_SECONDS,
     )
     start_checkout = StartCheckout(
-        store=DirectusBillingStore(client),
+        store=BillingStore(client),
         stripe=StripeGateway(settings.stripe.api_base, stripe_key, remaining_seconds=limit.remaining),
         queue=invoice_queue(settings.invoice_queue_url),
         terms=CheckoutTerms(
@@ -180,13 +180,13 @@ def invoice_worker(
 ) -> InvoiceWorker:
     """`flagged` is told what a person should look at, with the ids; `parked` of every event that was parked."""
     from billing.payments.apply_event import ApplyStripeEvent
-    from billing.payments.store import DirectusBillingStore
+    from billing.payments.store import BillingStore
     from billing.payments.write_invoice import InvoiceWriter
     from billing.settings import InvoiceWorkerSettings
     from billing.stripe.gateway import StripeGateway
 
     settings = InvoiceWorkerSettings.from_environment(environment)
-    store, deployment = DirectusBillingStore(directus(settings.directus)), settings.stripe.deployment
+    store, deployment = BillingStore(directus(settings.directus)), settings.stripe.deployment
     stripe = StripeGateway(settings.stripe.api_base, secret(settings.stripe.key_secret))
     writer = InvoiceWriter(store, stripe, work_queue(settings.render_queue_url), deployment, flagged)
     queue = invoice_queue(settings.invoice_queue_url)
@@ -326,7 +326,7 @@ def reconcile(
     from billing.reconcile.reconcile import CLOSING_SECONDS, Reconcile
     from billing.reconcile.run_notes import S3RunNotes
     from billing.reconcile.self_invocation import SelfInvocation
-    from billing.reconcile.store import DirectusReconcileRows
+    from billing.reconcile.store import ReconcileRows
     from billing.settings import ReconcileSettings
     from billing.stripe.account import StripeAccount
     from billing.stripe.gateway import StripeGateway
@@ -342,7 +342,7 @@ def reconcile(
     reported = directus(settings.directus, remaining_seconds=limit.before(HAND_OVER_SECONDS))
     delivery = _report_delivery(settings, reported, s3, limit)
     return Reconcile(
-        rows=DirectusReconcileRows(compared),
+        rows=ReconcileRows(compared),
         stripe=StripeAccount(gateway, now),
         dead_letters=SqsDeadLetters(sqs, settings.dead_letter_queues),
         invoice_queue=SqsInvoiceQueue(sqs, settings.invoice_queue_url),
@@ -378,9 +378,9 @@ def _delivery(
     from billing.documents.deliver import DocumentDelivery
     from billing.documents.files import RegisteredFiles, UploadedFiles
     from billing.documents.rendered import MAX_DOCUMENT_BYTES
-    from billing.documents.store import DirectusDocumentRecords
+    from billing.documents.store import DocumentRecords
 
-    records = DirectusDocumentRecords(client)
+    records = DocumentRecords(client)
     if settings.document_delivery == "upload":
         assets = directus_files(
             settings.directus, maximum_bytes=MAX_DOCUMENT_BYTES, remaining_seconds=remaining_seconds

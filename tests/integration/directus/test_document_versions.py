@@ -20,7 +20,7 @@ from billing.documents.files import RegisteredFiles
 from billing.documents.invoice import MAX_LOGO_BYTES, content_identity
 from billing.documents.render_receipt import RenderReceipt
 from billing.documents.rendered import RenderedPdf
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.documents.versions import PlannedDocument
 from tests.fakes.directus import FixedToken
 from tests.fakes.documents import FakeRenderer
@@ -54,11 +54,11 @@ class Office:
     directus: RunningDirectus
     store: Uploads
 
-    def records(self) -> DirectusDocumentRecords:
+    def records(self) -> DocumentRecords:
         client = DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), http())
-        return DirectusDocumentRecords(client)
+        return DocumentRecords(client)
 
-    def delivery(self, records: DirectusDocumentRecords) -> DocumentDelivery:
+    def delivery(self, records: DocumentRecords) -> DocumentDelivery:
         files = RegisteredFiles(records, self.store, "local")
         return DocumentDelivery(records, files)
 

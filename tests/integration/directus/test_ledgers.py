@@ -8,7 +8,7 @@ import pytest
 from billing.directus.client import DirectusClient
 from billing.errors import UpstreamUnavailable
 from billing.ledger.ledger import Ledger
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from directus.doctor import Deployment, examine
 from directus.rest import Directus
 from local.seed import seed_id
@@ -24,7 +24,7 @@ LIMIT, MANY = 25, 27
 def ledger(directus: RunningDirectus, invoice: str) -> Ledger | None:
     """As the functions read it."""
     client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), http())
-    return DirectusBillingStore(client).ledger(invoice)
+    return BillingStore(client).ledger(invoice)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from billing.directus.client import DirectusClient
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import DocumentFiles, RegisteredFiles, UploadedFiles
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.reconcile.publish import DirectusReports
 from billing.reconcile.report import PrintableReport
 from tests.fakes.directus import FixedToken
@@ -46,7 +46,7 @@ def reports(directus: RunningDirectus, *, upload: bool = False) -> DirectusRepor
     """As the deployment parameter `DocumentDelivery` has it."""
     pooled = http()
     client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), pooled)
-    records = DirectusDocumentRecords(client)
+    records = DocumentRecords(client)
     bucket = Bucket(directus.directory / "uploads")
     files: DocumentFiles = RegisteredFiles(records, bucket, "local", ending="html")
     if upload:

@@ -15,7 +15,7 @@ from billing.errors import RecordNotUnique, UpstreamUnavailable
 from billing.ledger.ledger import Payment, PaymentStatus, Refund
 from billing.money import Money
 from billing.payments.reversals import BookedReversals
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from billing.stripe.objects import (
     Charge,
@@ -84,9 +84,9 @@ class Books:
         return self.stripe.session.id.removeprefix("cs_")
 
     @property
-    def store(self) -> DirectusBillingStore:
+    def store(self) -> BillingStore:
         http = http_client(read_timeout=30, transport=Interrupted(self.before_writing))
-        return DirectusBillingStore(
+        return BillingStore(
             DirectusClient(self.directus.url, FixedToken(SERVICE_TOKEN), http, sleep=lambda _: None)
         )
 

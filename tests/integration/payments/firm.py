@@ -26,10 +26,10 @@ from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
 from billing.payments.find_invoices import FindInvoices
 from billing.payments.start_checkout import StartCheckout
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from billing.stripe.account import StripeAccount
 from billing.stripe.gateway import StripeGateway
 from directus.access import role_id
@@ -207,7 +207,7 @@ class Firm:
         return SteppedGateway(gateway, self.steps, self.stripe_answered)
 
     def worker_function(self) -> InvoiceWorker:
-        store, stripe = DirectusBillingStore(self.directus_client()), self.gateway()
+        store, stripe = BillingStore(self.directus_client()), self.gateway()
         keep = InvoiceWriter(
             store=store,
             stripe=stripe,
@@ -246,7 +246,7 @@ class Firm:
     def checkout(self, invoice: str, amount: str | None = None, **request: Any) -> tuple[int, dict[str, Any]]:
         """What the Pay invoice flow gets: status and body."""
         start = StartCheckout(
-            store=DirectusBillingStore(self.directus_client()),
+            store=BillingStore(self.directus_client()),
             stripe=self.gateway(),
             queue=self.queue,
             # Fifty callers at once replace more attempts than a person does in an hour.
@@ -267,7 +267,7 @@ class Firm:
         client = self.directus_client(OnlyOurs)
         client.mine = self._mine()
         reconcile = Reconcile(
-            rows=DirectusReconcileRows(client),
+            rows=ReconcileRows(client),
             stripe=StripeAccount(self.gateway(), _now),
             dead_letters=self.queue,
             invoice_queue=self.queue,

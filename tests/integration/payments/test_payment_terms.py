@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.documents.invoice import print_invoice
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.documents.versions import InvoiceRecord
 from billing.reminders.policy import Remind, ReminderCase, Skip, becomes_overdue, decide
 from billing.reminders.store import DirectusReminderCases, read_policy
@@ -110,7 +110,7 @@ def test_an_invoice_that_is_imported_as_sent_gets_no_date(firm_with_terms: Firm)
 
 
 def as_printed(firm: Firm, invoice: str) -> Any:
-    record = DirectusDocumentRecords(firm.directus_client()).invoice(invoice)
+    record = DocumentRecords(firm.directus_client()).invoice(invoice)
     assert isinstance(record, InvoiceRecord)
     sent_at = record.facts.ledger.sent_at
     assert sent_at is not None

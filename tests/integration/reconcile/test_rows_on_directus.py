@@ -17,7 +17,7 @@ from billing.reconcile.comparisons import Comparisons
 from billing.reconcile.differences import EventRow, NoticeRow, OpenAttempt, ReversalRow
 from billing.reconcile.invoices import compare_invoice
 from billing.reconcile.page import Scope
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from tests.fakes.directus import FixedToken
 from tests.fakes.stripe import FakeStripe
 from tests.integration.connections import http
@@ -35,7 +35,7 @@ class Firm:
     def __init__(self, directus: RunningDirectus) -> None:
         self.admin = directus.admin
         client = DirectusClient(directus.url, FixedToken(SERVICE_TOKEN), http(read_timeout=60))
-        self.rows = DirectusReconcileRows(client)
+        self.rows = ReconcileRows(client)
         self.client = self.create("clients", name="A client", email="client@client.example")
         self.invoice = self.create(
             "invoices", invoice_number=uuid.uuid4().hex, client=self.client, currency="USD", status="sent",

@@ -12,7 +12,7 @@ import pytest
 from billing.directus.client import DirectusClient
 from billing.errors import MailPostponed, UpstreamUnavailable
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from billing.reminders.plan import PlanReminders, PlanRequest, message_of
 from billing.reminders.policy import Remind, ReminderCase, decide
 from billing.reminders.send import SendReminder
@@ -49,7 +49,7 @@ class House:
         self.admin = directus.admin
         client = DirectusClient(directus.url, Token(), http(read_timeout=60))
         self.cases, self.notices = DirectusReminderCases(client), DirectusNotices(client)
-        self.rows = DirectusReconcileRows(client)
+        self.rows = ReconcileRows(client)
         self.outbox = Outbox()
         self.client = self.create(
             "clients",

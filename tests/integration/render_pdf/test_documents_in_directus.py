@@ -21,9 +21,9 @@ from billing.documents.invoice import MAX_LOGO_BYTES
 from billing.documents.pdf.renderer import WeasyPrintRenderer
 from billing.documents.render import RenderDocument
 from billing.documents.render_receipt import RenderReceipt
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.errors import DirectusRejected
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from local.seed import seed_id
 from tests.fakes.queues import FakeWorkQueue
@@ -95,7 +95,7 @@ def worker(request: pytest.FixtureRequest, renderer: WeasyPrintRenderer) -> Work
     directus = running(request.param)
     pooled = http()
     store = DirectoryStore(directus.directory / "uploads", {})
-    records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), pooled))
+    records = DocumentRecords(DirectusClient(directus.url, ServiceToken(), pooled))
     delivery = DocumentDelivery(records, RegisteredFiles(records, store, "local"))
     files = DirectusAssets(directus.url, ServiceToken(), pooled, maximum_bytes=MAX_LOGO_BYTES)
     render = RenderDocument(records, delivery, renderer, files, NoQueue())
@@ -278,7 +278,7 @@ class Book:
     def kept(self) -> int:
         """Recompute, and render what is ordered for that; return how many orders there were."""
         self.orders.messages.clear()
-        store = DirectusBillingStore(DirectusClient(self.worker.directus.url, ServiceToken(), http()))
+        store = BillingStore(DirectusClient(self.worker.directus.url, ServiceToken(), http()))
         InvoiceWriter(
             store, FakeStripe(lambda: datetime.now(UTC)), self.orders, "test", lambda *_: None
         ).recompute(self.id)

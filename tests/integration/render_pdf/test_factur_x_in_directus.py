@@ -11,7 +11,7 @@ from billing.directus.client import DirectusClient
 from billing.documents.factur_x.invoice import remark_on
 from billing.documents.invoice import PrintedInvoice, print_invoice
 from billing.documents.pdf.renderer import WeasyPrintRenderer
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from tests.integration.connections import http
 from tests.integration.directus.server import SERVICE_TOKEN, RunningDirectus, running
 from tests.integration.render_pdf import archival_pdf
@@ -44,7 +44,7 @@ def directus(request: pytest.FixtureRequest) -> Iterator[RunningDirectus]:
 def printed_invoices(directus: RunningDirectus) -> list[PrintedInvoice]:
     """Every sent invoice of the seed, as the worker would print it."""
     path = "/items/invoices?filter[sent_at][_nnull]=true&filter[invoice_number][_starts_with]=HNO-&fields=id&limit=-1"
-    records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), http()))
+    records = DocumentRecords(DirectusClient(directus.url, ServiceToken(), http()))
     found = []
     for row in directus.admin.call("GET", path):
         record = records.invoice(row["id"])
@@ -87,7 +87,7 @@ def test_a_category_and_its_ground_are_read_and_nothing_else_is_taken(directus: 
     wanted: dict[str, Any] = {"tax_category": "reverse_charge", "tax_exemption_reason": "Article 196"}
     try:
         directus.admin.call("PATCH", f"/items/invoices/{draft['id']}", wanted)
-        records = DirectusDocumentRecords(DirectusClient(directus.url, ServiceToken(), http()))
+        records = DocumentRecords(DirectusClient(directus.url, ServiceToken(), http()))
         record = records.invoice(draft["id"])
         assert record is not None
         assert (record.facts.tax_category, record.facts.tax_exemption_reason) == (

@@ -14,7 +14,7 @@ from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import UploadedFiles
 from billing.documents.invoice import DocumentIdentity
 from billing.documents.rendered import MAX_DOCUMENT_BYTES
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.documents.versions import PlannedDocument, next_version
 from billing.errors import DirectusRejected, Unprocessable, UpstreamUnavailable
 from local.seed import seed_id
@@ -109,7 +109,7 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
         version=1,
         printed_payments=(),
     )
-    files = UploadedFiles(DirectusDocumentRecords(client), client, assets)
+    files = UploadedFiles(DocumentRecords(client), client, assets)
     return Cloud(directus, client, files, planned)
 
 
@@ -165,7 +165,7 @@ def test_force_leaves_the_same_bytes_where_they_are(cloud: Cloud) -> None:
 @pytest.mark.parametrize("effect", ["POST documents", "POST /files", "PATCH documents"])
 def test_a_crash_in_the_middle_is_continued_and_nothing_half_is_seen(cloud: Cloud, effect: str) -> None:
     client = Dying(cloud.client, effect)
-    records = DirectusDocumentRecords(client)
+    records = DocumentRecords(client)
     dying = replace(cloud, files=replace(cloud.files, uploads=client, records=records))
     with pytest.raises(Crash):
         dying.deliver()

@@ -8,7 +8,7 @@ from billing.documents.files import RegisteredFiles, UploadedFiles
 from billing.documents.render import RenderDocument
 from billing.documents.render_queue import RenderQueue
 from billing.documents.render_receipt import RenderReceipt
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from tests.fakes.documents import (
     FakeDirectus,
     FakeDisk,
@@ -35,7 +35,7 @@ class Office:
     @property
     def delivery(self) -> DocumentDelivery:
         """Documents are registered, or uploaded where there is a `disk`."""
-        records = DirectusDocumentRecords(self.directus)
+        records = DocumentRecords(self.directus)
         if self.disk is not None:
             return DocumentDelivery(records, UploadedFiles(records, self.disk, self.disk.assets()))
         return DocumentDelivery(records, RegisteredFiles(records, self.store, "s3"))
@@ -43,7 +43,7 @@ class Office:
     @property
     def render(self) -> RenderDocument:
         return RenderDocument(
-            records=DirectusDocumentRecords(self.directus),
+            records=DocumentRecords(self.directus),
             delivery=self.delivery,
             renderer=self.renderer,
             files=self.files,
@@ -53,7 +53,7 @@ class Office:
 
     @property
     def receipts(self) -> RenderReceipt:
-        return RenderReceipt(DirectusDocumentRecords(self.directus), self.delivery, self.renderer, self.files)
+        return RenderReceipt(DocumentRecords(self.directus), self.delivery, self.renderer, self.files)
 
     @property
     def work(self) -> RenderQueue:

@@ -20,7 +20,7 @@ from billing.directus.client import DirectusClient
 from billing.errors import BillingError, NotFound, UpstreamUnavailable
 from billing.messages import to_json
 from billing.payments.find_invoices import FindInvoices
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from functions.billing_changed import app as billing_changed
 from functions.checkout import app as checkout
 from functions.stripe_webhook import app as webhook
@@ -361,7 +361,7 @@ def checkout_without_stripes_key(world: World) -> Checkout:
 
 
 def checkout_without_directus(world: World) -> Checkout:
-    store = DirectusBillingStore(DirectusClient("http://directus", empty_secret(), world.directus.http))
+    store = BillingStore(DirectusClient("http://directus", empty_secret(), world.directus.http))
     return Checkout(SECRETS, FixedToken(), dataclasses.replace(world.start_checkout, store=store))
 
 

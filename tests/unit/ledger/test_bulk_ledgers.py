@@ -8,7 +8,7 @@ import pytest
 from billing.directus.client import DirectusClient
 from billing.errors import UpstreamUnavailable
 from billing.ledger.store import BulkLedgers, UnreadableInvoice
-from billing.payments.store import FIRM_TIMEZONE_KEPT, DirectusBillingStore
+from billing.payments.store import FIRM_TIMEZONE_KEPT, BillingStore
 from tests.fakes.directus import FakeDirectus, FixedToken, Row
 from tests.fakes.world import INVOICE, World
 
@@ -50,7 +50,7 @@ def test_a_ledger_takes_one_request_and_the_firm_one_a_minute() -> None:
     payment = world.payment("50.00", transaction_id="pi_1", method="card")
     refund = {"amount": "5.00", "currency": "USD", "status": "succeeded", "stripe_refund": "re_1"}
     world.directus.put("refunds", payment=payment["id"], **refund)
-    store = DirectusBillingStore(_client(world.directus), lambda: seconds[0])
+    store = BillingStore(_client(world.directus), lambda: seconds[0])
     begun = len(world.steps.names)
     ledger = store.ledger(INVOICE)
     assert ledger is not None
@@ -79,4 +79,4 @@ def test_a_list_that_stays_cut_is_no_ledger_and_hides_no_other() -> None:
     assert (cut.invoice, cut.readable, cut.error.code) == (INVOICE, None, "rows_cut")
     assert not isinstance(whole, UnreadableInvoice)
     with pytest.raises(UpstreamUnavailable, match="QUERY_LIMIT_MAX"):
-        DirectusBillingStore(_client(directus)).ledger(INVOICE)
+        BillingStore(_client(directus)).ledger(INVOICE)

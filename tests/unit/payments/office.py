@@ -18,11 +18,11 @@ from billing.messages import StripeEvent
 from billing.payments.apply_event import ApplyStripeEvent
 from billing.payments.checkout import CheckoutTerms
 from billing.payments.start_checkout import CheckoutRequest, StartCheckout, StartedCheckout
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from billing.payments.write_invoice import InvoiceWriter
 from billing.reconcile.differences import Redriven
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from tests.fakes.messages import carry_out
 from tests.fakes.queues import FakeInvoiceQueue, FakeWorkQueue
 from tests.fakes.receipts import receipt_columns
@@ -142,7 +142,7 @@ class Office:
         self.rendering = FakeWorkQueue(self.steps)
         self._busy: set[str] = set()
         self._receives: dict[int, int] = {}
-        store = DirectusBillingStore(self.client)
+        store = BillingStore(self.client)
         self.start_checkout = StartCheckout(
             store, self.stripe, self.queue, TERMS, now=self.now, new_id=self.new_id
         )
@@ -161,7 +161,7 @@ class Office:
         self.reports = FakeReports()
         self.continuation = FakeContinuation()
         self.reconciler = Reconcile(
-            rows=DirectusReconcileRows(self.reader or self.client),
+            rows=ReconcileRows(self.reader or self.client),
             stripe=self.stripe,
             dead_letters=DeadLetters(self),
             invoice_queue=self.queue,

@@ -11,7 +11,7 @@ from billing.aws.http_api import respond
 from billing.composition import Checkout
 from billing.directus.client import DirectusClient, http_client
 from billing.errors import UpstreamUnavailable
-from billing.payments.store import DirectusBillingStore
+from billing.payments.store import BillingStore
 from functions.checkout import app
 from tests.fakes.aws import AcceptedSecrets
 from tests.fakes.directus import FakeDirectus, FixedToken
@@ -63,7 +63,7 @@ def test_checkout_ends_in_time_however_slow_directus_is(clock: Clock, seconds: f
     pauses: list[float] = []
     slow = httpx.MockTransport(SlowDirectus(world.directus, clock, seconds).answer)
     http = http_client(transport=slow, remaining_seconds=limit.remaining, needed_seconds=11.0)
-    store = DirectusBillingStore(DirectusClient("http://directus", FixedToken(), http, sleep=pauses.append))
+    store = BillingStore(DirectusClient("http://directus", FixedToken(), http, sleep=pauses.append))
     world.start_checkout = replace(world.start_checkout, store=store)
     limit.begins(28.0)
     with pytest.raises(UpstreamUnavailable) as refusal:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from billing.directus.client import DirectusClient
 from billing.errors import BillingError
 from billing.reconcile.reconcile import Reconcile, ReconcileRequest, Report
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from tests.fakes.directus import FixedToken
 from tests.fakes.messages import carry_out
 from tests.fakes.receipts import receipt_columns
@@ -47,7 +47,7 @@ class House(World):
         self.directus.now = self.now
         client = DirectusClient("http://directus", FixedToken(), self.directus.http, sleep=lambda _: None)
         self.reconcile = Reconcile(
-            rows=DirectusReconcileRows(client),
+            rows=ReconcileRows(client),
             stripe=self.records or self.stripe,
             dead_letters=self.dead_letters,
             invoice_queue=self.queue,

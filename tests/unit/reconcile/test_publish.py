@@ -11,7 +11,7 @@ import pytest
 from billing.directus.rows import Row
 from billing.documents.deliver import DocumentDelivery
 from billing.documents.files import RegisteredFiles
-from billing.documents.store import DirectusDocumentRecords
+from billing.documents.store import DocumentRecords
 from billing.errors import DirectusRejected
 from billing.reconcile.publish import DirectusReports
 from billing.reconcile.report import PrintableReport, identity_of, page_of
@@ -54,7 +54,7 @@ class Firm:
     def __post_init__(self) -> None:
         self.directus = Documents({}, {}, self.effects, self.before_create)
         self.store = FakeStore(self.effects)
-        records = DirectusDocumentRecords(self.directus)
+        records = DocumentRecords(self.directus)
         files = RegisteredFiles(records, self.store, "s3", ending="html")
         self.reports = DirectusReports(
             self.directus,

@@ -12,7 +12,7 @@ from billing.ids import CHUNK
 from billing.payments.reversals import REFUND_STATUSES
 from billing.reconcile.phases import PAGE
 from billing.reconcile.reconcile import RESERVE_SECONDS
-from billing.reconcile.store import DirectusReconcileRows
+from billing.reconcile.store import ReconcileRows
 from billing.stripe.objects import StripeRefund
 from billing.stripe.parsing import read
 from tests.fakes.directus import FixedToken
@@ -108,7 +108,7 @@ def test_more_rows_than_one_request_may_name_are_all_read() -> None:
         house.invoice("100.00", id=key, invoice_number=key)
         house.payment("1.00", id=key, invoice=key, transaction_id=f"pi_{key}", method="card")
     client = DirectusClient("http://directus", FixedToken(), house.directus.http, sleep=lambda _: None)
-    rows = DirectusReconcileRows(client)
+    rows = ReconcileRows(client)
     assert len(rows.ledgers(keys)) == len(keys)
     assert len(rows.payments(keys)) == len(keys)
     assert len(rows.payments_of_intents(f"pi_{key}" for key in keys)) == len(keys)

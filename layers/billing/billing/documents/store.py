@@ -60,58 +60,6 @@ _DOCUMENTS = (
 _FILES = ("id", "type", "filesize", "title", "filename_download")
 
 
-class DocumentRecords(Protocol):
-    """What rendering needs of the system of record."""
-
-    def invoice(self, invoice: str) -> InvoiceRecord | None:
-        """Everything about one invoice; None if there is none. Raises `row_unreadable`."""
-        ...
-
-    def received_payment(self, payment: str) -> ReceivedPayment | None:
-        """The payment as its receipt shows it; None if there is none. Raises `row_unreadable`."""
-        ...
-
-    def receipt(self, payment: ReceivedPayment) -> ReceiptRecord | None:
-        """Everything about the receipt of a payment; None if it belongs to no invoice. Raises `row_unreadable`."""
-        ...
-
-    def receipts(self, payment: ReceivedPayment) -> tuple[DocumentRow, ...]:
-        """The payment's receipts, those on an invoice that it is no longer on included."""
-        ...
-
-    def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
-        """Write `receipt`, `receipt_says` and `receipt_error` of the payment."""
-        ...
-
-    def documents_like(self, planned: PlannedDocument) -> tuple[DocumentRow, ...]:
-        """The document itself, and the versions of the same: the invoice's, or of a receipt the same payment's."""
-        ...
-
-    def file(self, file: str) -> FileRow | None:
-        """A `directus_files` row."""
-        ...
-
-    def register_file(self, row: Mapping[str, object]) -> None:
-        """Create a `directus_files` row for an object that is already in S3; a row that is there stays."""
-        ...
-
-    def update_file(self, file: str, changes: Mapping[str, object]) -> None:
-        """Write columns of a `directus_files` row that this user has made."""
-        ...
-
-    def create_document(self, row: Mapping[str, object]) -> None:
-        """Create a `documents` row that has no version yet; one with the same id stays as it is."""
-        ...
-
-    def update_document(self, document: str, changes: Mapping[str, object]) -> None:
-        """Write columns of a `documents` row; `RecordNotUnique` if another document has this version."""
-        ...
-
-    def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:
-        """Write `pdf_status` and `pdf_error` of the invoice."""
-        ...
-
-
 class Rows(Protocol):
     """The part of `DirectusClient` that is used here."""
 
@@ -143,15 +91,15 @@ class Rows(Protocol):
         ...
 
 
-class DirectusDocumentRecords:
-    """`DocumentRecords` on Directus."""
+class DocumentRecords:
+    """What rendering reads of the system of record, and all that it writes."""
 
     def __init__(self, rows: Rows) -> None:
         """`rows` acts as the functions' service user."""
         self._rows = rows
 
     def invoice(self, invoice: str) -> InvoiceRecord | None:
-        """Everything about one invoice."""
+        """Everything about one invoice; None if there is none. Raises `row_unreadable`."""
         row = self._rows.read_one("invoices", invoice, _INVOICE)
         if row is None:
             return None
@@ -173,12 +121,12 @@ class DirectusDocumentRecords:
         )
 
     def received_payment(self, payment: str) -> ReceivedPayment | None:
-        """The payment as its receipt shows it."""
+        """The payment as its receipt shows it; None if there is none. Raises `row_unreadable`."""
         row = self._rows.read_one("payments", payment, _RECEIVED)
         return received_payment_from_row(row) if row is not None else None
 
     def receipt(self, payment: ReceivedPayment) -> ReceiptRecord | None:
-        """Everything about the receipt of a payment."""
+        """Everything about the receipt of a payment; None if it belongs to no invoice. Raises `row_unreadable`."""
         row = self._rows.read_one("invoices", payment.invoice, _INVOICE) if payment.invoice else None
         if row is None:
             return None
@@ -195,7 +143,7 @@ class DirectusDocumentRecords:
         )
 
     def receipts(self, payment: ReceivedPayment) -> tuple[DocumentRow, ...]:
-        """The payment's receipts, on whatever invoice."""
+        """The payment's receipts, those on an invoice that it is no longer on included."""
         return self._receipts(payment.id, payment.invoice, payment.receipt)
 
     def set_receipt(self, payment: str, changes: Mapping[str, object]) -> None:
@@ -219,7 +167,7 @@ class DirectusDocumentRecords:
                 raise
 
     def update_file(self, file: str, changes: Mapping[str, object]) -> None:
-        """Write columns of a `directus_files` row."""
+        """Write columns of a `directus_files` row that this user has made."""
         self._rows.update("directus_files", file, changes)
 
     def create_document(self, row: Mapping[str, object]) -> None:
@@ -228,7 +176,7 @@ class DirectusDocumentRecords:
             self._rows.create("documents", row)
 
     def update_document(self, document: str, changes: Mapping[str, object]) -> None:
-        """Write columns of a `documents` row."""
+        """Write columns of a `documents` row; `RecordNotUnique` if another document has this version."""
         self._rows.update("documents", document, changes)
 
     def set_pdf_status(self, invoice: str, status: str, error: str | None = None) -> None:

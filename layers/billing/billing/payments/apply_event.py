@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from billing.aws.queues import InvoiceQueue
     from billing.messages import StripeEvent
-    from billing.payments.store import DirectusBillingStore
+    from billing.payments.store import BillingStore
     from billing.payments.write_invoice import InvoiceWriter
     from billing.stripe.objects import CheckoutSession, PaymentBehind
 
@@ -51,7 +51,7 @@ class StripeObjects(Protocol):
 class ApplyStripeEvent:
     """The use case with what it needs; `parked` is told of every event a person must look at."""
 
-    store: DirectusBillingStore
+    store: BillingStore
     stripe: StripeObjects
     booker: InvoiceWriter
     queue: InvoiceQueue

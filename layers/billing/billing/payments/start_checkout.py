@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from billing.aws.queues import InvoiceQueue
     from billing.ledger.ledger import Ledger, Payment
     from billing.money import Money
-    from billing.payments.store import DirectusBillingStore
+    from billing.payments.store import BillingStore
     from billing.stripe.objects import CheckoutSession
 
 
@@ -102,7 +102,7 @@ class StartedCheckout:
 class StartCheckout:
     """The use case with what it needs; `now` and `new_id` are passed in so that tests decide them."""
 
-    store: DirectusBillingStore
+    store: BillingStore
     stripe: CheckoutSessions
     queue: InvoiceQueue
     terms: CheckoutTerms

@@ -117,7 +117,7 @@ class PortalUser:
 FIRM_TIMEZONE_KEPT = 60
 
 
-class DirectusBillingStore:
+class BillingStore:
     """What the use cases about payments read of the system of record, and the only ways they write."""
 
     def __init__(self, client: DirectusClient, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from billing.aws.queues import WorkQueue
-    from billing.payments.store import DirectusBillingStore
+    from billing.payments.store import BillingStore
     from billing.stripe.objects import CheckoutSession, PaymentIntent, Reversals
 
 
@@ -78,7 +78,7 @@ class Sessions(Protocol):
 class InvoiceWriter:
     """The use cases with what they need; `flagged` is told what a person should look at, with the ids."""
 
-    store: DirectusBillingStore
+    store: BillingStore
     stripe: Sessions
     render_queue: WorkQueue
     deployment: str

@@ -7,7 +7,7 @@ compare uuids. They are handed out in order, so that a run can go on behind the 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from billing.directus.rows import instant, key_of
 from billing.documents.versions import DocumentRow
@@ -44,105 +44,6 @@ if TYPE_CHECKING:
     from billing.stripe.objects import CheckoutSession
 
 
-class ReconcileRows(Protocol):
-    """What reconciliation needs of the system of record. Keys come sorted; rows that are gone are left out."""
-
-    def payments_of(self, sessions: Sequence[CheckoutSession]) -> list[Payment | UnreadableRow]:
-        """The payment rows that name one of the sessions, its attempt or its payment intent."""
-        ...
-
-    def payments_of_intents(self, payment_intents: Iterable[str]) -> list[Payment | UnreadableRow]:
-        """The payment rows of these payment intents."""
-        ...
-
-    def named_invoices(self, invoices: Collection[str]) -> Mapping[str, NamedInvoice]:
-        """Those of the invoices that exist and have an accepted currency, by their id."""
-        ...
-
-    def attempt_keys(self) -> list[str]:
-        """The payment rows that hold a claim, or wait for a bank at Stripe."""
-        ...
-
-    def attempts(self, keys: Sequence[str]) -> list[OpenAttempt | UnreadableRow]:
-        """These payment rows, if they still are such."""
-        ...
-
-    def transaction_keys(self, since: datetime) -> list[str]:
-        """The payment rows with a payment intent or a session that were made or changed since."""
-        ...
-
-    def unapplied_keys(self) -> list[str]:
-        """Money received or on its way that belongs to no invoice; payments there or on a draft that have a receipt.
-
-        They name it, or their client sees it.
-        """
-        ...
-
-    def shown_receipts(self, payments: Sequence[str]) -> dict[str, list[Receipt]]:
-        """The receipts of these payments that clients see."""
-        ...
-
-    def payments(self, keys: Sequence[str]) -> list[Payment | UnreadableRow]:
-        """These payment rows."""
-        ...
-
-    def refund_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's refunds that can still change, or were made or changed since."""
-        ...
-
-    def refunds(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
-        """These refunds."""
-        ...
-
-    def refunds_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
-        """The rows of these refunds of Stripe's."""
-        ...
-
-    def dispute_keys(self, since: datetime) -> list[str]:
-        """The rows of Stripe's disputes that can still change, or were made or changed since."""
-        ...
-
-    def disputes(self, keys: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
-        """These disputes."""
-        ...
-
-    def disputes_named(self, stripe_ids: Sequence[str]) -> list[ReversalRow | UnreadableRow]:
-        """The rows of these disputes of Stripe's."""
-        ...
-
-    def invoice_keys(self) -> list[str]:
-        """The invoices that are sent, or were once."""
-        ...
-
-    def ledgers(self, keys: Sequence[str]) -> list[Ledger | UnreadableRow]:
-        """The ledgers of these invoices."""
-        ...
-
-    def documents(self, invoices: Sequence[str]) -> list[DocumentRow]:
-        """The documents that these invoices were printed as."""
-        ...
-
-    def event_keys(self) -> list[str]:
-        """The Stripe events that are not done or ignored."""
-        ...
-
-    def events(self, keys: Sequence[str]) -> list[EventRow]:
-        """These events, if they still are such."""
-        ...
-
-    def known_events(self, keys: Sequence[str]) -> set[str]:
-        """Those of the events that have a row."""
-        ...
-
-    def notice_keys(self) -> list[str]:
-        """The notices that are not sent or skipped."""
-        ...
-
-    def notices(self, keys: Sequence[str]) -> list[NoticeRow]:
-        """These notices, if they still are such."""
-        ...
-
-
 _DOCUMENTS = ("id", "invoice", "version", "file", "sha256", "content_hash")
 _UNFINISHED = {"status": {"_in": ["received", "parked", "failed"]}}
 _UNSETTLED = {"status": {"_in": ["claimed", "failed", "unknown"]}}
@@ -176,8 +77,8 @@ _OF_STRIPE = {"_or": [{"transaction_id": {"_nnull": True}}, {"checkout_session":
 _OF_PAYMENT = tuple(f"payment.{name}" for name in PAYMENT_FIELDS)
 
 
-class DirectusReconcileRows:
-    """`ReconcileRows` on Directus."""
+class ReconcileRows:
+    """The rows that reconcile compares, read from Directus in pages of keys."""
 
     def __init__(self, client: DirectusClient) -> None:
         """`client` acts as the functions' service user."""
