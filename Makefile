@@ -50,7 +50,7 @@ check: ## ruff, mypy, cfn-lint, sam validate --lint
 	@$(PYTHON) -m local.check
 
 check-template: ## try a firm's own invoice template, FOLDER=..., before it is deployed
-	@sh local/setup/run.sh check
+	@sh local/setup/run.sh stack
 	@$(PYTHON) -m local.check_template "$(FOLDER)"
 
 bench: ## the benchmarks, as a table
@@ -61,7 +61,7 @@ deploy: ## sam build and sam deploy to AWS
 	@sh local/setup/run.sh check
 	@$(PYTHON) -m local.deploy_to_aws
 
-lock: ## rewrite the lock files from requirements/*.in
+lock: ## rewrite the lock files from their .in files
 	@sh local/setup/run.sh lock
 
 layer: ## build the PDF layer into LAYER (default .aws-sam/pdf-layer) for ARCHITECTURE (x86_64 or arm64), without SAM

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All checks and the four levels of tests. The stack that the tests start lives in a directory of its own and
+# All checks and the five levels of tests. The stack that the tests start lives in a directory of its own and
 # is stopped whatever happens; `.local/` is not touched.
 set -eu
 cd "$(dirname "$0")/.."

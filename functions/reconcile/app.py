@@ -1,4 +1,4 @@
-"""Reconcile: hourly, nightly over everything, or by hand with `{"since"?: iso8601, "dry_run"?: bool}`.
+"""Reconcile: hourly, nightly over everything, or invoked with `{"since"?: iso8601, "dry_run"?: bool}`.
 
 The answer is `{"checked", "repaired": [...], "differences": [...]}`, with at most 1,000 entries of each and then
 `repaired_total` and `differences_total`; `report` is the stored report, `continued` says that another invocation goes
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = ReconcileRequest.from_event(event)
     time_limit.begins(context.get_remaining_time_in_millis() / 1000)
     report = build(context.function_name)(request, remaining_seconds=time_limit.remaining)
-    if not request.dry_run:  # a look by hand raises no alarm
+    if not request.dry_run:  # a dry run raises no alarm
         count("ReconcileDifferences", report.urgent_total)
         count("ReconcileRepaired", report.repaired_total)
         count("ReconcileMoneyRepaired", report.money_repaired)

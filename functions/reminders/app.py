@@ -1,4 +1,4 @@
-"""The planner of reminders: hourly, or by hand with `{"as_of"?: day or instant, "dry_run"?: bool}`.
+"""The planner of reminders: hourly, or invoked with `{"as_of"?: day or instant, "dry_run"?: bool}`.
 
 The answer is `{"overdue_marked", "planned", "queued", "skipped": {reason: n}, "plan"?: [...]}`. An event that
 cannot be read ends the invocation with `BadRequest` and its sentence (`FunctionError`, `errorType`,

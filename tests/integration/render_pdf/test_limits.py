@@ -141,4 +141,4 @@ def test_text_of_any_length_and_kind_is_drawn(renderer: WeasyPrintRenderer, text
 def test_a_lone_surrogate_is_refused_with_a_reason(renderer: WeasyPrintRenderer) -> None:
     with pytest.raises(RenderFailed) as caught:
         renderer.render_invoice(dataclasses.replace(ordinary(), client_message="a\ud800"), LOGO)
-    assert caught.value.detail == "The document could not be drawn (UnicodeEncodeError)."
+    assert caught.value.detail == "The document could not be rendered (UnicodeEncodeError)."

@@ -64,7 +64,7 @@ class Cloud:
         existing = next((row for row in documents if row.id == itself), None)
         planned = replace(self.planned, version=next_version(documents))
         delivery = DocumentDelivery(self.files.records, self.files)
-        delivery.deliver(planned, existing, lambda: Drawn(content), force=force)
+        delivery.deliver(planned, existing, lambda: Rendered(content), force=force)
 
     def is_whole(self, content: bytes = PDF) -> None:
         """One file row, one documents row, one file with these bytes."""
@@ -78,7 +78,7 @@ class Cloud:
 
 
 @dataclass
-class Drawn:
+class Rendered:
     """A drawn document."""
 
     content: bytes

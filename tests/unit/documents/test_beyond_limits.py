@@ -163,8 +163,8 @@ def test_other_content_has_its_own_chance(name: str) -> None:
 
 def test_what_the_data_forbid_is_said_instead_and_leaves_no_mark() -> None:
     firm = new_office()
-    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be rendered.", quote="Zoë", invoice=INVOICE)
     delivered(firm, "invoice", 3)
-    assert said(firm, "invoice") == ("failed", "The document could not be drawn: Zoë")
+    assert said(firm, "invoice") == ("failed", "The document could not be rendered: Zoë")
     killed(firm, "invoice", 3, message="two")
     parked(firm, "invoice", 4, message="two")

@@ -158,7 +158,7 @@ def test_a_payment_that_was_canceled_keeps_its_receipt_on_its_invoice_and_nowher
 def test_an_untrue_receipt_is_not_named_while_another_cannot_be_drawn(mended: dict[str, str]) -> None:
     firm = receipted()
     row(firm).update(mended)
-    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be rendered.", quote="Zoë", invoice=INVOICE)
     render(firm)
     assert (row(firm)["receipt"], row(firm)["receipt_says"]) == (None, None)
     assert row(firm)["receipt_error"]
@@ -170,7 +170,7 @@ def test_an_untrue_receipt_is_not_named_while_another_cannot_be_drawn(mended: di
 def test_a_true_one_is_named_though_force_cannot_draw_it_again() -> None:
     firm = receipted()
     before = row(firm)["receipt"]
-    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be rendered.", quote="Zoë", invoice=INVOICE)
     render(firm, force=True)
     assert (row(firm)["receipt"], bool(row(firm)["receipt_error"])) == (before, True)
 
@@ -300,7 +300,7 @@ def test_a_payment_that_never_stands_still_is_left_to_the_next_delivery() -> Non
             row(firm)["amount"] = f"{next(amounts)}.00"
 
     firm.directus.effects.before = changes
-    with pytest.raises(UpstreamUnavailable, match="change while they are drawn"):
+    with pytest.raises(UpstreamUnavailable, match="change while they are rendered"):
         render(firm)
 
 

@@ -324,7 +324,7 @@ class Log(logging.Handler):
 def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() -> None:
     firm = office()
     firm.renderer.error = RenderFailed(
-        "The document could not be drawn completely.", quote="No such thing: Zoë's secret", invoice=INVOICE
+        "The document could not be rendered completely.", quote="No such thing: Zoë's secret", invoice=INVOICE
     )
     log = Log()
     logger.addHandler(log)
@@ -333,9 +333,10 @@ def test_what_the_drawing_software_quotes_is_said_to_staff_and_never_logged() ->
     finally:
         logging.getLogger(logger.name).removeHandler(log)
     assert (
-        firm.invoice["pdf_error"] == "The document could not be drawn completely: No such thing: Zoë's secret"
+        firm.invoice["pdf_error"]
+        == "The document could not be rendered completely: No such thing: Zoë's secret"
     )
-    assert "The document could not be drawn completely." in log.text
+    assert "The document could not be rendered completely." in log.text
     assert "secret" not in log.text
 
 

@@ -189,11 +189,11 @@ def test_a_payment_of_another_client_than_its_invoices_is_said_on_it() -> None:
 
 def test_what_cannot_be_drawn_is_said_on_the_payment() -> None:
     firm = paid()
-    firm.renderer.error = RenderFailed("The document could not be drawn.", quote="Zoë", invoice=INVOICE)
+    firm.renderer.error = RenderFailed("The document could not be rendered.", quote="Zoë", invoice=INVOICE)
     firm.receipts.render_receipt(PAYMENT)
     assert (row(firm)["receipt"], row(firm)["receipt_error"]) == (
         None,
-        "The document could not be drawn: Zoë",
+        "The document could not be rendered: Zoë",
     )
 
 

@@ -198,5 +198,5 @@ def test_rows_that_never_stand_still_are_left_to_the_next_delivery() -> None:
 
     firm.directus.effects.before = changes
     firm.directus.firm["accent_color"] = "#101010"
-    with pytest.raises(UpstreamUnavailable, match="change while they are drawn"):
+    with pytest.raises(UpstreamUnavailable, match="change while they are rendered"):
         firm.render.render_invoice(INVOICE)

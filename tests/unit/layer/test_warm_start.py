@@ -30,7 +30,7 @@ class Renderer:
         assert logo is None
         self.drawn.append(printed)
         if self._refuses:
-            message = "The document could not be drawn (ValueError)."
+            message = "The document could not be rendered (ValueError)."
             raise RenderFailed(message, quote="", invoice=printed.id)
         return RenderedPdf(b"")
 

@@ -123,7 +123,7 @@ def test_a_payment_that_was_moved_to_a_draft_loses_its_receipt_within_the_hour()
 def test_a_receipt_that_a_client_still_sees_is_withdrawn_though_its_payment_names_none(
     place: str, status: str
 ) -> None:
-    """The next one could not be drawn, and then the payment was taken off its invoice."""
+    """The next one could not be rendered, and then the payment was taken off its invoice."""
     found = house()
     (payment,) = found.payments()
     shown = found.directus.put(

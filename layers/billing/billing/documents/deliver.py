@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from billing.directus.assets import FileBytes
     from billing.documents.files import DocumentFiles
     from billing.documents.store import DocumentRecords
-    from billing.documents.versions import DocumentRow, Drawn, PlannedDocument
+    from billing.documents.versions import DocumentRow, PlannedDocument, Rendered
 
 
 #: Each try in vain means that another document of the same invoice or payment was made in these milliseconds.
@@ -70,7 +70,7 @@ def _on_no_row(_reason: str | None) -> None:
 
 @dataclass(frozen=True)
 class DocumentDelivery:
-    """Brings drawn documents to where they belong."""
+    """Brings rendered documents to where they belong."""
 
     records: DocumentRecords
     files: DocumentFiles
@@ -79,7 +79,7 @@ class DocumentDelivery:
         self,
         planned: PlannedDocument,
         existing: DocumentRow | None,
-        render: Callable[[], Drawn],
+        render: Callable[[], Rendered],
         tell: Callable[[str | None], None] = _on_no_row,
         *,
         force: bool,
@@ -202,7 +202,7 @@ class DocumentDelivery:
         for row in self.records.documents_like(planned):
             if row.id == planned.identity.document_id:
                 return row
-        raise changed_while_drawn(document=planned.identity.document_id)
+        raise changed_while_rendered(document=planned.identity.document_id)
 
     def _show(self, planned: PlannedDocument, sha256: str) -> bool:
         """Write what shows a begun document; return whether it is the first version.
@@ -216,7 +216,7 @@ class DocumentDelivery:
             documents = self.records.documents_like(planned)
             row = next((row for row in documents if row.id == planned.identity.document_id), None)
             if row is None:
-                raise changed_while_drawn(document=planned.identity.document_id)
+                raise changed_while_rendered(document=planned.identity.document_id)
             if not row.is_begun:
                 self._link(row, planned, sha256)
                 return False
@@ -248,7 +248,7 @@ class DocumentDelivery:
             self.bring_forward(shown, planned.type, planned.payment or planned.invoice, following)
         return shown.version == 1 and planned.version == shown.version + 1
 
-    def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: Drawn) -> None:
+    def _look_for_missing_glyphs(self, planned: PlannedDocument, pdf: Rendered) -> None:
         if pdf.missing_glyphs:
             message = "Characters that no font has were printed as boxes."
             extra = {"invoice": planned.invoice, "missing_glyphs": pdf.missing_glyphs}
@@ -267,9 +267,9 @@ def _versions_taken(document_type: str, subject: str) -> UpstreamUnavailable:
     return UpstreamUnavailable(message, code="versions_taken", subject=subject)
 
 
-def changed_while_drawn(**ids: str) -> UpstreamUnavailable:
-    """The rows changed again and again while they were drawn."""
-    message = "The rows change while they are drawn; it is tried again."
+def changed_while_rendered(**ids: str) -> UpstreamUnavailable:
+    """The rows changed again and again while they were rendered."""
+    message = "The rows change while they are rendered; it is tried again."
     return UpstreamUnavailable(message, retry_after=_RETRY_AFTER_CONFLICT, code="rows_changing", **ids)
 
 

@@ -1,4 +1,4 @@
-"""What an invoice says on paper: decided here, once, before anything is drawn.
+"""What an invoice says on paper: decided here, once, before anything is rendered.
 
 A `PrintedInvoice` holds every value that reaches the page and nothing else. It is built from plain facts, its
 totals are proved against its line items, and its content hash names the document: the same content is the same
@@ -320,7 +320,7 @@ def lines_with_own_amount(lines: Sequence[PrintedLine]) -> list[str]:
 
 
 def identity_of(printed: PrintedInvoice, *, template_version: str, layer_version: str) -> DocumentIdentity:
-    """The ids that follow from the content, the template and the layer that draws it (contract §5)."""
+    """The ids that follow from the content, the template and the layer that renders it (contract §5)."""
     versions = {"template": template_version, "layer": layer_version}
     return content_identity("invoice", printed.id, {"printed": printed, **versions})
 

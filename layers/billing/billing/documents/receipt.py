@@ -4,8 +4,8 @@ A receipt must not go stale. It prints no balance and no total: a discount, a re
 make them untrue tomorrow. What is open stands on the invoice and in the portal. So a refund makes no new receipt
 either: the money was received all the same, and what went back is an event of its own.
 
-A payment's receipt is drawn once. Whether there is one is decided by what its `documents` row says was printed, never
-by drawing again: a firm that moves house does not make new receipts of old payments. Only a payment that says
+A payment's receipt is rendered once. `ledger/receipts_due.py` decides whether it needs another, by what its `documents` row says was printed, never
+by rendering again: a firm that moves house does not make new receipts of old payments. Only a payment that says
 something else now (staff mend an amount that they mistyped) gets the next version.
 """
 
@@ -135,7 +135,7 @@ def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedRec
 def receipt_identity(
     printed: PrintedReceipt, *, template_version: str, layer_version: str
 ) -> DocumentIdentity:
-    """The ids that follow from the content, the template and the layer that draws it (contract §5)."""
+    """The ids that follow from the content, the template and the layer that renders it (contract §5)."""
     versions = {"template": template_version, "layer": layer_version}
     return content_identity("receipt", printed.invoice, {"printed": printed, **versions})
 

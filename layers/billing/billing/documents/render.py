@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
+from billing.documents.deliver import FIRST, changed_while_rendered, firm_logo, is_data_error, staff_message
 from billing.documents.factur_x.invoice import remark_on
 from billing.documents.invoice import Logo, PrintedInvoice, identity_of, lines_with_own_amount, print_invoice
 from billing.documents.text import remark_on_boxes
@@ -76,7 +76,7 @@ class RenderDocument:
     def render_invoice(self, invoice: str, *, force: bool = False, order: Order = FIRST) -> None:
         """Bring the invoice's document into being, or write on the invoice why that cannot be.
 
-        `force` draws again what is there already (same content, same ids) and mends what is missing; people ask so.
+        `force` renders again what is there already (same content, same ids) and mends what is missing; people ask so.
         `order` is this delivery of the message. Raises `NotFound`, `Conflict` `invoice_is_draft`, `Parked` and
         retryable errors, `invoice_not_booked` among them: the invoice writer has not seen the invoice as sent yet.
         """
@@ -98,7 +98,7 @@ class RenderDocument:
 
         What no font has is known only where it was rendered just now. Otherwise an invoice that is `ready` says it already.
 
-        Another worker may have drawn newer rows meanwhile: the newest version must be what the rows say, so they are
+        Another worker may have rendered newer rows meanwhile: the newest version must be what the rows say, so they are
         looked at again unless there is only this one.
         """
         for look in range(_LOOKS):
@@ -108,7 +108,7 @@ class RenderDocument:
                 if boxes is not None or record.facts.ledger.pdf_status != "ready":
                     self.records.set_pdf_status(invoice, "ready", _remark(printed, boxes or ()))
                 return
-        raise changed_while_drawn(invoice=invoice)
+        raise changed_while_rendered(invoice=invoice)
 
     def _record(self, invoice: str) -> InvoiceRecord:
         record = self.records.invoice(invoice)
@@ -152,7 +152,7 @@ class RenderDocument:
         )
         rendered: list[RenderedPdf] = []
 
-        def draw() -> RenderedPdf:
+        def render() -> RenderedPdf:
             pdf = self.renderer.render_invoice(printed, logo)
             rendered.append(pdf)
             return pdf
@@ -160,7 +160,7 @@ class RenderDocument:
         def tell(reason: str | None) -> None:
             self.records.set_pdf_status(printed.id, "failed" if reason else "pending", reason)
 
-        is_first = self.delivery.deliver(planned, existing, draw, tell, force=force, order=order)
+        is_first = self.delivery.deliver(planned, existing, render, tell, force=force, order=order)
         if not is_first:
             self.delivery.title_versions(planned)
         return printed, rendered[0].missing_characters if rendered else None, is_first

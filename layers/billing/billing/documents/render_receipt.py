@@ -1,4 +1,4 @@
-"""Make sure a succeeded payment has its receipt, once (`deliver_document`), and that the payment names it.
+"""Make sure a succeeded payment has its receipt, once (`DocumentDelivery.deliver`), and that the payment names it.
 
 The payment's `receipt` and what that says (`receipt_says`) are written last, together: a payment that succeeded and names
 none, or one that says something else than its row, is asked for by the invoice writer when that becomes so, and again by
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from billing.aws.observability import count, log_refusal, logger
-from billing.documents.deliver import FIRST, changed_while_drawn, firm_logo, is_data_error, staff_message
+from billing.documents.deliver import FIRST, changed_while_rendered, firm_logo, is_data_error, staff_message
 from billing.documents.receipt import known_receipts, print_receipt, receipt_identity
 from billing.documents.versions import PlannedDocument, next_version
 from billing.errors import BillingError, NotFound
@@ -53,7 +53,7 @@ class RenderReceipt:
         """Bring the payment's receipt into being, or write on the payment why that cannot be.
 
         For a payment that no receipt is due for (`is_due`) none is made: it is asked for again once one is.
-        `force` draws again what is there already and mends what is missing. `order` is this delivery of the
+        `force` renders again what is there already and mends what is missing. `order` is this delivery of the
         message. Raises `NotFound`, `Parked` and retryable errors.
         """
         for look in range(_LOOKS):
@@ -67,12 +67,12 @@ class RenderReceipt:
             # Of a suspected order it was said first that it failed.
             if changes != stored or order.is_suspected:
                 self.records.set_receipt(payment, changes)
-            # Who writes last looks last: a worker that has drawn what the row said before does not have the last word.
+            # Who writes last looks last: a worker that has rendered what the row said before does not have the last word.
             # Where the row stays as it was, documents may have been written: shown again or withdrawn.
             after = self.records.received_payment(payment)
             if after is None or _is_as(after, received):
                 return
-        raise changed_while_drawn(payment=payment)
+        raise changed_while_rendered(payment=payment)
 
     def _changes(self, received: ReceivedPayment, *, force: bool, order: Order) -> dict[str, object]:
         """What the payment must say of its receipt."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 #: A longer document is not made, in both deliveries, so longer bytes in Directus are none of ours: they are not read, and
-#: the document is drawn again and put in their place. Ten thousand lines have three million bytes.
+#: the document is rendered again and put in their place. Ten thousand lines have three million bytes.
 MAX_DOCUMENT_BYTES = 64_000_000
 
 
@@ -40,7 +40,7 @@ class RenderedPdf:
 
 
 class PdfRenderer(Protocol):
-    """Draws documents; `template_version` and `layer_version` are part of a document's identity."""
+    """Renders documents; `template_version` and `layer_version` are part of a document's identity."""
 
     @property
     def template_version(self) -> str:
@@ -49,7 +49,7 @@ class PdfRenderer(Protocol):
 
     @property
     def layer_version(self) -> str:
-        """Names the software that draws."""
+        """Names the software that renders."""
         ...
 
     def title(self, printed: PrintedInvoice) -> str:

@@ -24,7 +24,7 @@ _NAMED_IN_AN_ERROR = 5
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Distinct ids in the caller's order, at most `MAXIMUM_IDS` of each; `force` draws again what is there.
+    """Distinct ids in the caller's order, at most `MAXIMUM_IDS` of each; `force` renders again what is there.
 
     `invoices` for their documents, `payments` for their receipts.
     """
@@ -91,7 +91,7 @@ def _check_invoices(invoices: Sequence[str], rows: RenderableRows) -> None:
 
 
 def _check_payments(payments: Sequence[str], rows: RenderableRows) -> None:
-    """As the renderer decides it (`receipt_is_due`): whoever asks by hand is told at once."""
+    """As the renderer decides it (`ledger.receipts_due.is_due`): a person who asks is told at once."""
     fields = ("id", "status", "invoice", "client")
     found = {row["id"]: row for row in _read(rows, "payments", payments, fields)}
     if unknown := [payment for payment in payments if payment not in found]:

@@ -105,7 +105,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 class DocumentTemplate:
-    """Draws documents as HTML. Compiled templates and labels are kept for the life of the process."""
+    """Renders documents as HTML. Compiled templates and labels are kept for the life of the process."""
 
     def __init__(self, directory: Path = TEMPLATES) -> None:
         """`directory` holds `invoice.html`, `invoice.css` and `labels/<language>.toml`, and the receipts' beside them."""
@@ -113,7 +113,7 @@ class DocumentTemplate:
 
     @property
     def version(self) -> str:
-        """The hash of every file an invoice is drawn from."""
+        """The hash of every file an invoice is rendered from."""
         return _version(self._directory, "invoice.*", "labels/*.toml")
 
     @property
@@ -181,7 +181,7 @@ class DocumentTemplate:
 
     @property
     def receipt_version(self) -> str:
-        """The hash of every file a receipt is drawn from."""
+        """The hash of every file a receipt is rendered from."""
         return _version(self._directory, "receipt.*", "receipt_labels/*.toml", "labels/*.toml")
 
     @property
@@ -372,7 +372,7 @@ def _labels(directory: Path, language: str, folder: str = "labels") -> Mapping[s
 
 @cache
 def _version(directory: Path, *patterns: str) -> str:
-    """Of what a document is drawn from: other templates beside it (reminders) must not change its hash."""
+    """Of what a document is rendered from: other templates beside it (reminders) must not change its hash."""
     digest = hashlib.sha256()
     parts = [path for pattern in patterns for path in directory.glob(pattern)]
     for path in sorted(parts):

@@ -40,7 +40,7 @@ class TemplateRefused(Exception):
 
 
 class FirmTemplate(DocumentTemplate):
-    """Draws invoices from the firm's files; whatever it has no file of is ours, receipts above all.
+    """Renders invoices from the firm's files; whatever it has no file of is ours, receipts above all.
 
     `invoice.html`, other `*.html` that it includes, `invoice.css`, and `labels/<language>.toml` with those labels that
     are to say something else.

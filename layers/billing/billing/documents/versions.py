@@ -325,8 +325,8 @@ def printed_form(stored: Iterable[Mapping[str, str | None]]) -> tuple[PrintedPay
     )
 
 
-class Drawn(Protocol):
-    """A document as it comes from whoever draws it: its bytes, and their SHA-256 in hexadecimal.
+class Rendered(Protocol):
+    """A document as it comes from whoever renders it: its bytes, and their SHA-256 in hexadecimal.
 
     `missing_glyphs` counts the different characters that are printed as boxes.
     """

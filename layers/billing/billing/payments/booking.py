@@ -35,8 +35,8 @@ class Booking:
 
     `updated` is the attempt as it will be, None if it stays as it is. `created` is a payment that has no row yet; where
     its `invoice` is None it belongs to none (an unknown one, or another currency) and staff must assign it. `remarks` say
-    in words what a person should look at; what is kept of that is the payment's `flag`. `reversals` are all that the booked payment, `created` or `updated`,
-    will have below it; None: what it has.
+    in words what a person should look at; what is kept of that is the payment's `flag`. `reversals` are every refund and dispute of the booked payment,
+    `created` or `updated`, after the write; None leaves them as they are.
     """
 
     updated: Payment | None = None
@@ -86,8 +86,8 @@ def row_of(session: CheckoutSession, rows: Iterable[Payment]) -> SessionRow:
 def _contradicts(session: CheckoutSession, attempt: Payment) -> bool:
     """Whether the session names one invoice and the attempt of another.
 
-    It is nobody's attempt then: its money goes where the metadata says, with a note, and never silently to the other
-    client.
+    The row is then not this session's attempt. The money is booked on the invoice in the metadata, with a note, so that
+    it never reaches the other client unseen.
     """
     return None not in {session.invoice, attempt.invoice} and attempt.invoice != session.invoice
 
@@ -138,16 +138,16 @@ def is_manual(payment: Payment) -> bool:
 
 
 def is_doubtful(payment: Payment) -> bool:
-    """Whether the row says canceled of a session that took money or asked a bank for it: only Stripe knows which.
+    """Whether a canceled row has a session and a payment intent: only Stripe knows whether money came.
 
-    Somebody cancelled the attempt in the instant in which it was booked, and Directus kept the later write.
+    A person canceled it while it was being booked, and Directus kept the later write.
     """
     marks = (payment.transaction_id, payment.checkout_session)
     return payment.status is PaymentStatus.CANCELED and None not in marks
 
 
 def without_session(booking: Booking) -> Booking:
-    """The booking of a session that a row entered by hand still holds: the new row is known by its transaction."""
+    """The booking where a manual payment has this session (the column is unique): the new row has its transaction only."""
     if booking.created is None:
         return booking
     return replace(booking, created=replace(booking.created, checkout_session=None))

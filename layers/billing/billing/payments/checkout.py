@@ -80,7 +80,7 @@ class InvoiceOwnership:
         return self.status in _VISIBLE and (self.sent_at is not None or not void)
 
 
-#: A status that nobody knows is shown to nobody.
+#: Unknown statuses are hidden.
 _VISIBLE = frozenset(status.value for status in InvoiceStatus) - {InvoiceStatus.DRAFT.value}
 
 
@@ -314,13 +314,13 @@ def time_is_over(attempt: Payment, now: datetime) -> bool:
 def must_end(ledger: Ledger, attempt: Payment, now: datetime) -> bool:
     """Whether the open attempt no longer fits: staff canceled it, or the invoice cannot take its amount."""
     if attempt.checkout_session is None:
-        # Checkout may be opening it this moment, and asks for a recompute once it has. But past its expiry Stripe
-        # neither opens it any more nor, had it done so without our learning of it, would it still be open.
+        # Checkout may be opening it this moment, and asks for a recompute once it has. After `expires_at` the attempt is
+        # over: Stripe opens no session with a past expiry, and a session that we never learned of has expired.
         return time_is_over(attempt, now)
     if attempt.status is PaymentStatus.PROCESSING:
         return False  # a bank debit cannot be called back
     invoice = ledger.invoice
-    # Ended by hand: whatever of ours ends an attempt frees its claim.
+    # A person ended it: everything of ours that ends an attempt frees its claim.
     over = attempt.status in {PaymentStatus.CANCELED, PaymentStatus.FAILED}
     if over or invoice.is_void or invoice.is_draft:
         return True

@@ -56,10 +56,10 @@ class FindInvoices:
         return invoices
 
     def unassigned_payments(self, payments: Sequence[str]) -> list[str]:
-        """Those that are on no invoice while they name, or a client sees, a receipt for the one they were on.
+        """Payments without an invoice whose old receipt is still current, or still visible to a client.
 
-        No invoice's recompute asks for these. One whose next receipt could not be rendered names none, and the one before
-        it is still to be seen.
+        No recompute reaches them. A payment whose next receipt failed names none, but its client may still see the one
+        before.
         """
         from billing.ledger.store import PAYMENT_FIELDS, payment_from_row  # noqa: PLC0415  # pydantic: hardly ever needed
 

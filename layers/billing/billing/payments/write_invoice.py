@@ -90,7 +90,7 @@ class InvoiceWriter:
     ) -> None:
         """Make the invoice show what its rows say; carry out what staff asked of an open attempt.
 
-        `as_of` is the moment that reminders were planned for by hand: at it, it may be overdue. `payments` are those
+        `as_of` is the moment for which a person planned reminders; the invoice may be overdue then. `payments` are those
         that somebody has entered or changed: their receipts are ordered. Raises `NotFound` if there is no such invoice.
         """
         ledger, failure = self._ledger(invoice), None
@@ -229,7 +229,7 @@ class InvoiceWriter:
         return ledger
 
     def _without_orphan(self, session: CheckoutSession) -> bool:
-        """A session that can be paid though nothing claims its invoice: expired, or booked if it was paid first."""
+        """Expire an open session that has no open attempt; if the client paid first, book the payment."""
         self.flagged(
             "An open session belonged to no open attempt and was expired.",
             {"code": "payment_flagged", "checkout_session": session.id},
@@ -309,7 +309,7 @@ class InvoiceWriter:
         try:
             self._recompute(self._ledger(ledger.invoice.id))
         except StripeRejected as error:
-            # This payment is booked; the other session is its own matter, and every recompute's until it is settled.
+            # This payment is booked. The other session is flagged here; every recompute tries to end it again.
             ids = {"invoice": ledger.invoice.id} | ({"payment": sibling.id} if sibling is not None else {})
             self.flagged(error.detail, {"code": error.code, **error.ids, **ids})
 
@@ -353,7 +353,7 @@ class InvoiceWriter:
             after = replace(after, payments=payments)
         render = state is not None and not invoice.is_void and _must_be_rendered(ledger.invoice, invoice)
         if render and invoice != ledger.invoice:
-            # Kept on the invoice before the renderer is asked: whoever dies in between is followed by somebody who asks.
+            # Before the order is queued: if this worker dies between the two, the next write or reconcile queues it.
             invoice = replace(invoice, pdf_status="pending", pdf_error=None)
         self.store.write(ledger, replace(after, invoice=invoice))
         if render:
@@ -363,10 +363,10 @@ class InvoiceWriter:
     def _acknowledge(
         self, before: Ledger, after: Ledger, booking: Booking, unasked: Collection[str], *, is_sent: bool
     ) -> None:
-        """Order the receipts that became due with this write, and of those that were due before the `unasked`.
+        """Order the receipts that this write made due, and those due before only for the `unasked` payments.
 
-        The others were ordered by whoever made them due, and may wait in the renderer's queue behind many: to order
-        them with every write would be an order for every pair of payments. What was lost, reconcile orders.
+        The others were ordered when they became due and may wait in the renderer's queue: ordering them with every write
+        would make n² messages for n payments. Reconcile orders what was lost.
         """
         payments = self._ledger(after.invoice.id).payments if is_sent and booking.created else after.payments
         asked = {*_receipts_due(before.payments, is_sent=before.invoice.sent_at is not None)} - {*unasked}

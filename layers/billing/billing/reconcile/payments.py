@@ -75,7 +75,7 @@ class PaymentIndex:
         return row_of(session, (row for row in rows if row is not None)).attempt
 
     def entered_by_hand(self, session: CheckoutSession) -> Payment | None:
-        """A payment that counts as entered by hand though it holds this session."""
+        """A payment that counts as manual though it holds this session."""
         holding = self._by_session.get(session.id, [])
         return next(
             (row for row in holding if is_manual(row) and row.status is PaymentStatus.SUCCEEDED), None
@@ -174,7 +174,7 @@ def report_unknown_session(payment: Payment) -> Difference:
     named = payment.transaction_id or payment.checkout_session
     text = (
         f"A {payment.status} payment of {payment.amount} names {named}, which Stripe does not know. Was it made with"
-        " another Stripe account, or written by hand? Compare with Stripe's dashboard; an administrator corrects it."
+        " another Stripe account, or entered manually? Compare with Stripe's dashboard; an administrator corrects it."
     )
     return Difference("payment_unknown_to_stripe", text, ids)
 
@@ -422,7 +422,7 @@ def _entered_by_hand(session: CheckoutSession, row: Payment) -> Difference:
     """Booking the session beside it would count the money twice, if it is the same: only a person can tell."""
     text = (
         f"Stripe has received money through session {session.id}; the payment of {row.amount} ({row.method}) that belongs"
-        " to it counts as entered by hand, without transaction_id. It is not booked again: it might count twice."
+        " to it counts as entered manually, without transaction_id. It is not booked again: it might count twice."
     )
     ids = ids_of(payment=row.id, invoice=row.invoice, checkout_session=session.id)
     return Difference("payment_without_transaction", text, ids)

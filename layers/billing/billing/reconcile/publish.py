@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from billing.directus.rows import Row
-    from billing.documents.versions import DocumentRow, Drawn
+    from billing.documents.versions import DocumentRow, Rendered
     from billing.reconcile.report import PrintableReport
 
 
@@ -52,7 +52,7 @@ class ReportDelivery(Protocol):
         self,
         planned: PlannedDocument,
         existing: DocumentRow | None,
-        render: Callable[[], Drawn],
+        render: Callable[[], Rendered],
         *,
         force: bool,
     ) -> bool:

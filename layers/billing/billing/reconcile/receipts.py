@@ -1,4 +1,4 @@
-"""Payments without a receipt, or with one that says something else: whoever should have asked died, or cannot draw it."""
+"""Payments without a receipt, or with one that says something else: whoever should have asked died, or cannot render it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def compare_detached(payment: Payment, shown: Sequence[Receipt]) -> list[Differe
     """A payment on no invoice, or on a draft, while it names, or a client sees, a receipt of the invoice it was on.
 
     Nobody looks at these invoices every hour, and the client of that one goes on reading what is no longer so. One whose
-    next receipt could not be drawn names none, so the receipts that are `shown` are asked as well.
+    next receipt could not be rendered names none, so the receipts that are `shown` are asked as well.
     """
     if not wants_renderer(payment, shown, is_sent=False):
         return []

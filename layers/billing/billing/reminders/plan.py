@@ -115,7 +115,7 @@ class PlanReminders:
         for cases in self._cases.read(due, firm):
             overdue, reminders = self._examine(cases, now, plan)
             if not request.dry_run:
-                # Planned for a moment by hand, an invoice is marked as of that moment; the clock needs no telling.
+                # Where a person plans for a moment, an invoice is marked as of that moment; the clock needs no telling.
                 as_of = None if request.as_of is None else now.astimezone(dt.UTC)
                 self._invoices.recompute(overdue, as_of=as_of)
                 self._messages.send_many([message_of(remind, now) for remind in reminders])

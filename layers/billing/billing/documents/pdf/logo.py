@@ -1,4 +1,4 @@
-"""Looks at a logo before it is drawn: WeasyPrint would leave out a broken one without a word."""
+"""Looks at a logo before it is rendered: WeasyPrint would leave out a broken one without a word."""
 
 import base64
 import io

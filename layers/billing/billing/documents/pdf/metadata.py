@@ -60,7 +60,7 @@ _FACTUR_X = _Schema(
 def claim(metadata: Any, *, electronic: bool, shows_all: Callable[[], bool]) -> None:
     """Let WeasyPrint's metadata of one document say all that the document is.
 
-    `shows_all` is asked when the pages have been drawn: whether a font has every character. Where none has, nothing is
+    `shows_all` is asked when the pages have been rendered: whether a font has every character. Where none has, nothing is
     claimed, neither PDF/A nor PDF/UA nor Factur-X, which is a PDF/A.
     """
     generate = metadata.generate_rdf_metadata

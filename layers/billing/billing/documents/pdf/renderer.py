@@ -103,7 +103,7 @@ class WeasyPrintRenderer:
 
     @_told_by_place()
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> RenderedPdf:
-        """Draw an invoice. `logo` is what `printed.logo_sha256` is the hash of.
+        """Render an invoice. `logo` is what `printed.logo_sha256` is the hash of.
 
         It carries itself as data where the firm wants that and the data suffice (`documents.factur_x.invoice`). Raises
         `RenderFailed`, or `Unprocessable` `bad_logo` or `document_too_large`.
@@ -112,7 +112,7 @@ class WeasyPrintRenderer:
         html = self._template.invoice_html(with_breakable_words(printed))
         self.warm_up()
         assert self._engine is not None
-        return self._engine.draw(
+        return self._engine.render(
             html,
             assets,
             invoice=printed.id,
@@ -131,12 +131,12 @@ class WeasyPrintRenderer:
 
     @_told_by_place()
     def render_receipt(self, printed: PrintedReceipt, logo: Logo | None) -> RenderedPdf:
-        """Draw a receipt, to the same standards as an invoice."""
+        """Render a receipt, to the same standards as an invoice."""
         assets = {"logo": checked_logo(logo)} if logo else {}
         html = self._template.receipt_html(with_breakable_words(printed))
         self.warm_up()
         assert self._engine is not None
-        return self._engine.draw(
+        return self._engine.render(
             html, assets, invoice=printed.invoice, well_formed=self._template.is_well_formed, receipt=True
         )
 
@@ -158,7 +158,7 @@ def _attached(printed: PrintedInvoice) -> _AttachedInvoice | None:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Drawing makes many objects and few cycles: looking for these takes a seventh of the time, and frees little."""
+    """Rendering makes many objects and few cycles: looking for these takes a seventh of the time, and frees little."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -174,7 +174,7 @@ class _Complaints(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.errors: list[str] = []
-        #: Code points that no font has: WeasyPrint says so of each as often as it is drawn.
+        #: Code points that no font has: WeasyPrint says so of each as often as it is rendered.
         self.missing: set[int] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -205,7 +205,7 @@ class _Engine:
         )
 
     @_without_collection()  # around it all, so that the objects are gone when collection begins again
-    def draw(
+    def render(
         self,
         html: str,
         assets: dict[str, Logo],
@@ -222,13 +222,13 @@ class _Engine:
         content, failure, quote = b"", "", ""
         with _complaints() as complaints:
             try:
-                content = self._drawn(html, style, complaints, well_formed=well_formed, attached=attached)
+                content = self._rendered(html, style, complaints, well_formed=well_formed, attached=attached)
             except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001  # whatever a hostile document breaks inside WeasyPrint, its invoice alone fails, with the reason
-                failure = f"The document could not be drawn ({type(error).__name__})."
+                failure = f"The document could not be rendered ({type(error).__name__})."
         if self._fetcher.refused:
             failure, quote = "The document refers to something outside itself.", self._fetcher.refused[0]
         elif complaints.errors and not failure:
-            failure, quote = "The document could not be drawn completely.", complaints.errors[0]
+            failure, quote = "The document could not be rendered completely.", complaints.errors[0]
         if failure:
             raise RenderFailed(failure, quote=quote[:_QUOTED_CHARACTERS], invoice=invoice)
         if len(content) > self._maximum_bytes:
@@ -240,7 +240,7 @@ class _Engine:
             raise Unprocessable(message, code="document_too_large", invoice=invoice)
         return RenderedPdf(content, tuple(f"U+{code_point:04X}" for code_point in sorted(complaints.missing)))
 
-    def _drawn(
+    def _rendered(
         self,
         html: str,
         style: Any,
@@ -258,7 +258,7 @@ class _Engine:
         return content
 
     def _attachments(self, attached: _AttachedInvoice | None, complaints: _Complaints) -> Iterator[Any]:
-        """WeasyPrint asks for them when it has drawn the pages: only then it is known what no font has."""
+        """WeasyPrint asks for them when it has rendered the pages: only then it is known what no font has."""
         if attached and not complaints.missing:
             yield self._weasyprint.Attachment(
                 string=attached.xml,

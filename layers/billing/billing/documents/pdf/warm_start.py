@@ -1,4 +1,4 @@
-"""What the render worker does in Lambda's init, so that no document waits for it: draw one that nobody sees.
+"""What the render worker does in Lambda's init, so that no document waits for it: render one that nobody sees.
 
 It imports WeasyPrint and reads fonts, style, templates and locale data.
 """
@@ -68,12 +68,12 @@ class RendersInvoices(Protocol):
     """What is needed of the renderer."""
 
     def render_invoice(self, printed: PrintedInvoice, logo: Logo | None) -> object:
-        """Raise `RenderFailed` when it cannot be drawn."""
+        """Raise `RenderFailed` when it cannot be rendered."""
         ...
 
 
 def render_once(renderer: RendersInvoices) -> None:
-    """Draw it and throw it away. Where it cannot be drawn no document can, and each says so with its own reason.
+    """Render it and throw it away. Where it cannot be rendered no document can, and each says so with its own reason.
 
     It is English; of the other languages all is read that their first document would wait for.
     """
