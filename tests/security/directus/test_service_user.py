@@ -165,6 +165,10 @@ def test_it_shows_what_it_has_begun_once_and_with_its_file(world: World) -> None
     for document_type, again in (("invoice", 403), ("other", 403), ("receipt", 200)):
         path = f"/items/documents/{service.call('POST', '/items/documents', begun | {'type': document_type})['id']}"
         assert maria.answer("GET", path)[0] == 403
+        assert world.as_("sofia").answer("PATCH", path, {"visible_to_client": True})[0] == 403, (
+            "it has no file"
+        )
+        assert world.as_("sofia").answer("PATCH", path, {"title": "INV"})[0] == 200
         for missing in shows:
             part = {"visible_to_client": True} | {k: v for k, v in shows.items() if k != missing}
             assert missing == "visible_to_client" or service.answer("PATCH", path, part)[0] == 403

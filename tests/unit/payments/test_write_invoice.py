@@ -554,3 +554,16 @@ def test_a_void_that_was_written_over_is_restored_even_where_a_row_cannot_be_rea
     world.recompute()
     assert world.stored()["status"] == "void"
     assert world.flags != []
+
+
+def test_a_document_finished_meanwhile_does_not_hide_that_the_next_one_is_still_to_be_ordered() -> None:
+    world = World()
+    world.invoice("100.00", pdf_status="pending")
+    world.line("-10.00", kind="discount")
+    world.steps.before_next["PATCH invoices"] = lambda: world.stored().update(pdf_status="ready")
+    world.steps.before_next["queue rendering"] = crash
+    with pytest.raises(Crash):
+        world.recompute()
+    assert world.stored()["pdf_status"] == "pending", "what is ready is the document without the discount"
+    world.recompute()
+    assert world.rendering.messages == [{"invoice": INVOICE, "force": False, "type": "invoice"}]

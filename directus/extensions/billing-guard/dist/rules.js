@@ -298,8 +298,11 @@ async function documentAdded(payload, { database }) {
 }
 
 async function documentChanged(payload, keys, { database }) {
-	for (const row of await many(database, 'documents', keys, ['id', 'type', 'client', 'invoice', 'visible_to_client'])) {
+	const columns = ['id', 'type', 'client', 'invoice', 'visible_to_client', 'content_hash', 'sha256'];
+	for (const row of await many(database, 'documents', keys, columns)) {
 		const next = { ...row, ...payload };
+		// It has no file yet, and may never get one: its content may be that of yesterday.
+		if (next.visible_to_client && isBegun(next)) throw forbidden();
 		checkDocument(next, await one(database, 'invoices', next.invoice, ['id', 'client']));
 	}
 	return payload;

@@ -351,11 +351,14 @@ class InvoiceWriter:
         ):  # a draft's rows may not all be readable: what cannot be added up is not written
             payments = [settled(payment, after.refunds, after.payment_disputes) for payment in after.payments]
             after = replace(after, payments=payments)
+        before = ledger
         render = state is not None and not invoice.is_void and _must_be_rendered(ledger.invoice, invoice)
         if render and invoice != ledger.invoice:
             # Before the order is queued: if this worker dies between the two, the next write or reconcile queues it.
             invoice = replace(invoice, pdf_status="pending", pdf_error=None)
-        self.store.write(ledger, replace(after, invoice=invoice))
+            # Written whatever was read: the renderer may have finished the document of the old rows since.
+            before = replace(ledger, invoice=replace(ledger.invoice, pdf_status="", pdf_error=""))
+        self.store.write(before, replace(after, invoice=invoice))
         if render:
             self.render_queue.send_many([RenderInvoicePdf(invoice.id)])
         self._acknowledge(ledger, after, booking, unasked, is_sent=invoice.sent_at is not None)
