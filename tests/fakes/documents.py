@@ -21,7 +21,7 @@ from billing.errors import DirectusRejected, RecordNotUnique
 from billing.messages import InvoiceWork, to_json
 
 
-class Crash(Exception):  # it stands for the process dying, not for an error
+class Crash(BaseException):
     """The process dies here."""
 
 

@@ -168,3 +168,16 @@ def test_what_the_data_forbid_is_said_instead_and_leaves_no_mark() -> None:
     assert said(firm, "invoice") == ("failed", "The document could not be rendered: Zoë")
     killed(firm, "invoice", 3, message="two")
     parked(firm, "invoice", 4, message="two")
+
+
+@EACH
+def test_a_bug_of_ours_is_not_said_to_be_the_documents_fault(name: str) -> None:
+    firm = new_office()
+    firm.renderer.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        delivered(firm, name, 3)
+    status, reason = said(firm, name)
+    assert (status, reason) == ("pending", None)
+    firm.renderer.error = None
+    delivered(firm, name, 4)
+    assert said(firm, name) == ("ready", None)

@@ -186,17 +186,21 @@ class DocumentDelivery:
         row, key = self._itself(planned), f"{planned.identity.document_id}:{order.message}"
         try:
             tell(_BEYOND_LIMITS)
-            if row.version_key == key:
-                raise Parked(_BEYOND_LIMITS, code="beyond_limits", document=row.id)
-            if row.is_begun and row.version_key is None:
-                self.records.update_document(row.id, {"version_key": key})
+            self._mark(row, key)
             yield
-        except BillingError as error:
-            if error.retryable:
-                tell(None)
+        except Exception as error:
+            if not isinstance(error, BillingError) or error.retryable:
+                tell(None)  # an outage, or a bug of ours: neither is the document's fault
             if self._itself(planned).version_key == key:
                 self.records.update_document(row.id, {"version_key": None})
             raise
+
+    def _mark(self, row: DocumentRow, key: str) -> None:
+        """Leave the order's mark on its row; `Parked` if an earlier delivery has left it there."""
+        if row.version_key == key:
+            raise Parked(_BEYOND_LIMITS, code="beyond_limits", document=row.id)
+        if row.is_begun and row.version_key is None:
+            self.records.update_document(row.id, {"version_key": key})
 
     def _itself(self, planned: PlannedDocument) -> DocumentRow:
         for row in self.records.documents_like(planned):
