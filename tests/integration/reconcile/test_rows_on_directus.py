@@ -238,7 +238,7 @@ def test_invoices_come_with_their_rows_and_documents_and_currencies(firm: Firm) 
     assert named[firm.invoice].invoice_number == ledger.invoice.invoice_number
 
 
-def test_a_payment_that_an_administrator_moves_is_looked_at_and_named_until_its_note_says_from_where(
+def test_a_payment_that_an_administrator_moves_is_looked_at_and_named_until_its_flag_says_it_was_meant(
     firm: Firm,
 ) -> None:
     stripe = FakeStripe(lambda: datetime.now(UTC), account=uuid.uuid4().hex)
@@ -265,9 +265,7 @@ def test_a_payment_that_an_administrator_moves_is_looked_at_and_named_until_its_
     assert difference.kind == "payment_misplaced"
     assert (difference.ids["invoice"], difference.ids["made_for"]) == (other, firm.invoice)
     assert all(number in difference.detail for number in numbers)
-    firm.admin.call(
-        "PATCH", f"/items/payments/{attempt}", {"note": f"Moved from {numbers[1]}: a typing error"}
-    )
+    firm.admin.call("PATCH", f"/items/payments/{attempt}", {"flag": "moved"})
     assert named() == []
 
 
