@@ -210,7 +210,7 @@ class FakeRenderer:
     drawn: list[PrintedInvoice] = field(default_factory=list)
     receipts: list[PrintedReceipt] = field(default_factory=list)
     logos: list[Logo | None] = field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
     template_version: str = "template 1"
     layer_version: str = "layer 1"
     ink: str = "black"
