@@ -6,7 +6,6 @@ the template cannot be used and ends with 1, or how many invoices it has rendere
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -55,7 +54,6 @@ def _take_too_long(*_: object) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Check the folder that the command line names."""
-    logging.disable(logging.ERROR)  # WeasyPrint's; what matters is in the reason
     folder = Path(*arguments) if len(arguments) == 1 and arguments[0] else None
     if folder is None or not folder.is_dir():
         print("Name the folder of the template: make check-template FOLDER=...", file=sys.stderr)

@@ -56,9 +56,7 @@ def _wrong(target: RunningDirectus) -> list[str]:
 def test_a_guard_that_slows_guessing_has_it_emptied_once(directus: RunningDirectus, tmp_path: Path) -> None:
     with _guarded_by("1.5.0", directus, tmp_path) as target:
         target.admin.call("PATCH", "/settings", {"auth_login_attempts": 25})
-        emptied = (
-            "empty setting auth_login_attempts (after 25 wrong passwords a stranger has locked a person out)"
-        )
+        emptied = "empty setting auth_login_attempts (25 wrong passwords of a stranger lock a user out)"
         assert [change.summary for change in plan(target.url, ADMIN_TOKEN)] == [emptied]
         assert any(emptied in wrong and "make apply" in wrong for wrong in _wrong(target))
         assert [change.summary for change in apply(target.url, ADMIN_TOKEN, service_token=None)] == [emptied]
@@ -76,7 +74,7 @@ def test_an_older_guard_leaves_it_and_the_doctor_names_what_that_means(
         assert apply(target.url, ADMIN_TOKEN, service_token=None) == []
         assert _attempts(target) == 25
         locking = _wrong(target)
-        assert any("25 wrong passwords of a stranger lock a person out" in wrong for wrong in locking)
+        assert any("25 wrong passwords of a stranger lock a user out" in wrong for wrong in locking)
         assert any("POST /users/invite reveals" in wrong for wrong in locking)
         target.admin.call("PATCH", "/settings", {"auth_login_attempts": None})
         assert plan(target.url, ADMIN_TOKEN) == []

@@ -1,5 +1,6 @@
 """What `make check-template` looks for in filled-in templates, and what it says."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,9 @@ def test_without_a_folder_it_says_how_it_is_called(
     for arguments in ([], [""], [str(tmp_path / "missing")], [str(tmp_path), str(tmp_path)]):
         assert main(arguments) == 1
         assert "make check-template FOLDER=" in capsys.readouterr().err
+    assert logging.getLogger("weasyprint").isEnabledFor(logging.ERROR), (
+        "what it reports decides about a template"
+    )
 
 
 def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(
