@@ -10,9 +10,9 @@ from billing.ledger.ledger import Payment, PaymentStatus
 from billing.ledger.receipts_due import (
     Place,
     Receipt,
-    ReceiptStep,
     Statement,
     decide,
+    is_due,
     named_by,
     receipt_fingerprint,
     wants_renderer,
@@ -88,7 +88,11 @@ def test_one_decision(
     keeps: bool,
 ) -> None:
     decision = decide(payment, receipts, is_sent=is_sent)
-    assert (decision.step, decision.true, decision.keeps) == (ReceiptStep(step), true, keeps)
+    assert (decision.is_settled, decision.true, decision.keeps) == (step == "nothing", true, keeps)
+    due = is_due(payment, is_sent=is_sent)
+    assert (step == "render") is (due and decision.true is None)
+    assert step != "show" or decision.true is not None
+    assert step != "withdraw" or decision.untrue or payment.receipt
     place = payment.invoice, payment.client
     assert decision.untrue == tuple(one for one in receipts if one.is_shown and one.place != place)
 

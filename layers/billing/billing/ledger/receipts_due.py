@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from billing.errors import BillingError
@@ -25,15 +24,6 @@ type Place = tuple[str | None, str | None]
 
 #: What staff and we enter; the labels name these. Another one, whoever wrote it, is printed as `other`.
 METHODS = frozenset({"card", "us_bank_account", "wire", "check", "cash", "other"})
-
-
-class ReceiptStep(StrEnum):
-    """What is to be done about a payment's receipts: make one, make one that is there the current one, hide untrue ones."""
-
-    NOTHING = "nothing"
-    RENDER = "render"
-    SHOW = "show"
-    WITHDRAW = "withdraw"
 
 
 @dataclass(frozen=True)
@@ -69,13 +59,14 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ReceiptDecision:
-    """What is to be done; `true` is the receipt that the payment is to name, None if that is to be rendered.
+    """Whether everything is as it should be, and else what is to be done.
 
-    `untrue` are those that a client must no longer see. `keeps`: where no receipt can be given for the payment now, it
-    may go on naming the one that it names.
+    `true` is the receipt that the payment is to name; None if one is to be rendered, or none is due. `untrue` are those
+    that a client must no longer see. `keeps`: where no receipt can be given for the payment now, it may go on naming the
+    one that it names.
     """
 
-    step: ReceiptStep
+    is_settled: bool
     true: Receipt | None = None
     untrue: tuple[Receipt, ...] = ()
     keeps: bool = False
@@ -100,15 +91,15 @@ def decide(payment: Payment, receipts: Sequence[Receipt], *, is_sent: bool) -> R
     }
     newest = max(true, key=lambda receipt: (receipt.version, receipt.document), default=None)
     if not is_due(payment, is_sent=is_sent):
-        ends = untrue or (payment.receipt is not None and not keeps)
-        return ReceiptDecision(ReceiptStep.WITHDRAW if ends else ReceiptStep.NOTHING, None, untrue, keeps)
-    if newest is None:
-        step = ReceiptStep.RENDER
-    elif newest.is_withdrawn or newest.file != payment.receipt or newest.version < _highest(receipts):
-        step = ReceiptStep.SHOW
-    else:
-        step = ReceiptStep.WITHDRAW if untrue else ReceiptStep.NOTHING
-    return ReceiptDecision(step, newest, untrue, keeps)
+        names_untrue = payment.receipt is not None and not keeps
+        return ReceiptDecision(not untrue and not names_untrue, None, untrue, keeps)
+    is_current = (
+        newest is not None
+        and not newest.is_withdrawn
+        and newest.file == payment.receipt
+        and newest.version == max(receipt.version for receipt in receipts)
+    )
+    return ReceiptDecision(is_current and not untrue, newest, untrue, keeps)
 
 
 def is_due(payment: Payment, *, is_sent: bool) -> bool:
@@ -123,7 +114,7 @@ def is_due(payment: Payment, *, is_sent: bool) -> bool:
 
 def wants_renderer(payment: Payment, shown: Sequence[Receipt] = (), *, is_sent: bool) -> bool:
     """Whether the renderer must be asked, as far as the payment's row, and the receipts that a client sees, tell."""
-    return decide(payment, [*named_by(payment), *shown], is_sent=is_sent).step is not ReceiptStep.NOTHING
+    return not decide(payment, [*named_by(payment), *shown], is_sent=is_sent).is_settled
 
 
 def named_by(payment: Payment) -> list[Receipt]:
@@ -165,7 +156,3 @@ def _said(fingerprint: str) -> tuple[Place | None, Statement | None]:
                 return None, None
             return (None if invoice == "-" else invoice, None if client == "-" else client), statement
     return None, None
-
-
-def _highest(receipts: Sequence[Receipt]) -> int:
-    return max((receipt.version for receipt in receipts), default=0)
