@@ -39,10 +39,14 @@ def test_the_readme_is_read_in_a_minute() -> None:
 
 def test_every_target_that_the_readme_names_exists() -> None:
     texts = "\n".join(
-        (ROOT / name).read_text() for name in ("README.md", "docs/deploy.md", "docs/testing.md")
+        (ROOT / name).read_text()
+        for name in (
+            "README.md",
+            *(f"docs/{page}.md" for page in ("deploy", "documents", "layer", "runbooks", "testing")),
+        )
     )
-    named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", texts))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?m)(?:^|`)make ([a-z][a-z-]*)", texts))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named <= targets
 
 

@@ -10,8 +10,8 @@
     ├── Unprocessable                   422  understood, but not acceptable (`invalid_amount`, ...)
     │   └── RenderFailed                    422  the document could not be rendered, or not completely
     ├── TooManyAttempts                 429  too many attempts; `retry_after` is the time to wait
-    ├── NotImplementedYet               501  part of the contract that is not built yet
-    ├── UpstreamFailed                  502  another service refused our request; a retry does not help
+    ├── NotImplementedYet               501  announced and not built yet
+    ├── UpstreamFailed                  502  another service refused our request; no queue retries it
     │   ├── DirectusRejected            502  ... with Directus's own code
     │   │   └── RecordNotUnique         502  ... a unique column already holds the value
     │   ├── StripeRejected              502  ... with Stripe's own code
@@ -31,8 +31,8 @@
     └── Parked                          500  an event that a person must look at; written on its row, never an answer
 
 `retryable` (the 503 branch only) tells the queue workers whether to retry. The HTTP mapping is in `http_api`, the queue
-mapping in `queue_worker`. Messages are for the firm's administrator: what happened, to which record, what to do. They
-never contain a secret, a card number or a client's name.
+mapping in `queue_worker`. Messages say what happened, to which record, and what to do: to the firm's administrator, those
+of checkout to the client who pays. They never contain a secret, a card number or a client's name.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class TooManyAttempts(BillingError):
 
 
 class NotImplementedYet(BillingError):
-    """Part of the contract that is not built yet; the README lists them under "Known limitations"."""
+    """Announced and not built yet; the README lists them under "Known limitations"."""
 
     status = 501
     title = "Not implemented yet"

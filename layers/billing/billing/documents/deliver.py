@@ -1,6 +1,6 @@
 """Make sure a document exists, once: hidden row, bytes, file row, show; wherever its bytes are kept.
 
-Every id follows from the content (contract §5), so a replayed message or a second worker continues the same work. The
+Every id follows from the content (decision 20), so a replayed message or a second worker continues the same work. The
 `documents` row comes first, hidden: it is *begun*. One write then gives it its file, the hash of its bytes and its
 version, and shows it. So a crash between two steps leaves nothing that a client sees and takes no version, and the next
 delivery of the message goes on. If the rows have changed by then, other content is rendered: the begun row stays as it

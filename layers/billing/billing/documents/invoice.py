@@ -320,13 +320,13 @@ def lines_with_own_amount(lines: Sequence[PrintedLine]) -> list[str]:
 
 
 def identity_of(printed: PrintedInvoice, *, template_version: str, layer_version: str) -> DocumentIdentity:
-    """The ids that follow from the content, the template and the layer that renders it (contract §5)."""
+    """The ids that follow from the content, the template and the layer that renders it."""
     versions = {"template": template_version, "layer": layer_version}
     return content_identity("invoice", printed.id, {"printed": printed, **versions})
 
 
 def content_identity(document_type: str, invoice: str, content: Mapping[str, object]) -> DocumentIdentity:
-    """The ids of a document of an invoice (contract §5); `content` is all that decides how it looks."""
+    """The ids of a document of an invoice; `content` is all that decides how it looks."""
     canonical = json.dumps(
         {name: _plain(value) for name, value in content.items()},
         sort_keys=True,

@@ -135,7 +135,7 @@ def print_receipt(record: ReceiptRecord, logo: Logo | None = None) -> PrintedRec
 def receipt_identity(
     printed: PrintedReceipt, *, template_version: str, layer_version: str
 ) -> DocumentIdentity:
-    """The ids that follow from the content, the template and the layer that renders it (contract §5)."""
+    """The ids that follow from the content, the template and the layer that renders it."""
     versions = {"template": template_version, "layer": layer_version}
     return content_identity("receipt", printed.invoice, {"printed": printed, **versions})
 

@@ -1,8 +1,8 @@
-"""Rows that are printed, parsed once at the edge into the values of `core`.
+"""Rows that are printed, parsed once at the edge into values.
 
 Text is cleaned here: control characters have no place on paper and would break the PDF's metadata. Of those that mean
 a new line one remains, the line feed; what is one line (`Line`: names, numbers) has none.
-What cannot be read is refused as in `rows`.
+What cannot be read is refused as in `directus/rows.py`.
 """
 
 import datetime as dt
@@ -35,8 +35,6 @@ from billing.money import Money, accepted_currency
 
 #: C0 and C1 controls but tab and line feed, lone surrogates, and the marks that reverse the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-
-
 #: Everything that ends a line, as text comes from word processors (VT), old Macs (CR), printers (FF) and mainframes (NEL).
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 #: Blanks that may be joined: a no-break space is no such blank.

@@ -1,7 +1,7 @@
 """The ledger of one invoice: what its rows say, and therefore what it must show (the truth table).
 
 Everything here is derived from rows and never incremented: the same rows always give the same totals, balance
-and status, whatever order they came in. Sources: the contract's "Arithmetic and states".
+and status, whatever order they came in. Its tests are the truth table.
 """
 
 from __future__ import annotations
@@ -305,16 +305,14 @@ def settled(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[Paym
 
     A claim that holds nothing any more would keep everybody from paying. An empty column is as good as a zero.
     """
-    nothing = Money.zero(payment.amount.currency)
-    refunded, lost = amount_refunded(payment, refunds), amount_disputed_lost(payment, disputes)
+
+    def column(stored: Money | None, derived: Money) -> Money | None:
+        return stored if stored is None and derived.minor == 0 else derived
+
     return replace(
         payment,
-        amount_refunded=payment.amount_refunded
-        if refunded == (payment.amount_refunded or nothing)
-        else refunded,
-        amount_disputed_lost=payment.amount_disputed_lost
-        if lost == (payment.amount_disputed_lost or nothing)
-        else lost,
+        amount_refunded=column(payment.amount_refunded, amount_refunded(payment, refunds)),
+        amount_disputed_lost=column(payment.amount_disputed_lost, amount_disputed_lost(payment, disputes)),
         open_claim=None if payment.status is PaymentStatus.SUCCEEDED else payment.open_claim,
     )
 

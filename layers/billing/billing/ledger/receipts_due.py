@@ -3,7 +3,7 @@
 Decided here for everybody, from the payment and its receipts. The renderer knows all of them and does what is decided.
 Whoever only asks whether to send it a message (the invoice writer, `/invoices/changed`, reconcile) knows the one that
 the payment names, which keeps what it says (`receipt_says`), and some know those that a client sees. Asking twice does
-no harm: what is there already is met again (contract §5).
+no harm: what is there already is met again.
 """
 
 from __future__ import annotations

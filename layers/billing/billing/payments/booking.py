@@ -34,9 +34,9 @@ class Booking:
     """What a session makes of the payments.
 
     `updated` is the attempt as it will be, None if it stays as it is. `created` is a payment that has no row yet; where
-    its `invoice` is None it belongs to none (an unknown one, or another currency) and staff must assign it. `remarks` say
-    in words what a person should look at; what is kept of that is the payment's `flag`. `reversals` are every refund and dispute of the booked payment,
-    `created` or `updated`, after the write; None leaves them as they are.
+    its `invoice` is None it belongs to none (an unknown one, or another currency) and a partner must assign it.
+    `remarks` say in words what a person should look at; the payment's `flag` keeps it. `reversals` are all refunds and
+    disputes of the booked payment (`created`, else `updated`) after the write; None leaves them as they are.
     """
 
     updated: Payment | None = None
@@ -49,7 +49,8 @@ class Booking:
 class SessionRow:
     """A session with the payment row that is its attempt.
 
-    `attempt` is None if there is none; `held_by_manual_payment` says that a row which the firm entered itself holds the session.
+    `attempt` is None if there is none; `held_by_manual_payment` says that a row which the firm entered itself holds the
+    session.
     """
 
     session: CheckoutSession

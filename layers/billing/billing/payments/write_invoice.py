@@ -346,9 +346,8 @@ class InvoiceWriter:
                 self.flagged(remark, {"code": "payment_flagged", "invoice": invoice.id})
             booking, after = noted, ledger_after(ledger, noted)
             invoice = state.on(invoice)
-        if (
-            after.fault is None
-        ):  # a draft's rows may not all be readable: what cannot be added up is not written
+        # A draft's rows may not all be readable: what cannot be added up is not written.
+        if after.fault is None:
             payments = [settled(payment, after.refunds, after.payment_disputes) for payment in after.payments]
             after = replace(after, payments=payments)
         before = ledger
@@ -387,9 +386,8 @@ class InvoiceWriter:
         if invoice.pdf_status != "failed" and not (invoice.sent_at and invoice.pdf_status == "ready"):
             invoice = replace(invoice, pdf_status="failed", pdf_error=error.detail)
         if invoice.is_void:
-            invoice = replace(
-                invoice, status=InvoiceStatus.VOID
-            )  # whatever else cannot be read, this is final
+            # Whatever else cannot be read, this is final.
+            invoice = replace(invoice, status=InvoiceStatus.VOID)
         self.store.write(ledger, replace(after, invoice=invoice))
         self._acknowledge(ledger, after, booking, unasked, is_sent=invoice.sent_at is not None)
 

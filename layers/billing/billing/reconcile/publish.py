@@ -128,9 +128,8 @@ class DirectusReports:
     def _newest(self) -> Row | None:
         reports = self._rows.read_many(
             "documents",
-            filter={
-                "_and": [{"type": {"_eq": "report"}}, {"sha256": {"_nnull": True}}]
-            },  # not one that is begun
+            # Not one that is begun.
+            filter={"_and": [{"type": {"_eq": "report"}}, {"sha256": {"_nnull": True}}]},
             fields=("id", "content_hash"),
             sort=("-date_created",),
             limit=1,
