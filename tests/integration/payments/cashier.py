@@ -21,7 +21,7 @@ class Cashier(World):
         self.gateway = StripeGateway(simulator.url, self.key)
         self.start_checkout = replace(self.start_checkout, stripe=self.gateway)
         self.invoice_writer = replace(self.invoice_writer, stripe=self.gateway)
-        self.apply_event = replace(self.apply_event, stripe=self.gateway, booker=self.invoice_writer)
+        self.apply_event = replace(self.apply_event, stripe=self.gateway, invoice_writer=self.invoice_writer)
 
     def client_pays(self, session: str, **how: Any) -> Any:
         """A client pays on the hosted page."""

@@ -218,7 +218,7 @@ class Firm:
         apply_event = ApplyStripeEvent(
             store=store,
             stripe=stripe,
-            booker=keep,
+            invoice_writer=keep,
             queue=self.queue,
             deployment=self.deployment,
             parked=self.parked.append,

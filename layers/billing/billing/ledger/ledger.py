@@ -307,7 +307,7 @@ def settled(payment: Payment, refunds: Iterable[Refund], disputes: Iterable[Paym
     """
 
     def column(stored: Money | None, derived: Money) -> Money | None:
-        return stored if stored is None and derived.minor == 0 else derived
+        return None if stored is None and derived.minor == 0 else derived
 
     return replace(
         payment,

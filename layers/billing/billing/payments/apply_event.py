@@ -53,7 +53,7 @@ class ApplyStripeEvent:
 
     store: BillingStore
     stripe: StripeObjects
-    booker: InvoiceWriter
+    invoice_writer: InvoiceWriter
     queue: InvoiceQueue
     deployment: str
     parked: Callable[[BillingError], None]
@@ -106,15 +106,15 @@ class ApplyStripeEvent:
             raise Parked(text, event=event.event, object=event.object) from error
         if session is None or not is_ours(session.metadata, self.deployment):
             return "ignored"
-        found = self.booker.row_of(session)
+        found = self.invoice_writer.row_of(session)
         if found.invoice is not None and found.invoice != event.invoice:
             # Only the worker of the invoice's group may write it.
             self.queue.send(replace(event, invoice=found.invoice))
             return None
-        if not self.booker.apply(found, thorough=event.event_type.startswith(REVERSALS), again=again):
+        if not self.invoice_writer.apply(found, thorough=event.event_type.startswith(REVERSALS), again=again):
             return "ignored"
         if (sentence := remark_on(event.event_type, event.object)) is not None:
-            self.booker.remark(session, sentence)
+            self.invoice_writer.remark(session, sentence)
         return "done"
 
     def _session(self, event: StripeEvent, subject: Subject) -> CheckoutSession | None:

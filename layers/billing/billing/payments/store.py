@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 type Columns = dict[str, object]
 
-NONE = BookedReversals()
+NO_REVERSALS = BookedReversals()
 #: The key, the link to what it hangs below, and what Directus writes itself.
 _NOT_WRITTEN = frozenset({"id", "payment", "changed_at"})
 
@@ -158,21 +158,21 @@ class BillingStore:
             return None
         return PortalUser(id=row["id"], client=row.get("client"), active=row.get("status") == "active")
 
-    def create_payment(self, payment: Payment, reversals: BookedReversals = NONE) -> None:
+    def create_payment(self, payment: Payment, reversals: BookedReversals = NO_REVERSALS) -> None:
         """Create a payment row with what went back on it.
 
         `RecordNotUnique` names the column: `open_claim` if its invoice has an open attempt, `transaction_id` if the
         money is booked.
         """
         key = {"id": payment.id} if payment.id else {}
-        self._client.create("payments", {**key, **payment_changes(None, payment, NONE, reversals)})
+        self._client.create("payments", {**key, **payment_changes(None, payment, NO_REVERSALS, reversals)})
 
     def update_payment(
         self,
         before: Payment,
         after: Payment,
-        known: BookedReversals = NONE,
-        reversals: BookedReversals = NONE,
+        known: BookedReversals = NO_REVERSALS,
+        reversals: BookedReversals = NO_REVERSALS,
     ) -> None:
         """Write what differs, if anything; `known` went back on it before, `reversals` will have afterwards."""
         if columns := payment_changes(before, after, known, reversals):
